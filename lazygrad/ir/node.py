@@ -1,0 +1,159 @@
+"""The graph: immutable nodes that say what to compute.
+
+Owns: `Node`, the record of one op on other nodes, the place in the user's program it came from,
+and walks over graphs that never recurse. Must not know: what any op means (that is the registry's)
+or how values are computed. The only thing that ever changes on a node is that its value becomes
+known: `buffer` is set once and `srcs` is then dropped, so that a computed node keeps nothing else
+alive.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import CodeType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lazygrad.ir.dtypes import DType
+    from lazygrad.ir.ops.core import Op
+
+Shape = tuple[int, ...]
+Place = tuple[CodeType, int] | None  # code object and instruction offset: resolved when asked for
+
+_PACKAGE = str(Path(__file__).resolve().parent.parent)
+_PACKAGE_LEN = len(_PACKAGE)
+_INTERNAL: dict[CodeType, bool] = {}  # named cache: is this code object ours?
+
+
+class _Override(threading.local):
+    """Backward records its nodes under the line of the forward op, set here for the while."""
+
+    place: Place = None
+
+
+override = _Override()
+
+
+def user_place(depth: int = 2) -> Place:
+    """The innermost frame outside lazygrad, as (code, instruction offset)."""
+    if override.place is not None:
+        return override.place
+    frame: Any = sys._getframe(depth)
+    internal = _INTERNAL
+    while frame is not None:
+        code = frame.f_code
+        ours = internal.get(code)
+        if ours is None:
+            ours = internal[code] = code.co_filename[:_PACKAGE_LEN] == _PACKAGE
+        if not ours:
+            return (code, frame.f_lasti)
+        frame = frame.f_back
+    return None
+
+
+def place_line(place: Place) -> tuple[str, int] | None:
+    """(file name, line number) of a place."""
+    if place is None:
+        return None
+    code, offset = place
+    line = code.co_firstlineno
+    for start, stop, number in code.co_lines():
+        if start <= offset < stop and number is not None:
+            line = number
+            break
+    return code.co_filename, line
+
+
+def place_text(place: Place) -> str:
+    """`train.py:31`, or "" where no user frame was on the stack."""
+    found = place_line(place)
+    return "" if found is None else f"{Path(found[0]).name}:{found[1]}"
+
+
+class Node:
+    """One op applied to other nodes: its shape, dtype and device are known, its value is not.
+
+    `arg` holds what is part of the program's structure (axes, a target dtype, a literal);
+    `value` is a run-time scalar or the host object behind an external leaf, which is not.
+    `saves` counts the live autograd records whose gradient will read this node's value.
+    """
+
+    __slots__ = (
+        "op",
+        "srcs",
+        "arg",
+        "shape",
+        "dtype",
+        "device",
+        "value",
+        "place",
+        "buffer",
+        "saves",
+        "__weakref__",
+    )
+
+    def __init__(
+        self,
+        op: Op,
+        srcs: tuple[Node, ...],
+        arg: Any,
+        shape: Shape,
+        dtype: DType,
+        device: str,
+        value: Any = None,
+    ):
+        self.op = op
+        self.srcs = srcs
+        self.arg = arg
+        self.shape = shape
+        self.dtype = dtype
+        self.device = device
+        self.value = value
+        self.place = user_place()
+        self.buffer: Any = None
+        self.saves = 0
+
+    @property
+    def numel(self) -> int:
+        total = 1
+        for extent in self.shape:
+            total *= extent
+        return total
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __repr__(self) -> str:
+        dims = ",".join(map(str, self.shape))
+        return f"<{self.op.name} {self.dtype.short}[{dims}] {place_text(self.place)}>"
+
+
+def toposort(outputs: Iterable[Node], stop: Callable[[Node], bool] | None = None) -> list[Node]:
+    """All nodes that `outputs` need, sources first; nodes where `stop` holds have no sources.
+
+    Nodes whose value is known are leaves. Keeps its own stack: a chain of any length works.
+    """
+    order: list[Node] = []
+    seen: set[Node] = set()
+    stack: list[Node | tuple[Node]] = list(outputs)[::-1]
+    while stack:
+        item = stack.pop()
+        if type(item) is tuple:
+            order.append(item[0])
+            continue
+        node: Node = item  # type: ignore[assignment]
+        if node in seen:
+            continue
+        seen.add(node)
+        if node.srcs and node.buffer is None and not (stop is not None and stop(node)):
+            stack.append((node,))
+            for src in reversed(node.srcs):
+                if src not in seen:
+                    stack.append(src)
+        else:
+            order.append(node)
+    return order

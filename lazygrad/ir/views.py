@@ -1,0 +1,255 @@
+"""Views: where in a buffer each element of an index space lies.
+
+Owns: the affine map (shape, strides, offset, valid box) that all movement ops fold into, and its
+algebra. Must not know: nodes, buffers, kernels. What the map cannot express (most reshapes of a
+permuted view) is answered with None: the caller then makes an explicit copy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from math import prod
+
+Shape = tuple[int, ...]
+Box = tuple[tuple[int, int], ...]  # per axis: first valid index, one past the last valid index
+
+
+@cache
+def contiguous_strides(shape: Shape) -> Shape:
+    """Row-major strides in elements; axes of extent 0 or 1 get what their place implies."""
+    strides = []
+    step = 1
+    for extent in reversed(shape):
+        strides.append(step)
+        step *= max(extent, 1)
+    return tuple(reversed(strides))
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Element i of `shape` lies at offset + sum(i * strides), and reads 0 outside `box`."""
+
+    shape: Shape
+    strides: Shape
+    offset: int = 0
+    box: Box | None = None
+
+    @staticmethod
+    def contiguous(shape: Shape) -> View:
+        return View(shape, contiguous_strides(shape))
+
+    @property
+    def numel(self) -> int:
+        return prod(self.shape)
+
+    @property
+    def is_contiguous(self) -> bool:
+        """Row-major from offset 0 without a box; strides of axes of extent 1 do not matter."""
+        if self.offset or self.box is not None:
+            return False
+        return self.has_dense_strides
+
+    @property
+    def has_dense_strides(self) -> bool:
+        """Row-major strides, whatever the offset; strides of axes of extent 1 do not matter."""
+        step = 1
+        for extent, stride in zip(reversed(self.shape), reversed(self.strides)):
+            if extent != 1:
+                if stride != step:
+                    return extent == 0 or 0 in self.shape
+                step *= extent
+        return True
+
+    @property
+    def overlaps_itself(self) -> bool:
+        """Whether two indices may share an element (checked by nesting of the axes)."""
+        axes = sorted(
+            (abs(stride), extent) for stride, extent in zip(self.strides, self.shape) if extent > 1
+        )
+        reach = 0
+        for stride, extent in axes:
+            if stride <= reach:
+                return True
+            reach += stride * (extent - 1)
+        return False
+
+    def bounds(self) -> tuple[int, int]:
+        """First and last offset touched. Only for non-empty views."""
+        low = high = self.offset
+        for extent, stride in zip(self.shape, self.strides):
+            step = stride * (extent - 1)
+            low += min(step, 0)
+            high += max(step, 0)
+        return low, high
+
+    def permute(self, order: Shape) -> View:
+        box = self.box and tuple(self.box[axis] for axis in order)
+        return View(
+            tuple(self.shape[axis] for axis in order),
+            tuple(self.strides[axis] for axis in order),
+            self.offset,
+            box,
+        )
+
+    def expand(self, shape: Shape) -> View:
+        """Broadcast axes of extent 1, and new leading axes, to `shape`."""
+        lead = len(shape) - len(self.shape)
+        old = (1,) * lead + self.shape
+        strides = (0,) * lead + self.strides
+        strides = tuple(
+            0 if was == 1 and now != 1 else stride for was, now, stride in zip(old, shape, strides)
+        )
+        box = None
+        if self.box is not None:
+            grown = ((0, 1),) * lead + self.box
+            box = tuple(
+                span if was == now else ((0, now) if span == (0, 1) else (0, 0))
+                for span, was, now in zip(grown, old, shape)
+            )
+        return View(shape, strides, self.offset, box)
+
+    def slice(self, spans: tuple[tuple[int, int, int], ...]) -> View:
+        """(first, stop, step) per axis, 0 <= first <= stop <= extent, step >= 1."""
+        shape, strides, box = [], [], []
+        offset = self.offset
+        for axis, (first, stop, step) in enumerate(spans):
+            count = max(0, -(-(stop - first) // step))
+            shape.append(count)
+            strides.append(self.strides[axis] * step)
+            offset += self.strides[axis] * first
+            if self.box is not None:
+                low, high = self.box[axis]
+                low = -(-(low - first) // step)
+                high = -(-(high - first) // step)
+                box.append((min(max(low, 0), count), min(max(high, 0), count)))
+        return View(tuple(shape), tuple(strides), offset, tuple(box) if box else None)
+
+    def flip(self, axes: Shape) -> View:
+        strides = list(self.strides)
+        offset = self.offset
+        box = list(self.box) if self.box is not None else None
+        for axis in axes:
+            extent = self.shape[axis]
+            offset += strides[axis] * (extent - 1)
+            strides[axis] = -strides[axis]
+            if box is not None:
+                low, high = box[axis]
+                box[axis] = (extent - high, extent - low)
+        return View(self.shape, tuple(strides), offset, tuple(box) if box else None)
+
+    def pad(self, widths: tuple[tuple[int, int], ...]) -> View:
+        """Add `before` and `after` zeros to each axis."""
+        box = self.box or tuple((0, extent) for extent in self.shape)
+        shape = tuple(lo + extent + hi for extent, (lo, hi) in zip(self.shape, widths))
+        offset = self.offset - sum(
+            stride * lo for stride, (lo, _) in zip(self.strides, widths)
+        )
+        moved = tuple((low + lo, high + lo) for (low, high), (lo, _) in zip(box, widths))
+        return View(shape, self.strides, offset, moved)
+
+    def window(self, axis: int, size: int, step: int) -> View | None:
+        """A new last axis of `size` neighbours along `axis`, taken every `step` elements."""
+        if self.box is not None and self.box[axis] != (0, self.shape[axis]):
+            return None
+        count = (self.shape[axis] - size) // step + 1
+        shape = self.shape[:axis] + (count,) + self.shape[axis + 1 :] + (size,)
+        strides = list(self.strides) + [self.strides[axis]]
+        strides[axis] *= step
+        box = None
+        if self.box is not None:
+            box = self.box[:axis] + ((0, count),) + self.box[axis + 1 :] + ((0, size),)
+        return View(shape, tuple(strides), self.offset, box)
+
+    def strided(self, other: View) -> View | None:
+        """`other` applied to this view's row-major order: only where that is the buffer's order."""
+        if self.box is not None or not self.has_dense_strides:
+            return None
+        return View(other.shape, other.strides, other.offset + self.offset, None)
+
+    def reshape(self, shape: Shape) -> View | None:
+        """The same elements in row-major order under another shape, or None."""
+        if shape == self.shape:
+            return self
+        if 0 in shape:
+            return View.contiguous(shape)
+        if self.box is None:
+            strides = _reshape_strides(self.shape, self.strides, shape)
+            return None if strides is None else View(shape, strides, self.offset)
+        return self._reshape_boxed(shape)
+
+    def _reshape_boxed(self, shape: Shape) -> View | None:
+        """With a box: axes that are cut by it must keep their place among the larger axes."""
+        assert self.box is not None
+        whole = [span == (0, extent) for span, extent in zip(self.box, self.shape)]
+        strides: list[int] = []
+        box: list[tuple[int, int]] = []
+        new = list(shape)
+        position = 0
+        start = 0
+        for axis in [*(a for a, full in enumerate(whole) if not full), len(self.shape)]:
+            wanted = prod(self.shape[start:axis])
+            part: list[int] = []
+            count = 1
+            while position < len(new) and count * new[position] <= wanted and (
+                count < wanted or new[position] == 1
+            ):
+                count *= new[position]
+                part.append(new[position])
+                position += 1
+            if count != wanted:
+                return None
+            if axis < len(self.shape):  # the cut axis must follow as it is
+                while part and part[-1] == 1 and (
+                    position >= len(new) or new[position] != self.shape[axis]
+                ):
+                    part.pop()
+                    position -= 1
+                if position >= len(new) or new[position] != self.shape[axis]:
+                    return None
+            found = _reshape_strides(
+                self.shape[start:axis], self.strides[start:axis], tuple(part)
+            )
+            if found is None:
+                return None
+            strides += found
+            box += [(0, extent) for extent in part]
+            if axis < len(self.shape):
+                strides.append(self.strides[axis])
+                box.append(self.box[axis])
+                position += 1
+            start = axis + 1
+        if position != len(new):
+            return None
+        return View(shape, tuple(strides), self.offset, tuple(box))
+
+
+def _reshape_strides(old: Shape, strides: Shape, new: Shape) -> Shape | None:
+    """Strides of `new` over the same elements, or None where no affine map exists."""
+    axes = [(extent, stride) for extent, stride in zip(old, strides) if extent != 1]
+    merged: list[list[int]] = []  # [extent, innermost stride] of runs that are one long axis
+    for extent, stride in axes:
+        if merged and merged[-1][1] == stride * extent:
+            merged[-1] = [merged[-1][0] * extent, stride]
+        else:
+            merged.append([extent, stride])
+    result = [0] * len(new)
+    run = len(merged) - 1
+    left = merged[run][0] if merged else 1
+    step = merged[run][1] if merged else 1
+    for axis in range(len(new) - 1, -1, -1):
+        extent = new[axis]
+        if extent == 1:
+            result[axis] = step
+            continue
+        while left == 1:
+            run -= 1
+            if run < 0:
+                return None
+            left, step = merged[run]
+        if left % extent:
+            return None
+        result[axis] = step
+        step *= extent
+        left //= extent
+    return tuple(result)

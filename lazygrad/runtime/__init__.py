@@ -1,0 +1,1 @@
+"""Devices, memory, compilers, the disk cache and the executor."""
