@@ -1,25 +1,194 @@
-"""The pipeline: pending nodes in, computed buffers out."""
+"""The pipeline: pending nodes in, computed buffers out.
+
+Owns: when a program is found, built, run, cut into parts or interpreted. Every stage is one line
+of `run_program`; what watches it registers in `observers`. Must not know: Tensors.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
 
+import numpy as np
+
+from lazygrad.config import config
+from lazygrad.ir import ops
 from lazygrad.ir.interp import evaluate, to_storage
 from lazygrad.ir.node import Node, toposort
+from lazygrad.ir.ops import Lowering
+from lazygrad.ir.structure import Structure, structure
+from lazygrad.runtime import compiler
 from lazygrad.runtime.memory import Buffer, from_array
+from lazygrad.runtime.stats import stats
+
+Observer = Callable[[Structure, Any], Any]
+
+_programs: dict[Any, tuple[Any, list[int]]] = {}  # named cache: structure key -> program
+_lock = threading.RLock()
+observers: list[Observer] = []  # called with (structure, program) before a program runs
 
 
-def read(node: Node):  # type: ignore[no-untyped-def]
+def read(node: Node) -> np.ndarray:
+    """A computed node's memory as a numpy array."""
     return node.buffer.array(node.dtype.np, node.shape)
 
 
 def realize_nodes(outputs: Sequence[Node]) -> None:
-    order = toposort(outputs)
-    values = evaluate(order, read)
-    for node in outputs:
-        if node.buffer is None:
-            node.buffer = from_array(to_storage(values[node], node.dtype))
-            node.srcs = ()
+    """Compute these nodes, and all values that a live autograd record will read, in one program.
+
+    Graphs of more than `config.max_pending` nodes are cut into parts of equal structure, so that
+    a long chain is planned once.
+    """
+    pending = [n for n in dict.fromkeys(outputs) if n.buffer is None]
+    if not pending:
+        return
+    order = toposort(pending)
+    if len(order) <= config.max_pending:
+        _run(pending + _kept(order, pending), order)
+        return
+    for part in _parts(order, pending):
+        part = [n for n in part if n.buffer is None]
+        if part:
+            _run(part, None)
+    rest = [n for n in pending if n.buffer is None]
+    if rest:
+        _run(rest, None)
 
 
-__all__ = ["Buffer", "read", "realize_nodes"]
+def _bases(node: Node) -> list[Node]:
+    """The computed values behind a chain of movement."""
+    stack, found = [node], []
+    while stack:
+        item = stack.pop()
+        if item.buffer is not None or item.op.lowering is Lowering.LEAF:
+            continue
+        if item.op.lowering is Lowering.MOVEMENT:
+            stack.extend(item.srcs)
+        else:
+            found.append(item)
+    return found
+
+
+def _kept(order: list[Node], pending: Sequence[Node]) -> list[Node]:
+    """Values that backward will read: computed now, they are kept."""
+    have = set(pending)
+    kept: dict[Node, None] = {}
+    for node in order:
+        if node.saves:
+            for base in _bases(node):
+                if base not in have:
+                    kept.setdefault(base)
+    return list(kept)
+
+
+def _parts(order: list[Node], pending: Sequence[Node]) -> list[list[Node]]:
+    """Cuts of a long order: what each part must leave in memory for later ones."""
+    size = config.max_pending // 2
+    last_use: dict[Node, int] = {}
+    for number, node in enumerate(order):
+        for src in node.srcs if node.buffer is None else ():
+            for base in _bases(src):
+                last_use[base] = number
+    for node in pending:
+        for base in _bases(node):
+            last_use[base] = len(order)
+    parts = []
+    for start in range(0, len(order), size):
+        stop = start + size
+        parts.append([
+            n for n in order[start:stop]
+            if n.buffer is None and (last_use.get(n, -1) >= stop or n.saves)
+            and n.op.lowering not in (Lowering.LEAF, Lowering.MOVEMENT)
+        ])
+    return parts
+
+
+def _run(outputs: list[Node], order: list[Node] | None) -> None:
+    with stats.stage("key"):
+        shape = structure(outputs, order)
+    stats.realizes += 1
+    stats.nodes += len(shape.order)
+    if _only_moves(shape):
+        buffers = _interpret(shape)
+    elif config.backend == "interp" or compiler.compiler() is None:
+        if config.backend != "interp":
+            compiler.warn_no_compiler()
+        stats.interpreted += 1
+        buffers = _interpret(shape)
+    else:
+        buffers = run_program(shape)
+    for node, buffer in zip(shape.outputs, buffers):
+        node.buffer = buffer
+        node.srcs = ()
+
+
+def _only_moves(shape: Structure) -> bool:
+    """Nothing to compute: filled or rearranged memory, which numpy does as well."""
+    return all(
+        n.buffer is not None
+        or n.op.lowering is Lowering.MOVEMENT
+        or (n.op.lowering is Lowering.LEAF and (n.op is not ops.RANDOM or n.numel <= 4096))
+        for n in shape.order
+    )
+
+
+def _interpret(shape: Structure) -> list[Buffer]:
+    with stats.stage("interpret"):
+        values = evaluate(shape.order, read)
+        return [
+            n.buffer or from_array(np.ascontiguousarray(to_storage(values[n], n.dtype)))
+            for n in shape.outputs
+        ]
+
+
+def run_program(shape: Structure) -> list[Buffer]:
+    """Find or build the program of this structure, and run it on the leaves' values."""
+    found = _programs.get(shape.key)
+    if found is None:
+        found = _build(shape)
+    else:
+        stats.program_hits += 1
+    program, output_of = found
+    observe = None
+    for observer in observers:
+        observe = observer(shape, program) or observe
+    with stats.stage("run"):
+        made = program.run(shape.leaves, observe)
+    stats.kernels += program.kernels
+    buffers = [made[position] for position in output_of]
+    if config.validate:
+        _validate(shape, buffers)
+    return buffers
+
+
+def _build(shape: Structure) -> tuple[Any, list[int]]:
+    from lazygrad.runtime.build import build_program  # with it come jinja2 and networkx
+
+    with _lock:
+        found = _programs.get(shape.key)
+        if found is None:
+            found = build_program(shape)
+            stats.built += 1
+            _programs[shape.key] = found
+        return found
+
+
+def _validate(shape: Structure, buffers: list[Buffer]) -> None:
+    """Compare a program's outputs with the interpreter's. Raises AssertionError."""
+    values = evaluate(shape.order, read)
+    for node, buffer in zip(shape.outputs, buffers):
+        expected = to_storage(values[node], node.dtype)
+        got = buffer.array(node.dtype.np, node.shape)
+        if node.dtype.kind == "f" and not node.dtype.is_half:
+            tolerance = 1e-5 if node.dtype.itemsize == 4 else 1e-12
+            good = np.allclose(got, expected, rtol=tolerance, atol=tolerance, equal_nan=True)
+        elif node.dtype.is_half:
+            good = True  # a rounding of intermediate sums may differ by one place
+        else:
+            good = np.array_equal(got, expected)
+        if not good:
+            raise AssertionError(f"{node!r} differs from the interpreter:\n{got}\n{expected}")
+
+
+__all__ = ["Buffer", "observers", "read", "realize_nodes", "run_program"]

@@ -121,3 +121,8 @@ def float32_to_bfloat16(values: np.ndarray) -> np.ndarray:
     bits = values.view(np.uint32)
     rounded = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
     return np.where(np.isnan(values), np.uint16(0x7FC0), rounded)
+
+
+def accumulate(dtype: DType) -> DType:
+    """What sums and products of `dtype` are kept in between blocks: float64 for all floats."""
+    return float64 if dtype.kind == "f" else dtype

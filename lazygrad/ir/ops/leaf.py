@@ -53,8 +53,8 @@ def _random_bits(seed: np.ndarray, draw: np.ndarray, *, node: Node) -> np.ndarra
         high,
         np.full_like(low, stream & 0xFFFFFFFF),
         np.full_like(low, stream >> 32),
-        np.uint32(key & 0xFFFFFFFF),
-        np.uint32(key >> 32),
+        key & 0xFFFFFFFF,
+        key >> 32,
     )
     bits = np.choose((index >> 4) & 3, words)
     return bits.astype(np.uint32).view(np.int32).reshape(node.shape)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.ir.dtypes import DType, float64, int64
+from lazygrad.ir.dtypes import DType, int64
 from lazygrad.ir.node import Node, Shape
 from lazygrad.ir.ops.core import Lowering, Op, register
 from lazygrad.ir.ops.leaf import lit
@@ -106,10 +106,4 @@ argmin = register(
 )
 
 
-def accumulate_dtype(dtype: DType) -> DType:
-    """What sums and products of `dtype` are kept in between blocks: float64 for all floats."""
-    return float64 if dtype.kind == "f" else dtype
-
-
-__all__ = ["accumulate_dtype", "argmax", "argmin", "max_", "min_", "prod", "spread",
-           "sum_"]
+__all__ = ["argmax", "argmin", "max_", "min_", "prod", "spread", "sum_"]

@@ -1,0 +1,126 @@
+/* What kernels need beside the vector math of vmath.h: accesses with a valid box, random bits,
+   reads and writes at computed positions, and the ends of reductions. Same chunk format. */
+
+//@ v_ldb_@TxV T=f32,f64,i8,i16,i32,i64,u8,u16 : @TxV v_ld_@TxV
+/* lanes x, x+1, ... of a row that is only there in [lo, hi); 0 outside */
+V_FN @TxV v_ldb_@TxV(const @T *p, i64 s, i64 x, i64 m, i64 lo, i64 hi) {
+  if (__builtin_expect(s == 1 && x >= lo && x + NV <= hi && m >= NV, 1)) return *(const @TxVu *)(p + x);
+  @TxV r = {0};
+  if (x >= hi || x + m <= lo) return r;
+  for (i64 i = 0; i < NV && i < m; i++) if (x + i >= lo && x + i < hi) r[i] = p[(x + i) * s];
+  return r;
+}
+
+//@ v_box_i8xV : i8xV
+V_FN i8xV v_box_i8xV(i64 x, i64 lo, i64 hi) { i8xV r; for (i64 i = 0; i < NV; i++) r[i] = -(x + i >= lo && x + i < hi); return r; }
+//@ v_box_i16xV : i16xV
+V_FN i16xV v_box_i16xV(i64 x, i64 lo, i64 hi) { i16xV r; for (i64 i = 0; i < NV; i++) r[i] = -(x + i >= lo && x + i < hi); return r; }
+//@ v_box_i32xV : i32xV
+V_FN i32xV v_box_i32xV(i64 x, i64 lo, i64 hi) { i32xV r; for (i64 i = 0; i < NV; i++) r[i] = -(x + i >= lo && x + i < hi); return r; }
+//@ v_box_i64xV : i64xV
+V_FN i64xV v_box_i64xV(i64 x, i64 lo, i64 hi) { i64xV r; for (i64 i = 0; i < NV; i++) r[i] = -(x + i >= lo && x + i < hi); return r; }
+
+//@ v_random_i32xV : v_philox4x32xV u32xV i32xV i64xV
+/* element i of a draw is word (i >> 4) & 3 of Philox4x32-10 at counter ((i >> 6) << 4) + (i & 15) */
+V_FN i32xV v_random_i32xV(i64xV i, i64 key, i64 draw, u32 stream) {
+  i64xV c = ((i >> 6) << 4) + (i & 15);
+  u32xV w[4], lo = __builtin_convertvector(c, u32xV), hi = __builtin_convertvector(c >> 32, u32xV);
+  v_philox4x32xV(lo, hi ^ (stream << 28), (u32xV){0} + (u32)draw, (u32xV){0} + (u32)((u64)draw >> 32),
+                 (u32)key, (u32)((u64)key >> 32), w);
+  i32xV k = __builtin_convertvector((i >> 4) & 3, i32xV), r = (i32xV)w[0];
+  for (int q = 1; q < 4; q++) { i32xV same = k == q; r = (r & ~same) | ((i32xV)w[q] & same); }
+  return r;
+}
+
+//@ v_bad_index :
+/* the first index out of range is kept: a flag and the index */
+V_COLD void v_bad_index(i64 *err, i64 index) { if (!err[0]) { err[1] = index; err[0] = 1; } }
+
+//@ v_gather_@TxV T=f32,f64,i8,i16,i32,i64,u8,u16 : @TxV i64xV v_bad_index
+/* lane l: p[(x + l) * s + index[l] * step], where index[l] < size */
+V_FN @TxV v_gather_@TxV(const @T *p, i64 s, i64 x, i64xV index, i64 step, i64 size, i64 m, i64 *err) {
+  @TxV r = {0};
+  for (i64 l = 0; l < NV && l < m; l++) {
+    if (__builtin_expect((u64)index[l] >= (u64)size, 0)) v_bad_index(err, index[l]);
+    else r[l] = p[(x + l) * s + index[l] * step];
+  }
+  return r;
+}
+
+//@ v_put_@TxV T=f32,f64,i8,i16,i32,i64,u8,u16 : @TxV i64xV v_bad_index
+/* p[(x + l) * s + index[l] * step] = v[l], lane after lane */
+V_FN void v_put_@TxV(@T *p, i64 s, i64 x, i64xV index, i64 step, i64 size, @TxV v, i64 m, i64 *err) {
+  for (i64 l = 0; l < NV && l < m; l++) {
+    if (__builtin_expect((u64)index[l] >= (u64)size, 0)) v_bad_index(err, index[l]);
+    else p[(x + l) * s + index[l] * step] = v[l];
+  }
+}
+
+//@ v_put_add_@TxV T=f32,f64,i8,i16,i32,i64,u8 : @TxV i64xV v_bad_index
+V_FN void v_put_add_@TxV(@T *p, i64 s, i64 x, i64xV index, i64 step, i64 size, @TxV v, i64 m, i64 *err) {
+  for (i64 l = 0; l < NV && l < m; l++) {
+    if (__builtin_expect((u64)index[l] >= (u64)size, 0)) v_bad_index(err, index[l]);
+    else p[(x + l) * s + index[l] * step] += v[l];
+  }
+}
+
+//@ v_keep_@TxV T=f32,f64,i8,i16,i32,i64,u8,u16 : @TxV
+/* the first m lanes; the others are `other` */
+V_FN @TxV v_keep_@TxV(@TxV v, i64 m, @T other) {
+  if (__builtin_expect(m < NV, 0)) for (i64 l = m < 0 ? 0 : m; l < NV; l++) v[l] = other;
+  return v;
+}
+
+//@ v_tree_sum_@TxV T=f64,i8,i16,i32,i64,u8 : @TxV
+/* 64 partial sums to one, by halves: the order does not depend on the vector width */
+V_FN @T v_tree_sum_@TxV(const @TxV *t) {
+  @T a[64];
+  __builtin_memcpy(a, t, sizeof a);
+  for (int w = 32; w; w >>= 1) for (int k = 0; k < w; k++) a[k] += a[k + w];
+  return a[0];
+}
+
+//@ v_tree_prod_@TxV T=f64,i8,i16,i32,i64,u8 : @TxV
+V_FN @T v_tree_prod_@TxV(const @TxV *t) {
+  @T a[64];
+  __builtin_memcpy(a, t, sizeof a);
+  for (int w = 32; w; w >>= 1) for (int k = 0; k < w; k++) a[k] *= a[k + w];
+  return a[0];
+}
+
+//@ v_all_max_@TxV T=f32,f64,i8,i16,i32,i64,u8 : @TxV
+V_FN @T v_all_max_@TxV(@TxV v) {
+  @T r = v[0];
+  for (int l = 1; l < NV; l++) r = v[l] > r || v[l] != v[l] ? v[l] : r;
+  return r;
+}
+
+//@ v_all_min_@TxV T=f32,f64,i8,i16,i32,i64,u8 : @TxV
+V_FN @T v_all_min_@TxV(@TxV v) {
+  @T r = v[0];
+  for (int l = 1; l < NV; l++) r = v[l] < r || v[l] != v[l] ? v[l] : r;
+  return r;
+}
+
+//@ v_first_max_@TxV T=f32,f64,i8,i16,i32,i64,u8 : @TxV i64xV
+/* of the lanes with the largest value (NaN is the largest) the smallest index */
+V_FN i64 v_first_max_@TxV(@TxV v, i64xV index) {
+  int b = 0;
+  for (int l = 1; l < NV; l++) {
+    int nan_l = v[l] != v[l], nan_b = v[b] != v[b];
+    int more = nan_l != nan_b ? nan_l : v[l] > v[b], same = nan_l ? nan_b : v[l] == v[b];
+    if (index[l] >= 0 && (index[b] < 0 || more || (same && index[l] < index[b]))) b = l;
+  }
+  return index[b];
+}
+
+//@ v_first_min_@TxV T=f32,f64,i8,i16,i32,i64,u8 : @TxV i64xV
+V_FN i64 v_first_min_@TxV(@TxV v, i64xV index) {
+  int b = 0;
+  for (int l = 1; l < NV; l++) {
+    int nan_l = v[l] != v[l], nan_b = v[b] != v[b];
+    int more = nan_l != nan_b ? nan_l : v[l] < v[b], same = nan_l ? nan_b : v[l] == v[b];
+    if (index[l] >= 0 && (index[b] < 0 || more || (same && index[l] < index[b]))) b = l;
+  }
+  return index[b];
+}

@@ -1,0 +1,308 @@
+"""C for the CPU: a kernel's plan as text, through Jinja2 templates.
+
+Owns: the context that each strategy's template is rendered with, the names of functions, and how
+many work items a launch has. Must not know: how text is compiled, or which buffers it will get.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cache
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from lazygrad.codegen.expr import Emitter, Statement
+from lazygrad.codegen.loops import CHUNK, COLUMN_TILE, GRAIN, TILE, Loops, Stage, place
+from lazygrad.codegen.prelude import chunks, prelude
+from lazygrad.codegen.reducers import BLOCK, COLUMN_BLOCK, LANES, column_reducer, reducer
+from lazygrad.codegen.target import Target
+from lazygrad.ir.fusion import FULL
+from lazygrad.ir.kernel import Kernel
+from lazygrad.ir.node import place_text
+from lazygrad.ir.ops import Lowering
+
+PARTIAL_BYTES = 16  # a full reduction's partial result: a value and, for argmax, its index
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One function call over work items."""
+
+    symbol: str
+    items: int
+    grain: int
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """The functions of one kernel. `body` is what is compiled; `shown` has the user's lines.
+
+    Pointers are the kernel's buffers, then a cell for every entry of `errors`, then `scratch`
+    bytes of temporary memory if it is not 0.
+    """
+
+    name: str
+    body: str
+    shown: str
+    phases: tuple[Phase, ...]
+    dims: tuple[int, ...]
+    errors: tuple[int, ...]
+    scratch: int
+
+
+@cache
+def environment() -> Any:
+    """The Jinja2 environment: strict, and without a look at the files after the first."""
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        auto_reload=False,
+    )
+
+
+def readable_name(kernel: Kernel) -> str:
+    """Which ops the kernel is made of: sub_exp_sum_div."""
+    names: list[str] = []
+    for ins in kernel.instrs:
+        if ins.op.lowering is not Lowering.LEAF and (not names or names[-1] != ins.op.name):
+            names.append(ins.op.name)
+    for store in kernel.stores:
+        if store.node is not None and store.node.op.lowering is Lowering.INDEXED:
+            names.append(store.node.op.name)
+    if len(names) > 6:
+        names = [*names[:4], "etc", names[-1]]
+    return "_".join(names) or "copy"
+
+
+class _Writer:
+    """Fills the context of a template."""
+
+    def __init__(self, kernel: Kernel, target: Target):
+        self.kernel = kernel
+        self.e = Emitter(kernel, target)
+        self.loops: Loops = place(kernel)
+
+    def lines(self, numbers: list[int]) -> list[Statement]:
+        """Values that do not vary along the vector, in order."""
+        result = []
+        for number in numbers:
+            outer, inner = self.e.value(number)
+            result += outer + inner
+        return result
+
+    def split(self, values: list[int], stores: list[int]) -> tuple[list[Statement], list[Statement]]:
+        outer: list[Statement] = []
+        inner: list[Statement] = []
+        for number in values:
+            before, within = self.e.value(number)
+            outer += before
+            inner += within
+        for number in stores:
+            before, within = self.e.store(number, self.kernel.stores[number])
+            outer += before
+            inner += within
+        return outer, inner
+
+    def outer_axes(self, reduced: bool) -> list[tuple[int, str]]:
+        """(axis, extent) of the axes outside the innermost one, outermost first."""
+        last = self.e.axis
+        return [
+            (axis, self.e.extent[axis])
+            for axis in range(last)
+            if self.kernel.reduced[axis] == reduced
+        ]
+
+    def context(self) -> dict[str, Any]:
+        return {
+            "lanes": self.e.lanes,
+            "extent": self.e.extent[self.e.axis],
+            "axis": self.e.axis,
+            "kept": self.outer_axes(False),
+            "reduced": self.outer_axes(True),
+            "constants": self.lines(self.loops.constants),
+            "tile": TILE,
+            "chunk": CHUNK,
+            "block": BLOCK,
+            "column_tile": COLUMN_TILE,
+            "column_block": COLUMN_BLOCK,
+            "logical_lanes": LANES,
+        }
+
+    def pointwise(self) -> dict[str, Any]:
+        stage = self.loops.stages[0]
+        before, within = self.split(stage.values, stage.stores)
+        return {"before": before, "within": within}
+
+    def rows(self) -> dict[str, Any]:
+        first = self.split(self.loops.first, self.loops.first_stores)[0]
+        stages = []
+        for stage in self.loops.stages:
+            before, within = self.split(stage.values, stage.stores)
+            after = self.split(stage.row_values, stage.row_stores)[0]
+            reducers = [reducer(self.e, n) for n in stage.reductions]
+            stages.append(
+                {"before": before, "within": within, "reducers": reducers, "after": after}
+            )
+        return {"first": first, "stages": stages}
+
+    def full(self) -> dict[str, Any]:
+        context = self.rows()
+        assert len(context["stages"]) == 1
+        # stores of full values happen in the parts, everything of the row level at the end
+        at = len(self.kernel.buffers) + len(self.e.errors)
+        return {**context, "scratch": f"p[{at}]", "partial_bytes": PARTIAL_BYTES}
+
+    def columns(self) -> dict[str, Any]:
+        walked = max(a for a, r in enumerate(self.kernel.reduced) if r)
+        first = self.split(self.loops.first, self.loops.first_stores)
+        made = list(self.loops.first)
+        stages = []
+        for number, stage in enumerate(self.loops.stages):
+            stages.append(self.column_stage(stage, made, walked))
+            made += stage.reductions + stage.row_values
+            later = self.loops.stages[number + 1 :]
+            stages[-1]["kept_values"] = [
+                n for n in stage.reductions + stage.row_values if self.used_in(n, later)
+            ]
+        kept_first = [n for n in self.loops.first if self.used_in(n, self.loops.stages)]
+        return {
+            "first_before": first[0],
+            "first_within": first[1],
+            "first_kept": kept_first,
+            "stages": stages,
+            "walked": walked,
+            "walked_extent": self.e.extent[walked],
+            "outer_reduced": [(a, n) for a, n in self.outer_axes(True) if a != walked],
+            "registers": {
+                n: self.e.register(ins.dtype) for n, ins in enumerate(self.kernel.instrs)
+            },
+        }
+
+    def column_stage(self, stage: Stage, made: list[int], walked: int) -> dict[str, Any]:
+        before, within = self.split(stage.values, stage.stores)
+        row_before, row_within = self.split(stage.row_values, stage.row_stores)
+        reads = [n for n in made if self.read_by(n, stage.values + stage.reductions)]
+        stored = [self.kernel.stores[s].value for s in stage.stores]
+        reads += [n for n in made if n in stored and n not in reads]
+        row_reads = [
+            n for n in made
+            if self.read_by(n, stage.row_values)
+            or any(self.kernel.stores[s].value == n for s in stage.row_stores)
+        ]
+        return {
+            "reads": [n for n in reads if not self.e.uniform[n]],
+            "row_reads": [n for n in row_reads if not self.e.uniform[n]],
+            "before": before,
+            "within": within,
+            "reducers": [
+                column_reducer(self.e, n, COLUMN_TILE, walked) for n in stage.reductions
+            ],
+            "row_before": row_before,
+            "row_within": row_within,
+        }
+
+    def read_by(self, number: int, users: list[int]) -> bool:
+        return any(number in self.kernel.instrs[user].args for user in users)
+
+    def used_in(self, number: int, stages: list[Stage]) -> bool:
+        if self.e.uniform[number]:
+            return False
+        return any(
+            self.read_by(number, s.values + s.row_values + s.reductions)
+            or any(self.kernel.stores[x].value == number for x in s.stores + s.row_stores)
+            for s in stages
+        )
+
+
+def _launch(kernel: Kernel, strategy: str, symbol: str) -> tuple[tuple[Phase, ...], int]:
+    """Phases with their numbers of items, and the bytes of scratch memory."""
+    extents = kernel.extents
+    outer = prod(n for n, r in zip(extents[:-1], kernel.reduced) if not r)
+    inner = extents[-1]
+    total = prod(extents)
+    if any(store.index is not None for store in kernel.stores):
+        items = outer * -(-inner // TILE)
+        return (Phase(symbol, items, max(items, 1)),), 0  # writes may meet: one thread
+    if strategy == "full":
+        items = prod(extents[:-1]) * max(-(-inner // CHUNK), 1)
+        count = len(kernel.reductions)
+        grain = max(1, GRAIN * items // max(total, 1))
+        parts = Phase(symbol + "_parts", items if total else 0, grain)
+        done = Phase(symbol + "_done", 1, 1)
+        return (parts, done), max(items, 1) * count * PARTIAL_BYTES
+    if strategy == "rows":
+        items = outer
+    elif strategy == "columns":
+        items = outer * -(-inner // COLUMN_TILE)
+    else:
+        items = outer * -(-inner // TILE)
+    grain = max(1, GRAIN * items // max(total, 1))
+    return (Phase(symbol, items, grain),), 0
+
+
+def render(kernel: Kernel, target: Target) -> Rendered:
+    """The kernel as C. Equal structure gives equal text, whatever the sizes."""
+    writer = _Writer(kernel, target)
+    strategy = writer.loops.strategy
+    context = writer.context() | getattr(writer, strategy)()
+    template = environment().get_template(f"{strategy}.c.j2")
+    name = readable_name(kernel)
+    count = len(kernel.reductions)
+    plain = template.render(**context, symbol="SYMBOL", notes=False, heading="", count=count)
+    key = hashlib.blake2b(f"{target.vector_bytes}{plain}".encode(), digest_size=6).hexdigest()
+    symbol = f"lg_{name}_{key}"
+    shown = template.render(
+        **context, symbol=symbol, notes=True, heading=_heading(kernel, strategy), count=count
+    )
+    phases, scratch = _launch(kernel, strategy, symbol)
+    return Rendered(
+        symbol,
+        plain.replace("SYMBOL", symbol),
+        shown,
+        phases,
+        tuple(writer.e.params.values),
+        tuple(writer.e.errors),
+        scratch,
+    )
+
+
+def _heading(kernel: Kernel, strategy: str) -> str:
+    lines: dict[str, None] = {}
+    for node in [*kernel.places(), *(s.node for s in kernel.stores if s.node is not None)]:
+        if node.op.lowering is not Lowering.LEAF:
+            lines.setdefault(place_text(node.place))
+    axes = ", ".join(
+        f"{n}{' reduced' if r else ''}" for n, r in zip(kernel.extents, kernel.reduced)
+    )
+    kinds = sum(1 for s in kernel.stores if s.level == FULL)
+    return (
+        f"/* {strategy} over ({axes}); {len(kernel.buffers)} buffers, {kinds} full stores\n"
+        f"   from {', '.join(filter(None, lines)) or 'no user line'} */\n"
+    )
+
+
+_WORD = re.compile(r"\b(v_\w+?x\d+|v_bad_index|[fiu]\d+x\d+u?)\b")
+
+
+def translation_unit(bodies: list[str], target: Target) -> str:
+    """A complete C source: the prelude that these kernels need, then the kernels."""
+    needed: set[tuple[str, int]] = set()
+    known = chunks()
+    for body in bodies:
+        for word in _WORD.findall(body):
+            stem, _, lanes = word.rstrip("u").rpartition("x")
+            if word == "v_bad_index":
+                needed.add((word, 0))
+            elif f"{stem}xV" in known:
+                needed.add((f"{stem}xV", int(lanes)))
+            else:
+                raise AssertionError(f"generated text uses {word}, which no chunk defines")
+    return prelude(sorted(needed), target.vector_bytes) + "\n" + "\n".join(bodies)

@@ -1,0 +1,123 @@
+"""Plans: which loops a kernel becomes, and what is computed in each of them.
+
+Owns: the choice of a strategy (pointwise, rows, full, columns) from a kernel's structure, and the
+placing of its values into loops. Must not know: the text of any template. A reduction's order of
+additions depends on the reduced extents alone, never on threads, vectors or what is fused with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lazygrad.ir import ops
+from lazygrad.ir.fusion import FULL
+from lazygrad.ir.kernel import Kernel
+from lazygrad.ir.ops import Lowering
+
+TILE = 4096  # elements of a pointwise row that are one work item
+COLUMN_TILE = 256  # columns that are reduced together
+CHUNK = 65536  # elements whose partial results are one float64
+GRAIN = 32768  # elements worth giving to another thread
+
+
+@dataclass
+class Stage:
+    """One pass over the reduced axes: values needed, reductions made, stores done in it."""
+
+    values: list[int] = field(default_factory=list)
+    reductions: list[int] = field(default_factory=list)
+    stores: list[int] = field(default_factory=list)
+    row_values: list[int] = field(default_factory=list)  # computed when the pass has ended
+    row_stores: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Loops:
+    """A strategy, the values computed once, and the passes in order."""
+
+    strategy: str
+    constants: list[int]
+    first: list[int]  # row values that need no reduction
+    first_stores: list[int]
+    stages: list[Stage]
+
+
+def strategy_of(kernel: Kernel) -> str:
+    """pointwise: nothing reduced. full: everything. rows: the last axis is reduced. columns."""
+    if not any(kernel.reduced):
+        return "pointwise"
+    if all(kernel.reduced):
+        return "full"
+    return "rows" if kernel.reduced[-1] else "columns"
+
+
+def is_constant(kernel: Kernel, number: int) -> bool:
+    ins = kernel.instrs[number]
+    return ins.op in (ops.CONST, ops.SCALAR) and (ins.access is None or ins.access.box is None)
+
+
+def place(kernel: Kernel) -> Loops:
+    """Give every value the earliest pass it can be computed in."""
+    strategy = strategy_of(kernel)
+    constants = [i for i in range(len(kernel.instrs)) if is_constant(kernel, i)]
+    if strategy == "pointwise":
+        values = [i for i in range(len(kernel.instrs)) if i not in constants]
+        stage = Stage(values, [], list(range(len(kernel.stores))))
+        return Loops(strategy, constants, [], [], [stage])
+    stage_of = _stages(kernel)
+    count = 1 + max(stage_of)
+    last = [s for s in range(count)]
+    stages = [Stage() for _ in last]
+    first: list[int] = []
+    for number, ins in enumerate(kernel.instrs):
+        if ins.op.lowering is Lowering.REDUCE:
+            stages[stage_of[number]].reductions.append(number)
+        elif ins.level != FULL and number not in constants:
+            target = first if stage_of[number] < 0 else stages[stage_of[number]].row_values
+            target.append(number)
+    first_stores: list[int] = []
+    for number, store in enumerate(kernel.stores):
+        stage = max(stage_of[store.value], stage_of[store.index] if store.index is not None else -1)
+        if store.level == FULL:
+            stages[max(stage, 0)].stores.append(number)
+        elif stage < 0:
+            first_stores.append(number)
+        else:
+            stages[stage].row_stores.append(number)
+    for stage in stages:
+        stage.values = _needed(kernel, stage)
+    return Loops(strategy, constants, first, first_stores, stages)
+
+
+def _stages(kernel: Kernel) -> list[int]:
+    """Per value the pass that makes it: full values are made in a pass, row values at its end."""
+    stage_of: list[int] = []
+    for ins in kernel.instrs:
+        stage = -1
+        for arg in ins.args:
+            late = kernel.instrs[arg].level != FULL and stage_of[arg] >= 0
+            reading_full = ins.level == FULL or ins.op.lowering is Lowering.REDUCE
+            stage = max(stage, stage_of[arg] + (1 if late and reading_full else 0))
+        if ins.level == FULL or ins.op.lowering is Lowering.REDUCE:
+            stage = max(stage, 0)
+        stage_of.append(stage)
+    return stage_of
+
+
+def _needed(kernel: Kernel, stage: Stage) -> list[int]:
+    """Full-level values that a pass computes (again), in order."""
+    wanted: set[int] = set()
+    stack = [arg for number in stage.reductions for arg in kernel.instrs[number].args]
+    for number in stage.stores:
+        store = kernel.stores[number]
+        stack.append(store.value)
+        if store.index is not None:
+            stack.append(store.index)
+    while stack:
+        number = stack.pop()
+        ins = kernel.instrs[number]
+        if number in wanted or ins.level != FULL or ins.op.lowering is Lowering.REDUCE:
+            continue
+        wanted.add(number)
+        stack.extend(ins.args)
+    return sorted(wanted)

@@ -1,0 +1,215 @@
+"""How each reduction is written in C, piece by piece, for the templates to place.
+
+Owns: accumulators and the fixed trees that combine them. Sums and products of floats are kept in
+64 logical lanes of the value's type for a block of 4,096, then in 64 lanes of float64 for a chunk,
+whose lanes are added by halves; chunks are added one after the other. 64 lanes whatever the
+vector's width: the same bits on every CPU. Must not know: loops.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lazygrad.codegen.expr import Emitter
+from lazygrad.ir import ops
+from lazygrad.ir.dtypes import accumulate
+from lazygrad.ir.ops import Lowering
+
+BLOCK = 4096
+COLUMN_BLOCK = 256
+LANES = 64
+
+
+@dataclass(frozen=True)
+class Reducer:
+    """Texts for one reduction. Every piece may be empty."""
+
+    number: int
+    item: str = ""  # declared once a row (or item)
+    chunk: str = ""  # at a chunk's start
+    block: str = ""
+    step: str = ""  # for each vector, at x with m lanes left; j is the logical lane group
+    end_block: str = ""
+    end_chunk: str = ""
+    finish: str = ""  # makes v{number}
+    partial: str = ""  # full reductions: writes the item's partial result to q
+    combine: str = ""  # full reductions: takes a partial result q in
+
+
+def reducer(e: Emitter, number: int) -> Reducer:
+    ins = e.kernel.instrs[number]
+    if ins.op is ops.sum_ or ins.op is ops.prod:
+        return _fold(e, number)
+    if ins.op is ops.argmax or ins.op is ops.argmin:
+        return _position(e, number)
+    return _extreme(e, number)
+
+
+def _identity(e: Emitter, number: int) -> str:
+    ins = e.kernel.instrs[number]
+    source = e.kernel.instrs[ins.args[0]].dtype
+    assert ins.op.identity is not None
+    return e.literal(ins.op.identity(source), source)
+
+
+def _fold(e: Emitter, n: int) -> Reducer:
+    ins = e.kernel.instrs[n]
+    assert ins.op.lowering is Lowering.REDUCE
+    plus, name = ("+", "sum") if ins.op is ops.sum_ else ("*", "prod")
+    start = 0 if plus == "+" else 1
+    register, wide = e.register(ins.dtype), accumulate(ins.dtype).short
+    groups = LANES // e.lanes
+    vec, wvec = e.vector(register), e.vector(wide)
+    value = f"v{ins.args[0]}"
+    grown = f"a{n}[j]" if register == wide else f"__builtin_convertvector(a{n}[j], {wvec})"
+    fill = f"for (int j = 0; j < {groups}; j++) "
+    result = e.rounded(f"v_sp_{vec}(({register})s{n})", ins.dtype)
+    return Reducer(
+        n,
+        item=f"{wide} s{n} = {start};",
+        chunk=f"{wvec} t{n}[{groups}]; {fill}t{n}[j] = v_sp_{wvec}({start});",
+        block=f"{vec} a{n}[{groups}]; {fill}a{n}[j] = v_sp_{vec}({start});",
+        step=f"a{n}[j] = a{n}[j] {plus} v_keep_{vec}({value}, m, {start});",
+        end_block=f"{fill}t{n}[j] = t{n}[j] {plus} {grown};",
+        end_chunk=f"s{n} = s{n} {plus} v_tree_{name}_{wvec}(t{n});",
+        finish=f"const {vec} v{n} = {result};",
+        partial=f"*({wide} *)q = s{n};",
+        combine=f"s{n} = s{n} {plus} *(const {wide} *)q;",
+    )
+
+
+def _extreme(e: Emitter, n: int) -> Reducer:
+    ins = e.kernel.instrs[n]
+    register = e.register(ins.dtype)
+    vec, value, first = e.vector(register), f"v{ins.args[0]}", _identity(e, n)
+    best = "max" if ins.op is ops.max_ else "min"
+    both = f"v_{best}_{vec}(w{n}, v_keep_{vec}({value}, m, {first}))"
+    if ins.dtype.kind == "b":  # masks: true is -1, so the largest truth is the smallest number
+        both = f"(w{n} {'|' if best == 'max' else '&'} v_keep_{vec}({value}, m, {first}))"
+        best = "min" if best == "max" else "max"
+    return Reducer(
+        n,
+        item=f"{vec} w{n} = v_sp_{vec}({first});",
+        step=f"w{n} = {both};",
+        finish=f"const {vec} v{n} = v_sp_{vec}(v_all_{best}_{vec}(w{n}));",
+        partial=f"*({register} *)q = v_all_{best}_{vec}(w{n});",
+        combine=f"{{ const {vec} v{ins.args[0]} = v_sp_{vec}(*(const {register} *)q); "
+        f"const i64 m = {e.lanes}; w{n} = {both}; }}",
+    )
+
+
+def better(e: Emitter, n: int, value: str, best: str) -> str:
+    """The mask of lanes where `value` beats `best`; NaN beats everything."""
+    ins = e.kernel.instrs[n]
+    source = e.kernel.instrs[ins.args[0]].dtype
+    if source.kind == "b":
+        return f"({value} & ~{best})" if ins.op is ops.argmax else f"(~{value} & {best})"
+    sign = ">" if ins.op is ops.argmax else "<"
+    if source.kind != "f":
+        return f"({value} {sign} {best})"
+    return f"(({value} {sign} {best}) | (({value} != {value}) & ({best} == {best})))"
+
+
+def _position(e: Emitter, n: int) -> Reducer:
+    """The first index of the best value, kept per lane; -1 where a lane has seen nothing."""
+    ins = e.kernel.instrs[n]
+    source = e.kernel.instrs[ins.args[0]].dtype
+    register = e.register(source)
+    vec, wide, value = e.vector(register), e.vector("i64"), f"v{ins.args[0]}"
+    bits = "i" + register.strip("iuf")
+    more = better(e, n, value, f"w{n}")
+    grown = "more" if bits == "i64" else f"__builtin_convertvector(more, {wide})"
+    step = (
+        f"{{ const {wide} at = v_iota_{wide}() + x; "
+        f"{wide} ok = (at < x + m); {e.vector(bits)} more = {more}; "
+        f"{wide} take = ok & ({grown} | (k{n} < 0)); "
+        f"w{n} = v_sel_{vec}(__builtin_convertvector(take, {e.vector(bits)}), {value}, w{n}); "
+        f"k{n} = v_sel_{wide}(take, at, k{n}); }}"
+    )
+    name = "max" if (ins.op is ops.argmax) != (source.kind == "b") else "min"
+    return Reducer(
+        n,
+        item=f"{vec} w{n} = v_sp_{vec}(0); {wide} k{n} = v_sp_{wide}(-1);",
+        step=step,
+        finish=f"const {wide} v{n} = v_sp_{wide}(v_first_{name}_{vec}(w{n}, k{n}));",
+        partial=(
+            f"{{ const i64 first = v_first_{name}_{vec}(w{n}, k{n}); *(i64 *)(q + 8) = first; "
+            f"for (int l = 0; l < {e.lanes}; l++) "
+            f"if (k{n}[l] == first) *({register} *)q = w{n}[l]; }}"
+        ),
+        combine=(
+            f"{{ const {vec} {value} = v_sp_{vec}(*(const {register} *)q); "
+            f"const {e.vector(bits)} more = {more}; const i64 first = *(const i64 *)(q + 8); "
+            f"if (first >= 0 && (k{n}[0] < 0 || more[0])) "
+            f"{{ w{n} = {value}; k{n} = v_sp_{wide}(first); }} }}"
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class ColumnReducer:
+    """The same for a tile of columns: accumulators are arrays, one element a column."""
+
+    number: int
+    item: str
+    block: str
+    step: str
+    end_block: str
+    finish: str
+
+
+def column_reducer(e: Emitter, n: int, tile: int, axis: int) -> ColumnReducer:
+    """`axis` is the reduced axis that is walked innermost."""
+    ins = e.kernel.instrs[n]
+    source = e.kernel.instrs[ins.args[0]].dtype
+    register, value = e.register(source), f"v{ins.args[0]}"
+    vec = e.vector(register)
+    each = f"for (i64 x = 0; x < {tile}; x++) "
+    aligned = "__attribute__((aligned(64)))"
+    if ins.op is ops.sum_ or ins.op is ops.prod:
+        plus, start = ("+", 0) if ins.op is ops.sum_ else ("*", 1)
+        wide = accumulate(ins.dtype).short
+        whole = f"*({e.vector(wide)} *)(t{n} + x)"
+        here = f"*({vec} *)(a{n} + x)"
+        back = whole if wide == register else f"__builtin_convertvector({whole}, {vec})"
+        return ColumnReducer(
+            n,
+            item=f"{wide} t{n}[{tile}] {aligned}; {each}t{n}[x] = {start};",
+            block=f"{register} a{n}[{tile}] {aligned}; {each}a{n}[x] = {start};",
+            step=f"{here} = {here} {plus} {value};",
+            end_block=f"{each}t{n}[x] = t{n}[x] {plus} ({wide})a{n}[x];",
+            finish=f"const {vec} v{n} = {e.rounded(back, ins.dtype)};",
+        )
+    here = f"*({vec} *)(w{n} + x)"
+    if ins.op is ops.argmax or ins.op is ops.argmin:
+        wide, bits = e.vector("i64"), "i" + register.strip("iuf")
+        at = f"*({wide} *)(k{n} + x)"
+        more = better(e, n, value, here)
+        grown = "more" if bits == "i64" else f"__builtin_convertvector(more, {wide})"
+        step = (
+            f"{{ const {e.vector(bits)} more = {more}; "
+            f"const {wide} take = {grown} | ({at} < 0); "
+            f"{here} = v_sel_{vec}(__builtin_convertvector(take, {e.vector(bits)}), "
+            f"{value}, {here}); {at} = v_sel_{wide}(take, v_sp_{wide}(i{axis}), {at}); }}"
+        )
+        return ColumnReducer(
+            n,
+            item=f"{register} w{n}[{tile}] {aligned}; i64 k{n}[{tile}] {aligned}; "
+            f"{each}{{ w{n}[x] = 0; k{n}[x] = -1; }}",
+            block="",
+            step=step,
+            end_block="",
+            finish=f"const {wide} v{n} = {at};",
+        )
+    best = "max" if ins.op is ops.max_ else "min"
+    both = f"v_{best}_{vec}({here}, {value})"
+    if ins.dtype.kind == "b":
+        both = f"({here} {'|' if best == 'max' else '&'} {value})"
+    return ColumnReducer(
+        n,
+        item=f"{register} w{n}[{tile}] {aligned}; {each}w{n}[x] = {_identity(e, n)};",
+        block="",
+        step=f"{here} = {both};",
+        end_block="",
+        finish=f"const {vec} v{n} = {here};",
+    )

@@ -1,0 +1,17 @@
+"""Targets: what a backend can do, as values that shared code asks for.
+
+Owns: the description of a machine that code is generated for. Must not know: how code is compiled
+or run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Target:
+    """A CPU to generate C for. `features` name what the compiler may use (part of cache keys)."""
+
+    vector_bytes: int  # width of the vectors: 64, 32 or 16
+    features: tuple[str, ...] = ()

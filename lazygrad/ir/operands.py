@@ -1,0 +1,142 @@
+"""Movement folded away: every compute node's sources as (base, View).
+
+Owns: resolving chains of movement into one View on a node that is computed or in memory, and the
+explicit copies where no View exists. Must not know: how nodes are grouped. This is the normal form
+that fusion works on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from lazygrad.ir import ops
+from lazygrad.ir.node import Node, Shape, override, toposort
+from lazygrad.ir.ops import Lowering
+from lazygrad.ir.views import View
+
+
+@dataclass(frozen=True)
+class Operand:
+    """Where a source's elements lie in the row-major value of `base`, over some index space."""
+
+    base: Node
+    view: View
+
+
+@dataclass
+class Folded:
+    """Compute nodes (sources first), their operands, and what each output is."""
+
+    nodes: list[Node] = field(default_factory=list)
+    operands: dict[Node, tuple[Operand, ...]] = field(default_factory=dict)
+    outputs: list[Node] = field(default_factory=list)  # a base each: computed or a leaf
+
+
+def is_virtual(node: Node) -> bool:
+    """A leaf that has no memory: a literal, a run-time scalar, or a function of its index."""
+    return node.op.lowering is Lowering.LEAF and node.buffer is None
+
+
+def in_memory_sources(node: Node) -> tuple[int, ...]:
+    """Positions of sources that must be in memory before the kernel of `node` starts."""
+    kind = node.op.lowering
+    if kind is Lowering.INDEXED:
+        return (0,)
+    if kind is Lowering.CONTRACT or kind is Lowering.EXTERN:
+        return tuple(range(len(node.srcs)))
+    return ()
+
+
+def needs_plain_memory(node: Node, position: int) -> bool:
+    """Whether that source must be in memory row-major: what is copied, then written into."""
+    return node.op.lowering is Lowering.EXTERN or (
+        node.op.lowering is Lowering.INDEXED and position == 0 and node.op is not ops.gather
+    )
+
+
+def domain_of(node: Node) -> Shape:
+    """The index space that a node's pointwise sources are read over."""
+    if node.op.lowering is Lowering.REDUCE:
+        return node.srcs[0].shape
+    if node.op.lowering is Lowering.INDEXED:
+        return node.srcs[1].shape
+    return node.shape
+
+
+class _Folder:
+    def __init__(self) -> None:
+        self.result = Folded()
+        self.resolved: dict[Node, Operand] = {}
+
+    def copy_of(self, node: Node) -> Operand:
+        """A compute node that writes `node` to memory row-major."""
+        override.place = node.place
+        made = ops.copy(node)
+        self.result.nodes.append(made)
+        self.result.operands[made] = (self.over(self.resolved[node], made.shape),)
+        return Operand(made, View.contiguous(made.shape))
+
+    def over(self, operand: Operand, domain: Shape) -> Operand:
+        """A 0-d operand is read everywhere in the domain."""
+        if operand.view.shape == domain:
+            return operand
+        assert operand.view.shape == (), (operand, domain)
+        return Operand(operand.base, operand.view.expand(domain))
+
+    def movement(self, node: Node) -> Operand:
+        source = self.resolved[node.srcs[0]]
+        assert node.op.view is not None
+        view = node.op.view(source.view, node.arg)
+        if view is None:
+            source = self.copy_of(node.srcs[0])
+            view = node.op.view(source.view, node.arg)
+        return Operand(source.base, view)
+
+    def source(self, node: Node, position: int, in_memory: bool) -> Operand:
+        src = node.srcs[position]
+        operand = self.resolved[src]
+        if not in_memory:
+            return self.over(operand, domain_of(node))
+        plain = needs_plain_memory(node, position)
+        bad = operand.view.box is not None or (plain and not operand.view.is_contiguous)
+        if is_virtual(operand.base) or bad or (plain and operand.base.numel != src.numel):
+            operand = self.copy_of(src)
+        return operand
+
+    def visit(self, node: Node) -> None:
+        if node.buffer is not None or is_virtual(node):
+            self.resolved[node] = Operand(node, View.contiguous(node.shape))
+            return
+        if node.op.lowering is Lowering.MOVEMENT:
+            self.resolved[node] = self.movement(node)
+            return
+        memory = in_memory_sources(node)
+        operands = tuple(self.source(node, i, i in memory) for i in range(len(node.srcs)))
+        self.result.nodes.append(node)
+        self.result.operands[node] = operands
+        self.resolved[node] = Operand(node, View.contiguous(node.shape))
+
+    def output(self, node: Node) -> Node:
+        operand = self.resolved[node]
+        whole = operand.view.is_contiguous and operand.base.numel == node.numel
+        if whole and not is_virtual(operand.base):
+            return operand.base
+        return self.copy_of(node).base
+
+
+def fold_movement(outputs: Sequence[Node]) -> Folded:
+    """Resolve all movement below `outputs`."""
+    outer = override.place
+    folder = _Folder()
+    try:
+        for node in toposort(outputs):
+            folder.visit(node)
+        made: dict[Node, Node] = {}
+        for node in outputs:
+            if node not in made:
+                made[node] = folder.output(node)
+        folder.result.outputs = [made[node] for node in outputs]
+    finally:
+        override.place = outer
+    return folder.result

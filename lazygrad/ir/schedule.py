@@ -1,0 +1,251 @@
+"""The schedule: ordered steps over slots, and where each temporary lies.
+
+Owns: which values get memory, when each is last read, reuse of memory between temporaries, and
+in-place updates where nobody reads the old value. Must not know: any backend. A slot is a value in
+memory: a leaf, an output, or a temporary in one arena.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from lazygrad.ir import ops
+from lazygrad.ir.fusion import Decision, Group, Partition, check_partition, writes_in_place
+from lazygrad.ir.kernel import Access, Instr, Kernel, Store, check_kernel, lower
+from lazygrad.ir.node import Node
+from lazygrad.ir.operands import Folded, Operand, fold_movement, is_virtual
+from lazygrad.ir.ops import Lowering
+from lazygrad.ir.simplify import simplify
+from lazygrad.ir.views import View
+
+ALIGNMENT = 64
+
+
+@dataclass
+class KernelStep:
+    """One launch: kernels with the same text and independent of each other, side by side."""
+
+    kernels: list[Kernel]
+    signature: str = ""
+
+
+@dataclass
+class MatmulStep:
+    node: Node
+    a: Operand
+    b: Operand
+
+
+@dataclass
+class HostStep:
+    """Runs on the host by its numpy meaning."""
+
+    node: Node
+    sources: tuple[Operand, ...]
+
+
+Step = KernelStep | MatmulStep | HostStep
+Signature = Callable[[Kernel], str]  # equal for kernels that one launch may hold; '' for none
+
+
+@dataclass
+class Schedule:
+    """`memory[node]` is the node whose memory holds it (itself unless updated in place)."""
+
+    steps: list[Step]
+    outputs: list[Node]
+    memory: dict[Node, Node]
+    offsets: dict[Node, int] = field(default_factory=dict)  # temporaries: bytes into the arena
+    arena: int = 0
+    decisions: list[Decision] = field(default_factory=list)
+    groups: list[Group] = field(default_factory=list)
+
+
+def nbytes(node: Node) -> int:
+    return node.numel * node.dtype.itemsize
+
+
+def reads(step: Step) -> list[Node]:
+    """Values a step reads from memory."""
+    if isinstance(step, KernelStep):
+        found: dict[Node, None] = {}
+        for kernel in step.kernels:
+            for ins in kernel.instrs:
+                if ins.buffer is not None and not is_virtual(kernel.buffers[ins.buffer]):
+                    found.setdefault(kernel.buffers[ins.buffer])
+        return list(found)
+    if isinstance(step, MatmulStep):
+        return [step.a.base, step.b.base]
+    return [s.base for s in step.sources]
+
+
+def writes(step: Step) -> list[Node]:
+    if isinstance(step, KernelStep):
+        return list(dict.fromkeys(k.buffers[s.buffer] for k in step.kernels for s in k.stores))
+    return [step.node]
+
+
+def _copy_kernel(source: Node, target: Node) -> Kernel:
+    """All of `source`, in order, to the memory of `target`."""
+    access = Access((1,))
+    load = Instr(ops.BUFFER, (), source.dtype, "full", None, 0, access, node=source)
+    store = Store(0, 1, access, "full", node=target)
+    return Kernel((source.numel,), (False,), [load], [store], [source, target])
+
+
+class _Scheduler:
+    def __init__(self, partition: Partition, outputs: list[Node]):
+        self.partition = partition
+        self.folded: Folded = partition.folded
+        self.outputs = outputs
+        self.steps: list[Step] = []
+        self.memory: dict[Node, Node] = {}
+        self.pending = self._uses()
+
+    def _uses(self) -> dict[Node, int]:
+        """How many groups (and outputs) still read each value."""
+        uses: dict[Node, int] = {}
+        for group in self.partition.groups.values():
+            inside = set(group.nodes)
+            outside = {
+                o.base for n in group.nodes for o in self.folded.operands[n]
+                if o.base not in inside
+            }
+            for base in outside:
+                uses[base] = uses.get(base, 0) + 1
+        for node in self.outputs:
+            uses[node] = uses.get(node, 0) + 1
+        return uses
+
+    def prepare_update(self, node: Node, group: Group) -> None:
+        """Give an updated value its memory: its source's own where nobody else reads that."""
+        source = self.folded.operands[node][0].base
+        here = sum(o.base is source for n in group.nodes for o in self.folded.operands[n])
+        if self.pending.get(source) == 1 and here == 1 and source.buffer is None:
+            self.memory[node] = self.memory.get(source, source)
+        else:
+            self.steps.append(KernelStep([_copy_kernel(source, node)]))
+
+    def run(self, signature: Signature) -> Schedule:
+        wanted = self._wanted()
+        groups = self.partition.ordered()
+        for group in groups:
+            first = group.nodes[0]
+            if group.alone and first.op.lowering is Lowering.CONTRACT:
+                self.steps.append(MatmulStep(first, *self.folded.operands[first]))
+            elif group.alone:
+                self.steps.append(HostStep(first, self.folded.operands[first]))
+            else:
+                for node in group.nodes:
+                    if writes_in_place_here(node):
+                        self.prepare_update(node, group)
+                stored = [n for n in group.nodes if n in wanted]
+                kernel = lower(group, self.folded, stored)
+                check_kernel(kernel)
+                self.steps.append(KernelStep([kernel]))
+            inside = set(group.nodes)
+            for base in {
+                o.base for n in group.nodes for o in self.folded.operands[n]
+            } - inside:
+                self.pending[base] -= 1
+        steps = batch(self.steps, self.memory, signature)
+        schedule = Schedule(steps, self.outputs, self.memory)
+        schedule.decisions = self.partition.decisions
+        schedule.groups = groups
+        plan_memory(schedule)
+        return schedule
+
+    def _wanted(self) -> set[Node]:
+        """Values that are read outside the group that makes them."""
+        wanted = set(self.outputs)
+        group_of = self.partition.group_of
+        for node in self.folded.nodes:
+            for operand in self.folded.operands[node]:
+                if group_of.get(operand.base) != group_of[node]:
+                    wanted.add(operand.base)
+        return wanted
+
+
+def writes_in_place_here(node: Node) -> bool:
+    return node.op.lowering is Lowering.INDEXED and writes_in_place(node)
+
+
+def batch(steps: list[Step], memory: dict[Node, Node], signature: Signature) -> list[Step]:
+    """Put kernels with equal text that do not depend on each other into one launch.
+
+    A kernel moves up to an earlier launch when nothing from there on makes what it reads, nor
+    reads or writes the memory it writes.
+    """
+    result: list[Step] = []
+    touched: list[tuple[set[Node], set[Node]]] = []  # (memory read, memory written) per launch
+
+    def owners(nodes: list[Node]) -> set[Node]:
+        return {memory.get(n, n) for n in nodes}
+
+    last: dict[str, int] = {}
+    for step in steps:
+        read, written = owners(reads(step)), owners(writes(step))
+        if isinstance(step, KernelStep):
+            step.signature = signature(step.kernels[0])
+            at = last.get(step.signature) if step.signature else None
+            if at is not None and not any(
+                (read & w) or (written & (r | w)) for r, w in touched[at:]
+            ):
+                launch = result[at]
+                assert isinstance(launch, KernelStep)
+                launch.kernels += step.kernels
+                touched[at] = (touched[at][0] | read, touched[at][1] | written)
+                continue
+            last[step.signature] = len(result)
+        result.append(step)
+        touched.append((read, written))
+    return result
+
+
+def plan_memory(schedule: Schedule) -> None:
+    """Lay temporaries out in one arena: first fit, each from its first write to its last read."""
+    outputs = {schedule.memory.get(n, n) for n in schedule.outputs}
+    span: dict[Node, list[int]] = {}
+    for number, step in enumerate(schedule.steps):
+        for node in [*writes(step), *reads(step)]:
+            owner = schedule.memory.get(node, node)
+            if owner.buffer is None and owner not in outputs:
+                span.setdefault(owner, [number, number])[1] = number
+    placed: list[tuple[int, int, int, int]] = []  # start, end, first step, last step
+    for node, (first, last) in sorted(span.items(), key=lambda item: -nbytes(item[0])):
+        size = -(-max(nbytes(node), 1) // ALIGNMENT) * ALIGNMENT
+        start = 0
+        for low, high, begin, end in sorted(placed):
+            if begin <= last and first <= end and low < start + size and start < high:
+                start = high
+        schedule.offsets[node] = start
+        placed.append((start, start + size, first, last))
+        schedule.arena = max(schedule.arena, start + size)
+
+
+def check_schedule(schedule: Schedule) -> None:
+    """Every value is written before it is read, and no two live temporaries share memory."""
+    ready: set[Node] = set()
+    for step in schedule.steps:
+        for node in reads(step):
+            if node.buffer is None and node not in ready and node not in writes(step):
+                raise AssertionError(f"{node!r} is read before it is written")
+        ready.update(writes(step))
+    for node in schedule.outputs:
+        if node.buffer is None and node not in ready:
+            raise AssertionError(f"output {node!r} is never written")
+
+
+def make_schedule(outputs: Sequence[Node], signature: Signature = lambda k: "") -> Schedule:
+    """Simplify, fold movement, partition and order: all that does not depend on a backend."""
+    folded = fold_movement(simplify(outputs))
+    partition = Partition(folded)
+    check_partition(partition)
+    schedule = _Scheduler(partition, folded.outputs).run(signature)
+    check_schedule(schedule)
+    return schedule
+
+
+__all__ = ["HostStep", "KernelStep", "MatmulStep", "Schedule", "Step", "View", "make_schedule",
+           "nbytes", "reads", "writes"]

@@ -1,0 +1,177 @@
+"""Simplification: equal nodes become one, and what changes nothing is removed.
+
+Owns: the rewrite rules on nodes. Must not know: kernels or backends. No rule may change a single
+bit of any value, so x + 0 stays (it turns -0.0 into 0.0) while x * 1 goes. Each rule takes a node
+whose sources are already simplified and returns its replacement, or None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from lazygrad.ir import ops
+from lazygrad.ir.dtypes import compute_dtype
+from lazygrad.ir.interp import apply
+from lazygrad.ir.node import Node, override, toposort
+from lazygrad.ir.ops import Lowering
+
+Rule = Callable[[Node], Node | None]
+
+
+def _is_const(node: Node, value: float) -> bool:
+    return node.op is ops.CONST and ops.const_value(node) == value
+
+
+def unit_factor(node: Node) -> Node | None:
+    """x * 1 and x / 1 are x."""
+    if node.op is ops.mul or node.op is ops.div:
+        a, b = node.srcs
+        if _is_const(b, 1) and a.shape == node.shape:
+            return a
+        if node.op is ops.mul and _is_const(a, 1) and b.shape == node.shape:
+            return b
+    return None
+
+
+def double_negation(node: Node) -> Node | None:
+    """-(-x) and ~(~x) are x."""
+    if (node.op is ops.neg or node.op is ops.bit_not) and node.srcs[0].op is node.op:
+        return node.srcs[0].srcs[0] if node.srcs[0].buffer is None else None
+    return None
+
+
+def no_cast(node: Node) -> Node | None:
+    """A cast to the dtype that is there already."""
+    if node.op is ops.cast and node.arg is node.srcs[0].dtype:
+        return node.srcs[0]
+    return None
+
+
+def fold_constants(node: Node) -> Node | None:
+    """Exact ops on literals are literals."""
+    if node.op.lowering is not Lowering.POINTWISE or node.op.ulp or node.shape != ():
+        return None
+    if node.dtype.is_half or any(s.op is not ops.CONST for s in node.srcs):
+        return None
+    arrays = [
+        np.asarray(ops.const_value(s), dtype=compute_dtype(s.dtype).np) for s in node.srcs
+    ]
+    try:
+        return ops.const(apply(node, arrays).item(), node.dtype, node.device)
+    except RuntimeError:  # division of integers by zero stays, to be reported when it runs
+        return None
+
+
+def repeated_literal(node: Node) -> Node | None:
+    """Pointwise ops broadcast a 0-d source themselves: no expand is needed."""
+    if node.op.lowering is not Lowering.POINTWISE or node.op is ops.copy:
+        return None
+    srcs = tuple(
+        s.srcs[0] if s.op is ops.expand and s.buffer is None and s.srcs[0].shape == () else s
+        for s in node.srcs
+    )
+    if srcs == node.srcs or all(s.shape != node.shape for s in srcs):
+        return None
+    return _with_srcs(node, srcs)
+
+
+def still_movement(node: Node) -> Node | None:
+    """Movement that moves nothing."""
+    if node.op.lowering is not Lowering.MOVEMENT or node.shape != node.srcs[0].shape:
+        return None
+    op, arg = node.op, node.arg
+    if op is ops.reshape or op is ops.expand:
+        return node.srcs[0]
+    if op is ops.permute and arg == tuple(range(len(arg))):
+        return node.srcs[0]
+    if op is ops.slice_ or (op is ops.pad and not any(map(any, arg))):
+        return node.srcs[0]
+    return node.srcs[0] if op is ops.as_strided and arg.is_contiguous else None
+
+
+def reshape_twice(node: Node) -> Node | None:
+    """Only the last reshape counts."""
+    src = node.srcs[0] if node.srcs else None
+    if node.op is ops.reshape and src is not None and src.op is ops.reshape and src.srcs:
+        return ops.reshape(src.srcs[0], arg=node.arg)
+    return None
+
+
+def reduce_before_permute(node: Node) -> Node | None:
+    """Reduce first, so that the order of summation follows memory; then permute what is left."""
+    if node.op.lowering is not Lowering.REDUCE or node.srcs[0].op is not ops.permute:
+        return None
+    moved = node.srcs[0]
+    if moved.buffer is not None:
+        return None
+    axes = tuple(sorted(moved.arg[axis] for axis in node.arg))
+    return ops.permute(node.op(moved.srcs[0], arg=axes), arg=moved.arg)
+
+
+def reduce_nothing(node: Node) -> Node | None:
+    """A reduction over no axes."""
+    if node.op.lowering is Lowering.REDUCE and node.arg == ():
+        return node.srcs[0]
+    return None
+
+
+RULES: tuple[Rule, ...] = (
+    unit_factor,
+    double_negation,
+    no_cast,
+    fold_constants,
+    repeated_literal,
+    still_movement,
+    reshape_twice,
+    reduce_before_permute,
+    reduce_nothing,
+)
+
+
+def _with_srcs(node: Node, srcs: tuple[Node, ...]) -> Node:
+    new = Node(node.op, srcs, node.arg, node.shape, node.dtype, node.device, node.value)
+    new.place = node.place
+    return new
+
+
+def _rewritten(node: Node) -> Node:
+    """Apply rules until none does anything more; every rule makes the graph smaller or simpler."""
+    again = True
+    while again:
+        again = False
+        for rule in RULES:
+            if node.buffer is not None or not node.srcs:
+                return node
+            found = rule(node)
+            if found is not None:
+                node, again = found, True
+    return node
+
+
+def simplify(outputs: Sequence[Node]) -> list[Node]:
+    """The same values from fewer nodes. Leaves with values are kept as the objects they are."""
+    outer = override.place
+    try:
+        return _simplify(outputs)
+    finally:
+        override.place = outer
+
+
+def _simplify(outputs: Sequence[Node]) -> list[Node]:
+    unique: dict[object, Node] = {}
+    new: dict[Node, Node] = {}
+    for node in toposort(outputs):
+        if node.buffer is not None or node.op is ops.SCALAR:
+            new[node] = node
+            continue
+        override.place = node.place  # what a rule makes stands for the line it came from
+        srcs = tuple(new[s] for s in node.srcs)
+        fresh = _rewritten(node if srcs == node.srcs else _with_srcs(node, srcs))
+        if fresh.buffer is not None or fresh.op is ops.SCALAR:
+            new[node] = fresh
+            continue
+        key = (fresh.op, fresh.arg, fresh.srcs, fresh.shape, fresh.dtype)
+        new[node] = unique.setdefault(key, fresh)
+    return [new[node] for node in outputs]

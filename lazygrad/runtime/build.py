@@ -1,0 +1,399 @@
+"""From a schedule to a program: code for every kernel, compiled once, wired to slots.
+
+Owns: rendering of all kernels of a schedule, finding those that are compiled already, compiling
+the others in one unit, and laying out slots. Must not know: Tensors, or when to realize.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from lazygrad.codegen.cpu import Rendered, render, translation_unit
+from lazygrad.codegen.gemm import gemm_items, gemm_source
+from lazygrad.codegen.target import Target
+from lazygrad.ir import ops
+from lazygrad.ir.kernel import Kernel
+from lazygrad.ir.node import Node, place_text
+from lazygrad.ir.operands import Operand
+from lazygrad.ir.schedule import (
+    HostStep,
+    KernelStep,
+    MatmulStep,
+    Schedule,
+    make_schedule,
+    nbytes,
+    reads,
+    writes,
+)
+from lazygrad.ir.structure import Structure, digest
+from lazygrad.runtime import cache, compiler, library
+from lazygrad.runtime.program import (
+    ARENA,
+    ERROR_BYTES,
+    ERRORS,
+    FIRST,
+    SCALARS,
+    HostCall,
+    HostNode,
+    Instance,
+    Launch,
+    Output,
+    Program,
+    Site,
+)
+from lazygrad.runtime.stats import stats
+
+UNIT_HEAD = """typedef void (*lg_kernel)(char **p, const i64 *d, i64 lo, i64 hi);
+__attribute__((visibility("default"))) const lg_kernel lg_table[] = {%s};
+"""
+MATMUL_GRAIN_FLOPS = 200_000  # worth giving to another thread
+
+
+class Code:
+    """The text of all kernels of a schedule: by kernel object, and functions by symbol."""
+
+    def __init__(self, target: Target):
+        self.target = target
+        self.rendered: dict[int, Rendered] = {}
+        self.bodies: dict[str, str] = {}  # by the name of a kernel: its functions' text
+        self.symbols: dict[str, list[str]] = {}
+
+    def of(self, kernel: Kernel) -> Rendered:
+        found = self.rendered.get(id(kernel))
+        if found is None:
+            found = self.rendered[id(kernel)] = render(kernel, self.target)
+        return found
+
+    def signature(self, kernel: Kernel) -> str:
+        """Kernels of one function may share a launch."""
+        made = self.of(kernel)
+        return made.name if len(made.phases) == 1 else ""
+
+    def add(self, schedule: Schedule) -> None:
+        for step in schedule.steps:
+            if isinstance(step, KernelStep):
+                made = self.of(step.kernels[0])
+                self.bodies[made.name] = made.body
+                self.symbols[made.name] = [phase.symbol for phase in made.phases]
+            elif isinstance(step, MatmulStep):
+                name = matmul_symbol(step.node)
+                if name not in self.bodies:
+                    short = step.node.dtype.short
+                    self.bodies[name] = gemm_source(short, name, self.target.vector_bytes)
+                    self.symbols[name] = [name]
+
+
+def matmul_symbol(node: Node) -> str:
+    return f"lg_matmul_{node.dtype.short}"
+
+
+_functions: dict[str, tuple[str, int, int]] = {}  # named cache: kernel body digest:symbol -> where
+
+
+def unit_text(code: Code, names: Sequence[str]) -> str:
+    symbols = [s for name in names for s in code.symbols[name]]
+    text = translation_unit([code.bodies[name] for name in names], code.target)
+    return text + UNIT_HEAD % ", ".join(symbols)
+
+
+def _found_on_disk(name: str, key: str, symbols: list[str]) -> bool:
+    folder = cache.find(key, "at.json")
+    if folder is None:
+        return False
+    try:
+        path, count, at = json.loads((folder / "at.json").read_text(encoding="utf-8"))
+    except (ValueError, OSError):
+        cache.drop(key)
+        return False
+    if not Path(path).is_file():
+        return False
+    for position, symbol in enumerate(symbols):
+        _functions[key + symbol] = (path, count, at + position)
+    return True
+
+
+def _kernel_key(code: Code, name: str) -> str:
+    found = compiler.compiler()
+    assert found is not None
+    return digest("kernel", code.bodies[name], str(code.target.vector_bytes), found.identity,
+                  code_version(), " ".join(compiler.FLAGS), compiler.cpu_features())
+
+
+def compile_missing(code: Code) -> dict[str, tuple[str, int, int]]:
+    """Where each function is: symbol -> (unit, size of its table, position). Compiles one unit."""
+    keys = {name: _kernel_key(code, name) for name in code.bodies}
+    missing = []
+    for name, key in keys.items():
+        symbols = code.symbols[name]
+        if key + symbols[0] in _functions or _found_on_disk(name, key, symbols):
+            stats.kernel_hits += 1
+            continue
+        missing.append(name)
+    if missing:
+        with stats.stage("compile"):
+            path = str(compiler.build(unit_text(code, missing)))
+        count = sum(len(code.symbols[name]) for name in missing)
+        at = 0
+        for name in missing:
+            record = json.dumps([path, count, at])
+            cache.make(keys[name], lambda f, text=record: _write(f / "at.json", text))  # type: ignore[misc]
+            for symbol in code.symbols[name]:
+                _functions[keys[name] + symbol] = (path, count, at)
+                at += 1
+    return {s: _functions[keys[name] + s] for name in code.bodies for s in code.symbols[name]}
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+@functools.cache
+def code_version() -> str:
+    """Identity of the code that plans and generates: a cached program is only for the same."""
+    package = Path(__file__).parent.parent
+    files = sorted(
+        p for folder in ("ir", "codegen", "runtime") for p in (package / folder).rglob("*.*")
+        if p.suffix in (".py", ".j2", ".h", ".c")
+    )
+    return digest(*[f"{p.name}:{s.st_size}:{s.st_mtime_ns}" for p in files for s in [p.stat()]])
+
+
+class _Layout:
+    """Slots and byte offsets of the values of a schedule."""
+
+    def __init__(self, schedule: Schedule, structure: Structure):
+        self.schedule = schedule
+        self.scalars = [
+            (i, "f" if n.dtype.kind == "f" else "i")
+            for i, n in enumerate(structure.leaves) if n.buffer is None
+        ]
+        self.cell = {structure.leaves[leaf]: 8 * k for k, (leaf, _) in enumerate(self.scalars)}
+        self.leaf_number = {n: i for i, n in enumerate(structure.leaves)}
+        self.leaf_slots = [i for i, n in enumerate(structure.leaves) if n.buffer is not None]
+        self.leaf_slot = {structure.leaves[i]: FIRST + k for k, i in enumerate(self.leaf_slots)}
+        self.out_slot: dict[Node, int] = {}
+        self.outputs: list[Output] = []
+        self.output_of: list[int] = []  # per requested output its position in `outputs`
+        for node in schedule.outputs:
+            self.output_of.append(self._output(node))
+
+    def _output(self, node: Node) -> int:
+        owner = self.schedule.memory.get(node, node)
+        for number, known in enumerate(self._known):
+            if known is owner:
+                return number
+        self._known.append(owner)
+        if owner.buffer is not None:
+            self.outputs.append(Output(self.leaf_number[owner], -1, 0))
+        else:
+            made = sum(o.leaf < 0 for o in self.outputs)
+            slot = FIRST + len(self.leaf_slots) + made
+            self.out_slot[owner] = slot
+            self.outputs.append(Output(-1, slot, nbytes(owner)))
+        return len(self.outputs) - 1
+
+    @functools.cached_property
+    def _known(self) -> list[Node]:
+        return []
+
+    def pointer(self, node: Node) -> tuple[int, int]:
+        if node in self.cell:
+            return SCALARS, self.cell[node]
+        owner = self.schedule.memory.get(node, node)
+        if owner in self.leaf_slot:
+            return self.leaf_slot[owner], 0
+        if owner in self.out_slot:
+            return self.out_slot[owner], 0
+        return ARENA, self.schedule.offsets[owner]
+
+
+class _Builder:
+    def __init__(self, schedule: Schedule, structure: Structure, code: Code):
+        self.schedule = schedule
+        self.code = code
+        self.layout = _Layout(schedule, structure)
+        self.where = compile_missing(code)
+        self.functions: list[tuple[str, int, int]] = []
+        self.sites: list[Site] = []
+        self.parts: list[list[Launch] | HostCall] = []
+        self.host_nodes: list[HostNode] = []
+        self.scratch_at = schedule.arena
+        self.scratch = 0
+        self.kernels = 0
+
+    def function(self, symbol: str) -> int:
+        at = self.where[symbol]
+        if at not in self.functions:
+            self.functions.append(at)
+        return self.functions.index(at)
+
+    def append(self, launch: Launch) -> None:
+        if not self.parts or isinstance(self.parts[-1], HostCall):
+            self.parts.append([])
+        part = self.parts[-1]
+        assert isinstance(part, list)
+        part.append(launch)
+
+    def kernel_step(self, step: KernelStep) -> None:
+        self.kernels += 1
+        moved = sum(nbytes(n) for n in [*reads(step), *writes(step)])
+        first = self.code.of(step.kernels[0])
+        place = places_text([n for k in step.kernels for n in k.places()])
+        instances: list[list[Instance]] = [[] for _ in first.phases]
+        for kernel in step.kernels:
+            made = self.code.of(kernel)
+            pointers = [self.layout.pointer(n) for n in kernel.buffers]
+            pointers += [self.site(kernel, number) for number in made.errors]
+            if made.scratch:
+                pointers.append((ARENA, self.scratch_at))
+                self.scratch = max(self.scratch, made.scratch)
+            for phase, into in zip(made.phases, instances):
+                into.append(Instance(phase.items, pointers, list(made.dims)))
+        for number, (phase, into) in enumerate(zip(first.phases, instances)):
+            grain = max(self.code.of(k).phases[number].grain for k in step.kernels)
+            self.append(
+                Launch(self.function(phase.symbol), grain, into, first.name, place, number == 0,
+                       moved if number == 0 else 0)
+            )
+
+    def site(self, kernel: Kernel, number: int) -> tuple[int, int]:
+        """A cell for errors of an instruction (or, below 0, of a store)."""
+        if number >= 0:
+            ins = kernel.instrs[number]
+            node, size = ins.node, ins.size
+        else:
+            store = kernel.stores[-1 - number]
+            node, size = store.node, store.size
+        assert node is not None
+        self.sites.append(Site(node.op.errors[0], size, place_text(node.place)))
+        return ERRORS, ERROR_BYTES * (len(self.sites) - 1)
+
+    def matmul_step(self, step: MatmulStep) -> None:
+        self.kernels += 1
+        node = step.node
+        dims = matmul_dims(node, step.a, step.b)
+        sizes = [node.dtype.itemsize * v.view.offset for v in (step.a, step.b)]
+        pointers = [
+            (slot, at + size)
+            for (slot, at), size in zip(
+                [self.layout.pointer(step.a.base), self.layout.pointer(step.b.base)], sizes
+            )
+        ]
+        pointers.append(self.layout.pointer(node))
+        items = gemm_items(dims)
+        work = 2 * node.numel * step.a.view.shape[-1]
+        grain = max(1, MATMUL_GRAIN_FLOPS * items // max(work, 1))
+        symbol = matmul_symbol(node)
+        moved = sum(nbytes(n) for n in (step.a.base, step.b.base, node))
+        self.append(
+            Launch(self.function(symbol), grain, [Instance(items, pointers, dims)], symbol,
+                   place_text(node.place), True, moved)
+        )
+
+    def host_step(self, step: HostStep) -> None:
+        self.host_nodes.append(HostNode(step.node, tuple(s.base for s in step.sources)))
+        self.parts.append(
+            HostCall(
+                len(self.host_nodes) - 1,
+                [self.layout.pointer(s.base) for s in step.sources],
+                self.layout.pointer(step.node),
+            )
+        )
+
+    def run(self) -> tuple[Program, list[int]]:
+        for step in self.schedule.steps:
+            if isinstance(step, KernelStep):
+                self.kernel_step(step)
+            elif isinstance(step, MatmulStep):
+                self.matmul_step(step)
+            else:
+                self.host_step(step)
+        layout = self.layout
+        program = Program(
+            self.functions, self.parts, layout.scalars, layout.leaf_slots, layout.outputs,
+            self.scratch_at + self.scratch, self.sites, self.kernels, self.host_nodes,
+        )
+        return program, layout.output_of
+
+
+def places_text(nodes: Sequence[Node]) -> str:
+    """The user's lines behind these nodes, at most four."""
+    lines = list(dict.fromkeys(
+        place_text(n.place) for n in nodes if n.op is not ops.CONST and n.buffer is None
+    ))
+    lines = [line for line in lines if line]
+    return ", ".join(lines[:4]) + (", ..." if len(lines) > 4 else "")
+
+
+def matmul_dims(node: Node, a: Operand, b: Operand) -> list[int]:
+    """The parameters of the matmul kernel: {batch axes, M, N, K, strides..., per batch axis ...}."""
+    shape = node.shape
+    c = [1] * len(shape)
+    for axis in range(len(shape) - 2, -1, -1):
+        c[axis] = c[axis + 1] * shape[axis + 1]
+    batch: list[list[int]] = []
+    for axis in range(len(shape) - 2):
+        if shape[axis] == 1:
+            continue
+        row = [shape[axis], a.view.strides[axis], b.view.strides[axis], c[axis]]
+        if batch and all(was == row[0] * now for was, now in zip(batch[-1][1:], row[1:])):
+            batch[-1] = [batch[-1][0] * row[0], *row[1:]]
+        else:
+            batch.append(row)
+    if len(batch) > 4:
+        raise ValueError(f"matmul over {len(batch)} separate batch axes: at most 4 are supported")
+    (sa_i, sa_k), (sb_k, sb_j) = a.view.strides[-2:], b.view.strides[-2:]
+    m, n, k = shape[-2], shape[-1], a.view.shape[-1]
+    head = [len(batch), m, n, k, sa_i, sa_k, sb_k, sb_j, c[-2], 1]
+    return head + [x for row in batch for x in row]
+
+
+def plan(structure: Structure) -> tuple[Schedule, Code]:
+    """Schedule and code, nothing compiled: what dumps show and programs are built from."""
+    code = Code(compiler.target())
+    with stats.stage("plan"):
+        schedule = make_schedule(structure.outputs, code.signature)
+    with stats.stage("render"):
+        code.add(schedule)
+    return schedule, code
+
+
+def build_program(structure: Structure) -> tuple[Program, list[int]]:
+    """The program for this structure, from the disk cache or made now.
+
+    Also gives, per output of the structure, its position among the program's outputs.
+    """
+    found = compiler.compiler()
+    assert found is not None
+    key = digest("program", structure.key, found.identity, code_version(),
+                 compiler.cpu_features(), str(compiler.target().vector_bytes))
+    cached = _program_on_disk(key)
+    if cached is not None:
+        stats.disk_hits += 1
+        return cached
+    schedule, code = plan(structure)
+    program, output_of = _Builder(schedule, structure, code).run()
+    if not program.host_nodes:
+        text = json.dumps({"outputs": output_of, "program": program.to_json()})
+        cache.make(key, lambda folder: _write(folder / "program.json", text))
+    library.runtime()
+    return program, output_of
+
+
+def _program_on_disk(key: str) -> tuple[Program, list[int]] | None:
+    folder = cache.find(key, "program.json")
+    if folder is None:
+        return None
+    try:
+        raw = json.loads((folder / "program.json").read_text(encoding="utf-8"))
+        program = Program.from_json(raw["program"])
+    except (ValueError, KeyError, TypeError, OSError):
+        cache.drop(key)
+        return None
+    if not all(Path(path).is_file() for path, _, _ in program.functions):
+        cache.drop(key)
+        return None
+    return program, raw["outputs"]

@@ -1,0 +1,168 @@
+"""The C compiler: found once, asked for a shared library, its results kept by content.
+
+Owns: which compiler and flags are used, the CPU features they mean, and the cache key of a
+translation unit. Must not know: what is in the text. A candidate that fails is passed over for the
+next one; where none works, `compiler()` is None and the interpreter takes over.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import re
+import shutil
+import subprocess
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+from lazygrad.codegen.target import Target
+from lazygrad.config import config
+from lazygrad.ir.structure import digest
+from lazygrad.runtime import cache
+from lazygrad.runtime.stats import stats
+
+# -ffp-contract=off: otherwise a*b+c is fused inside a kernel and not across two, and the same
+# program gives other bits when it is fused. Never -ffast-math.
+FLAGS = (
+    "-std=gnu11 -O2 -ffp-contract=off -fno-math-errno -fno-trapping-math -fwrapv "
+    "-fno-strict-aliasing -fPIC -shared -w -pipe"
+).split()
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """A working C compiler. `identity` names its path, version and target for cache keys."""
+
+    path: str
+    identity: str
+    march: tuple[str, ...]
+
+
+class CompileError(RuntimeError):
+    """The C compiler refused generated text: the text and its words are kept."""
+
+    def __init__(self, message: str, source: str, log: str):
+        super().__init__(message)
+        self.source = source
+        self.log = log
+
+
+def candidates() -> list[str]:
+    """Compilers to try, in order."""
+    names = [config.cc, os.environ.get("CC", ""), "cc", "gcc", "clang"]
+    return [n for n in dict.fromkeys(names) if n]
+
+
+@functools.cache
+def compiler() -> Compiler | None:
+    """The first candidate that exists, or None."""
+    for name in candidates():
+        path = shutil.which(name)
+        if path is None:
+            continue
+        real = os.path.realpath(path)
+        try:
+            found = os.stat(real)
+            # the version is asked for only where a file's identity could not tell it apart
+            identity = f"{real}:{found.st_size}:{found.st_mtime_ns}"
+        except OSError:
+            continue
+        march = ("-march=native",) if platform.machine() in ("x86_64", "AMD64") else ()
+        return Compiler(path, identity, march)
+    return None
+
+
+def version(found: Compiler) -> str:
+    """What the compiler says of itself."""
+    done = subprocess.run([found.path, "--version"], capture_output=True, text=True, check=False)
+    return (done.stdout.splitlines() or ["unknown"])[0]
+
+
+@functools.cache
+def cpu_features() -> tuple[str, ...]:
+    """The CPU's features by name: a cached binary is only for CPUs with the same list."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return (platform.machine(), platform.processor())
+    found = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
+    return (platform.machine(), *(sorted(found.group(1).split()) if found else ()))
+
+
+@functools.cache
+def target() -> Target:
+    """The CPU that this process runs on."""
+    features = cpu_features()
+    width = 16
+    if "avx2" in features and "fma" in features:
+        width = 32
+    if {"avx512f", "avx512bw", "avx512dq", "avx512vl"} <= set(features):
+        width = 64
+    return Target(config.vector_bytes or width, features)
+
+
+def unit_key(source: str, found: Compiler, extra: tuple[str, ...]) -> str:
+    return digest(source, found.identity, " ".join((*FLAGS, *found.march, *extra)), cpu_features())
+
+
+def build(source: str, extra: tuple[str, ...] = ("-nostdlib",)) -> Path | None:
+    """A shared library of this C text, from the cache or compiled now; None without compiler.
+
+    Raises CompileError when the compiler refuses the text.
+    """
+    found = compiler()
+    if found is None:
+        return None
+    key = unit_key(source, found, extra)
+    folder = cache.find(key, "unit.so", "unit.c")
+    if folder is not None:
+        return folder / "unit.so"
+
+    def fill(private: Path) -> None:
+        (private / "unit.c").write_text(source, encoding="utf-8")
+        command = [found.path, *FLAGS, *found.march, "unit.c", "-o", "unit.so", *extra, "-lm"]
+        done = subprocess.run(command, cwd=private, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise CompileError(
+                f"{found.path} failed with code {done.returncode}:\n{_head(done.stderr)}",
+                source,
+                done.stderr,
+            )
+        stats.compiles += 1
+
+    return cache.make(key, fill) / "unit.so"
+
+
+def assembly(source: str) -> str:
+    """What the compiler makes of the text. Raises CompileError."""
+    found = compiler()
+    if found is None:
+        raise CompileError("no C compiler was found", source, "")
+    flags = [f for f in FLAGS if f not in ("-shared", "-pipe")]
+    command = [found.path, *flags, *found.march, "-S", "-x", "c", "-", "-o", "-"]
+    done = subprocess.run(command, input=source, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CompileError(f"{found.path} failed:\n{_head(done.stderr)}", source, done.stderr)
+    return done.stdout
+
+
+def _head(log: str) -> str:
+    return "\n".join(log.splitlines()[:12])
+
+
+_warned: list[bool] = []
+
+
+def warn_no_compiler() -> None:
+    """Once: say that the interpreter has taken over, and what would help."""
+    if not _warned:
+        _warned.append(True)
+        tried = ", ".join(candidates())
+        warnings.warn(
+            f"lazygrad: no C compiler was found (tried {tried}), so programs run on the numpy "
+            "interpreter, which is slower. Install gcc or clang, or set CC to a compiler's path.",
+            RuntimeWarning,
+            stacklevel=2,
+        )

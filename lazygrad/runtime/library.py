@@ -1,0 +1,78 @@
+"""The bridge to C: cffi in ABI mode, one shared FFI object, libraries opened by path.
+
+Owns: the declarations shared with `c/runtime.c` and the opening of compiled units. Must not know:
+what kernels compute.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+from typing import Any
+
+from lazygrad.config import config
+from lazygrad.runtime import compiler
+
+CDEF = """
+typedef void (*lg_kernel)(char **p, const int64_t *d, int64_t lo, int64_t hi);
+typedef struct { int64_t items; int32_t nptr; int32_t slot0; int64_t dim0; } lg_instance;
+typedef struct { lg_kernel fn; int64_t first, count; int64_t grain; } lg_step;
+typedef struct {
+  const lg_step *steps; int64_t nsteps; const lg_instance *inst;
+  const int32_t *slot; const int64_t *offset; const int64_t *dims;
+} lg_program;
+void lg_run(const lg_program *prog, char *const *slots, int64_t *times);
+void lg_set_threads(int64_t n);
+int64_t lg_get_threads(void);
+extern const lg_kernel lg_table[];
+"""
+RUNTIME = Path(__file__).parent / "c" / "runtime.c"
+RUNTIME_FLAGS = ("-lpthread",)
+
+
+@functools.cache
+def ffi() -> Any:
+    import cffi
+
+    made = cffi.FFI()
+    made.cdef(CDEF)
+    return made
+
+
+@functools.cache
+def runtime_source() -> str:
+    return RUNTIME.read_text(encoding="utf-8")
+
+
+def available_threads() -> int:
+    """`LAZYGRAD_NUM_THREADS`, else `OMP_NUM_THREADS`, else the CPUs this process may use."""
+    if config.num_threads > 0:
+        return config.num_threads
+    text = os.environ.get("OMP_NUM_THREADS", "")
+    if text.isdigit() and int(text) > 0:
+        return int(text)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@functools.cache
+def runtime() -> Any:
+    """The C runtime, compiled once per machine. Raises CompileError."""
+    path = compiler.build(runtime_source(), RUNTIME_FLAGS)
+    assert path is not None, "runtime() is asked for only where there is a compiler"
+    opened = ffi().dlopen(str(path))
+    opened.lg_set_threads(available_threads())
+    return opened
+
+
+@functools.cache
+def open_unit(path: str) -> Any:
+    return ffi().dlopen(path)
+
+
+def kernels(path: str, count: int) -> list[Any]:
+    """The functions of a compiled unit, in the order of its table."""
+    table = open_unit(path).lg_table
+    return [table[i] for i in range(count)]

@@ -1,0 +1,252 @@
+"""Programs: a schedule made ready to run with one call, and how it is run.
+
+Owns: the flat form of a schedule (steps, pointers, parameters) that is kept in memory and on disk,
+and its execution over leaves' buffers. Must not know: the graph it came from, beyond the op and
+the user's line to name in an error.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lazygrad.ir.interp import apply, from_storage, to_storage
+from lazygrad.ir.node import Node
+from lazygrad.runtime import library
+from lazygrad.runtime.memory import Buffer
+
+SCALARS, ERRORS, ARENA, FIRST = 0, 1, 2, 3  # slots; leaves follow, then outputs
+ERROR_BYTES = 16
+
+
+@dataclass
+class Instance:
+    """One set of pointers and parameters for a kernel function."""
+
+    items: int
+    pointers: list[tuple[int, int]]  # (slot, byte offset)
+    dims: list[int]
+
+
+@dataclass
+class Launch:
+    """One kernel function over instances that are independent of each other."""
+
+    function: int  # position in `Program.functions`
+    grain: int
+    instances: list[Instance]
+    name: str = ""
+    place: str = ""
+    counted: bool = True  # False for the later phases of a kernel
+    moved: int = 0  # bytes read and written
+
+
+@dataclass
+class HostCall:
+    """An op that runs by its numpy meaning; `node` is its position among `Program.host_nodes`."""
+
+    node: int
+    sources: list[tuple[int, int]]
+    target: tuple[int, int]
+
+
+@dataclass
+class Site:
+    """A cell in which a kernel may report an error."""
+
+    error: str
+    size: int
+    place: str
+
+
+@dataclass
+class Output:
+    """Where an output's value is: a leaf's own buffer, or a slot to allocate."""
+
+    leaf: int
+    slot: int
+    nbytes: int
+
+
+@dataclass
+class HostNode:
+    """An op without a kernel, and what its sources looked like."""
+
+    node: Node
+    sources: tuple[Node, ...]
+
+
+@dataclass
+class Program:
+    """Everything needed to run, apart from leaf values."""
+
+    functions: list[tuple[str, int, int]]  # (unit path, size of its table, position in it)
+    parts: list[list[Launch] | HostCall]
+    scalars: list[tuple[int, str]]  # (leaf, "f" or "i")
+    leaf_slots: list[int]  # leaves that are buffers, in slot order
+    outputs: list[Output]
+    arena: int
+    sites: list[Site]
+    kernels: int = 0  # launches counted as kernels
+    host_nodes: list[HostNode] = field(default_factory=list)
+    _loaded: Any = None
+
+    def to_json(self) -> str:
+        """The program as text; only for programs without host ops."""
+        fields = asdict(
+            Program(self.functions, self.parts, self.scalars, self.leaf_slots, self.outputs,
+                    self.arena, self.sites, self.kernels)
+        )
+        del fields["host_nodes"], fields["_loaded"]
+        return json.dumps(fields)
+
+    @staticmethod
+    def from_json(text: str) -> Program:
+        """Raises ValueError, KeyError or TypeError where the text is not a program's."""
+        raw = json.loads(text)
+        parts: list[list[Launch] | HostCall] = [
+            [
+                Launch(**{**launch, "instances": [
+                    Instance(i["items"], [tuple(p) for p in i["pointers"]], i["dims"])
+                    for i in launch["instances"]
+                ]})
+                for launch in part
+            ]
+            for part in raw["parts"]
+        ]
+        return Program(
+            [tuple(f) for f in raw["functions"]],
+            parts,
+            [tuple(s) for s in raw["scalars"]],
+            raw["leaf_slots"],
+            [Output(**o) for o in raw["outputs"]],
+            raw["arena"],
+            [Site(**s) for s in raw["sites"]],
+            raw["kernels"],
+        )
+
+    # -- running ----------------------------------------------------------------------------------
+    def run(self, leaves: Sequence[Node], observe: Any = None) -> list[Buffer]:
+        """Buffers of the outputs. `observe(launch, nanoseconds)` sees each launch if given.
+
+        Raises IndexError or RuntimeError for errors that kernels report.
+        """
+        ffi = library.ffi()
+        if self._loaded is None:
+            self._loaded = _load(self, ffi)
+        cells = ffi.new("double[]", max(len(self.scalars), 1))
+        whole = ffi.cast("int64_t *", cells)
+        for position, (leaf, kind) in enumerate(self.scalars):
+            value = leaves[leaf].value
+            if kind == "f":
+                cells[position] = value
+            else:
+                whole[position] = _wrapped(value)
+        errors = ffi.new("int64_t[]", 2 * len(self.sites)) if self.sites else None
+        arena = Buffer(self.arena) if self.arena else None
+        made = [Buffer(o.nbytes) if o.leaf < 0 else leaves[o.leaf].buffer for o in self.outputs]
+        addresses = [
+            int(ffi.cast("uintptr_t", cells)),
+            int(ffi.cast("uintptr_t", errors)) if errors is not None else 0,
+            arena.address if arena is not None else 0,
+        ]
+        addresses += [leaves[leaf].buffer.address for leaf in self.leaf_slots]
+        addresses += [b.address for b, o in zip(made, self.outputs) if o.leaf < 0]
+        slots = ffi.new("uintptr_t[]", addresses)
+        pointer = ffi.cast("char *const *", slots)
+        for part, loaded in zip(self.parts, self._loaded):
+            if isinstance(part, HostCall):
+                self._host(part, addresses)
+                continue
+            times = ffi.new("int64_t[]", len(part)) if observe else ffi.NULL
+            library.runtime().lg_run(loaded.program, pointer, times)
+            if observe:
+                for launch, nanoseconds in zip(part, times):
+                    observe(launch, nanoseconds)
+        if errors is not None:
+            self._check(errors)
+        return made
+
+    def _host(self, call: HostCall, addresses: list[int]) -> None:
+        host = self.host_nodes[call.node]
+
+        def view(at: tuple[int, int], like: Node) -> np.ndarray:
+            size = like.numel * like.dtype.itemsize
+            return Buffer(size, addresses[at[0]] + at[1]).array(like.dtype.np, like.shape)
+
+        arrays = [
+            from_storage(view(at, src), src.dtype) for at, src in zip(call.sources, host.sources)
+        ]
+        result = apply(host.node, arrays)
+        view(call.target, host.node)[...] = to_storage(result, host.node.dtype)
+
+    def _check(self, errors: Any) -> None:
+        for number, site in enumerate(self.sites):
+            if errors[2 * number]:
+                at = f" (recorded at {site.place})" if site.place else ""
+                if site.error == "IndexError":
+                    raise IndexError(
+                        f"index {errors[2 * number + 1]} is out of bounds for dimension with size "
+                        f"{site.size}{at}"
+                    )
+                raise RuntimeError(f"{site.error}{at}")
+
+
+def _wrapped(value: int) -> int:
+    """A Python integer as 64 bits, wrapping as PyTorch's C++ conversion does."""
+    return (int(value) + 2**63) % 2**64 - 2**63
+
+
+class _Loaded:
+    """The C structures of one part, kept alive together."""
+
+    __slots__ = ("keep", "program")
+
+    def __init__(self, program: Any, keep: list[Any]):
+        self.program = program
+        self.keep = keep
+
+
+_lock = threading.Lock()
+
+
+def _load(program: Program, ffi: Any) -> list[_Loaded | None]:
+    tables = {path: library.kernels(path, count) for path, count, _ in program.functions}
+    functions = [tables[path][position] for path, _, position in program.functions]
+    return [
+        None if isinstance(part, HostCall) else _load_part(part, functions, ffi)
+        for part in program.parts
+    ]
+
+
+def _load_part(part: list[Launch], functions: list[Any], ffi: Any) -> _Loaded:
+    slot: list[int] = []
+    offset: list[int] = []
+    dims: list[int] = []
+    instances: list[tuple[int, int, int, int]] = []
+    steps: list[tuple[Any, int, int, int]] = []
+    for launch in part:
+        first = len(instances)
+        for one in launch.instances:
+            instances.append((one.items, len(one.pointers), len(slot), len(dims)))
+            slot += [s for s, _ in one.pointers]
+            offset += [o for _, o in one.pointers]
+            dims += one.dims
+        count = len(instances) - first
+        steps.append((functions[launch.function], first, count, launch.grain))
+    keep = [
+        ffi.new("lg_step[]", steps),
+        ffi.new("lg_instance[]", instances),
+        ffi.new("int32_t[]", slot),
+        ffi.new("int64_t[]", offset),
+        ffi.new("int64_t[]", dims),
+    ]
+    made = ffi.new("lg_program *")
+    made.steps, made.inst, made.slot, made.offset, made.dims = keep
+    made.nsteps = len(steps)
+    return _Loaded(made, keep)
