@@ -18,7 +18,7 @@ from lazygrad.ir.interp import evaluate, to_storage
 from lazygrad.ir.node import Node, toposort
 from lazygrad.ir.ops import Lowering
 from lazygrad.ir.structure import Structure, structure
-from lazygrad.runtime import compiler
+from lazygrad.runtime import compiler, library, store
 from lazygrad.runtime.memory import Buffer, from_array
 from lazygrad.runtime.stats import stats
 
@@ -163,13 +163,20 @@ def run_program(shape: Structure) -> list[Buffer]:
 
 
 def _build(shape: Structure) -> tuple[Any, list[int]]:
-    from lazygrad.runtime.build import build_program  # with it come jinja2 and networkx
-
     with _lock:
         found = _programs.get(shape.key)
         if found is None:
-            found = build_program(shape)
-            stats.built += 1
+            with stats.stage("load"):
+                found = store.find(shape)
+            if found is not None:
+                stats.disk_hits += 1
+            else:
+                with library.prepared():  # compiles the C runtime, if need be, beside all this
+                    from lazygrad.runtime.build import build_program  # with it jinja2, networkx
+
+                    found = build_program(shape)
+                stats.built += 1
+                store.keep(shape, *found)
             _programs[shape.key] = found
         return found
 

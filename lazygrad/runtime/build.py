@@ -29,7 +29,7 @@ from lazygrad.ir.schedule import (
     writes,
 )
 from lazygrad.ir.structure import Structure, digest
-from lazygrad.runtime import cache, compiler, library
+from lazygrad.runtime import cache, compiler
 from lazygrad.runtime.program import (
     ARENA,
     ERROR_BYTES,
@@ -45,6 +45,7 @@ from lazygrad.runtime.program import (
     Site,
 )
 from lazygrad.runtime.stats import stats
+from lazygrad.runtime.store import code_version
 
 UNIT_HEAD = """typedef void (*lg_kernel)(char **p, const i64 *d, i64 lo, i64 hi);
 __attribute__((visibility("default"))) const lg_kernel lg_table[] = {%s};
@@ -148,17 +149,6 @@ def compile_missing(code: Code) -> dict[str, tuple[str, int, int]]:
 
 def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
-
-
-@functools.cache
-def code_version() -> str:
-    """Identity of the code that plans and generates: a cached program is only for the same."""
-    package = Path(__file__).parent.parent
-    files = sorted(
-        p for folder in ("ir", "codegen", "runtime") for p in (package / folder).rglob("*.*")
-        if p.suffix in (".py", ".j2", ".h", ".c")
-    )
-    return digest(*[f"{p.name}:{s.st_size}:{s.st_mtime_ns}" for p in files for s in [p.stat()]])
 
 
 class _Layout:
@@ -362,38 +352,9 @@ def plan(structure: Structure) -> tuple[Schedule, Code]:
 
 
 def build_program(structure: Structure) -> tuple[Program, list[int]]:
-    """The program for this structure, from the disk cache or made now.
+    """Plan, render, compile and wire a program for this structure.
 
     Also gives, per output of the structure, its position among the program's outputs.
     """
-    found = compiler.compiler()
-    assert found is not None
-    key = digest("program", structure.key, found.identity, code_version(),
-                 compiler.cpu_features(), str(compiler.target().vector_bytes))
-    cached = _program_on_disk(key)
-    if cached is not None:
-        stats.disk_hits += 1
-        return cached
     schedule, code = plan(structure)
-    program, output_of = _Builder(schedule, structure, code).run()
-    if not program.host_nodes:
-        text = json.dumps({"outputs": output_of, "program": program.to_json()})
-        cache.make(key, lambda folder: _write(folder / "program.json", text))
-    library.runtime()
-    return program, output_of
-
-
-def _program_on_disk(key: str) -> tuple[Program, list[int]] | None:
-    folder = cache.find(key, "program.json")
-    if folder is None:
-        return None
-    try:
-        raw = json.loads((folder / "program.json").read_text(encoding="utf-8"))
-        program = Program.from_json(raw["program"])
-    except (ValueError, KeyError, TypeError, OSError):
-        cache.drop(key)
-        return None
-    if not all(Path(path).is_file() for path, _, _ in program.functions):
-        cache.drop(key)
-        return None
-    return program, raw["outputs"]
+    return _Builder(schedule, structure, code).run()

@@ -6,8 +6,12 @@ what kernels compute.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +37,20 @@ RUNTIME_FLAGS = ("-lpthread",)
 
 @functools.cache
 def ffi() -> Any:
+    """The FFI object, from `_bridge.py`: CDEF as cffi writes it out, so that nothing is parsed."""
+    from lazygrad.runtime._bridge import ffi as made
+
+    return made
+
+
+def write_bridge(path: Path) -> None:
+    """Write `_bridge.py` anew after a change of CDEF (a test compares the two)."""
     import cffi
 
-    made = cffi.FFI()
-    made.cdef(CDEF)
-    return made
+    builder = cffi.FFI()
+    builder.cdef(CDEF)
+    builder.set_source("lazygrad.runtime._bridge", None)
+    builder.emit_python_code(str(path))
 
 
 @functools.cache
@@ -65,6 +78,23 @@ def runtime() -> Any:
     opened = ffi().dlopen(str(path))
     opened.lg_set_threads(available_threads())
     return opened
+
+
+@contextmanager
+def prepared() -> Iterator[None]:
+    """Have the C runtime ready at the end of the block, made at the same time as the block runs."""
+    helper = threading.Thread(target=_try_runtime, daemon=True)
+    helper.start()
+    try:
+        yield
+    finally:
+        helper.join()
+    runtime()
+
+
+def _try_runtime() -> None:
+    with contextlib.suppress(compiler.CompileError):  # the caller's own call reports it
+        runtime()
 
 
 @functools.cache
