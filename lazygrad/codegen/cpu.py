@@ -24,6 +24,7 @@ from lazygrad.ir.kernel import Kernel
 from lazygrad.ir.node import place_text
 from lazygrad.ir.ops import Lowering
 
+UNROLLED = 8  # bodies of reductions up to this many statements are unrolled over the lanes
 PARTIAL_BYTES = 16  # a full reduction's partial result: a value and, for argmax, its index
 
 
@@ -134,6 +135,7 @@ class _Writer:
             "column_tile": COLUMN_TILE,
             "column_block": COLUMN_BLOCK,
             "logical_lanes": LANES,
+            "unrolled": UNROLLED,
         }
 
     def pointwise(self) -> dict[str, Any]:
@@ -174,6 +176,7 @@ class _Writer:
             ]
         kept_first = [n for n in self.loops.first if self.used_in(n, self.loops.stages)]
         return {
+            "tile_width": self.e.params.add(column_tile(self.kernel.extents[-1], self.e.target)),
             "first_before": first[0],
             "first_within": first[1],
             "first_kept": kept_first,
@@ -222,7 +225,15 @@ class _Writer:
         )
 
 
-def _launch(kernel: Kernel, strategy: str, symbol: str) -> tuple[tuple[Phase, ...], int]:
+def column_tile(columns: int, target: Target) -> int:
+    """Columns in a work item: as long a piece of every row as leaves an item for each thread."""
+    share = -(-columns // target.threads)
+    return max(64, min(COLUMN_TILE, -(-share // 64) * 64))
+
+
+def _launch(
+    kernel: Kernel, strategy: str, symbol: str, target: Target
+) -> tuple[tuple[Phase, ...], int]:
     """Phases with their numbers of items, and the bytes of scratch memory."""
     extents = kernel.extents
     outer = prod(n for n, r in zip(extents[:-1], kernel.reduced) if not r)
@@ -241,7 +252,7 @@ def _launch(kernel: Kernel, strategy: str, symbol: str) -> tuple[tuple[Phase, ..
     if strategy == "rows":
         items = outer
     elif strategy == "columns":
-        items = outer * -(-inner // COLUMN_TILE)
+        items = outer * -(-inner // column_tile(inner, target))
     else:
         items = outer * -(-inner // TILE)
     grain = max(1, GRAIN * items // max(total, 1))
@@ -262,7 +273,7 @@ def render(kernel: Kernel, target: Target) -> Rendered:
     shown = template.render(
         **context, symbol=symbol, notes=True, heading=_heading(kernel, strategy), count=count
     )
-    phases, scratch = _launch(kernel, strategy, symbol)
+    phases, scratch = _launch(kernel, strategy, symbol, target)
     return Rendered(
         symbol,
         plain.replace("SYMBOL", symbol),

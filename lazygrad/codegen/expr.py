@@ -337,8 +337,11 @@ class Emitter:
             bits = 8 * compute_dtype(source).itemsize
             if f"i{bits}" != self.mask:
                 names[0] = f"v_mcvt_{self.mask}_{self.vector(f'i{bits}')}({names[0]})"
+        checked = ", err)" in pattern
+        if checked and not self.uniform[number]:  # lanes past the row's end are no divisors
+            names[-1] = f"v_keep_{self.vector(register)}({names[-1]}, m, 1)"
         text = pattern.format(*names, t=self.vector(register), n=register)
-        if ", err)" in text:
+        if checked:
             text = text.replace(", err)", f", {self.error_cell(number)})")
         if ins.dtype.kind == "b" and source.kind != "b":
             return self.as_mask(text, compute_dtype(source).itemsize)

@@ -1,12 +1,12 @@
-"""The C text that generated CPU kernels start with: `vmath.h`, a library of vector functions without
-any header, is cut into chunks, of which `prelude` returns the needed ones and what they depend on, for
-the lane counts asked for; adding only what a kernel uses keeps the C compiler's time low.
+"""The C text that generated CPU kernels start with: `vmath.h`, a library of vector functions
+without a header, and `kernel.h` are cut into chunks, of which `prelude` returns the needed ones and
+what they depend on, for the lane counts asked for: only that, to keep the compiler's time low.
 
 A chunk begins with a line `//@ NAME [T=a,b,c] [S=a,b,c] : DEP DEP ...`.  In names, dependencies and
-text, `xV` stands for the lane count (`x16`), `NV` for the bare number, `xH` and `NH` for half of it.
-With T= (and S=) the chunk is a pattern, instantiated for each type (each pair of different ones), in
-which `@T` and `@S` are the types and `@I`, `@U` and `@B` the signed integer of T's size (the type of
-T's masks), the unsigned one and the size of T in bits.
+text `xV` stands for the lane count (`x16`), `NV` for the bare number, `xH` and `NH` for half of it.
+With T= or S= the chunk is a pattern, instantiated for each type (each pair of different ones), in
+which `@T` and `@S` are the types and `@I`, `@U` and `@B` the signed integer of T's size (the type
+of T's masks), the unsigned one and the size of T in bits.
 """
 
 from __future__ import annotations

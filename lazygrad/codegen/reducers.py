@@ -164,7 +164,7 @@ def column_reducer(e: Emitter, n: int, tile: int, axis: int) -> ColumnReducer:
     source = e.kernel.instrs[ins.args[0]].dtype
     register, value = e.register(source), f"v{ins.args[0]}"
     vec = e.vector(register)
-    each = f"for (i64 x = 0; x < {tile}; x++) "
+    each = "for (i64 x = 0; x < whole; x++) "  # whole: the width, rounded up to vectors
     aligned = "__attribute__((aligned(64)))"
     if ins.op is ops.sum_ or ins.op is ops.prod:
         plus, start = ("+", 0) if ins.op is ops.sum_ else ("*", 1)

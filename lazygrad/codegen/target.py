@@ -14,4 +14,5 @@ class Target:
     """A CPU to generate C for. `features` name what the compiler may use (part of cache keys)."""
 
     vector_bytes: int  # width of the vectors: 64, 32 or 16
+    threads: int = 1  # how many work items are wanted at least; results never depend on it
     features: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ alive.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 Place = tuple[CodeType, int] | None  # code object and instruction offset: resolved when asked for
 
-_PACKAGE = str(Path(__file__).resolve().parent.parent)
+_PACKAGE = str(Path(__file__).resolve().parent.parent) + os.sep
 _PACKAGE_LEN = len(_PACKAGE)
+_COMMANDS = _PACKAGE + "cli" + os.sep  # written as a user would: the demo's lines are shown
 _INTERNAL: dict[CodeType, bool] = {}  # named cache: is this code object ours?
 
 
@@ -47,7 +49,10 @@ def user_place(depth: int = 2) -> Place:
         code = frame.f_code
         ours = internal.get(code)
         if ours is None:
-            ours = internal[code] = code.co_filename[:_PACKAGE_LEN] == _PACKAGE
+            name = code.co_filename
+            ours = internal[code] = name[:_PACKAGE_LEN] == _PACKAGE and not name.startswith(
+                _COMMANDS
+            )
         if not ours:
             return (code, frame.f_lasti)
         frame = frame.f_back

@@ -1,6 +1,6 @@
 """Philox4x32-10, the counter-based random number generator of J. Salmon, M. Moraes, R. Dror and
-D. Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011), in numpy: the bits of every backend
-(`v_philox4x32xV` in codegen/c/vmath.h for C) are those of this function.
+D. Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011), in numpy: the bits of every
+backend (`v_philox4x32xV` in codegen/c/vmath.h for C) are those of this function.
 """
 
 from __future__ import annotations

@@ -60,6 +60,7 @@ class Schedule:
     arena: int = 0
     decisions: list[Decision] = field(default_factory=list)
     groups: list[Group] = field(default_factory=list)
+    operands: dict[Node, tuple[Operand, ...]] = field(default_factory=dict)  # for those who look
 
 
 def nbytes(node: Node) -> int:
@@ -153,6 +154,7 @@ class _Scheduler:
         schedule = Schedule(steps, self.outputs, self.memory)
         schedule.decisions = self.partition.decisions
         schedule.groups = groups
+        schedule.operands = self.folded.operands
         plan_memory(schedule)
         return schedule
 

@@ -9,10 +9,16 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Sequence
+from math import prod
 from pathlib import Path
 
 from lazygrad.codegen.cpu import Rendered, render, translation_unit
-from lazygrad.codegen.gemm import gemm_items, gemm_source
+from lazygrad.codegen.gemm import (
+    gemm_dims,
+    gemm_grain,
+    gemm_items,
+    gemm_source,
+)
 from lazygrad.codegen.target import Target
 from lazygrad.ir import ops
 from lazygrad.ir.kernel import Kernel
@@ -29,6 +35,7 @@ from lazygrad.ir.schedule import (
     writes,
 )
 from lazygrad.ir.structure import Structure, digest
+from lazygrad.ir.views import contiguous_strides
 from lazygrad.runtime import cache, compiler
 from lazygrad.runtime.program import (
     ARENA,
@@ -50,7 +57,6 @@ from lazygrad.runtime.store import code_version
 UNIT_HEAD = """typedef void (*lg_kernel)(char **p, const i64 *d, i64 lo, i64 hi);
 __attribute__((visibility("default"))) const lg_kernel lg_table[] = {%s};
 """
-MATMUL_GRAIN_FLOPS = 200_000  # worth giving to another thread
 
 
 class Code:
@@ -246,7 +252,7 @@ class _Builder:
             grain = max(self.code.of(k).phases[number].grain for k in step.kernels)
             self.append(
                 Launch(self.function(phase.symbol), grain, into, first.name, place, number == 0,
-                       moved if number == 0 else 0)
+                       moved if number == 0 else 0, sum(prod(k.extents) for k in step.kernels))
             )
 
     def site(self, kernel: Kernel, number: int) -> tuple[int, int]:
@@ -273,13 +279,11 @@ class _Builder:
             )
         ]
         pointers.append(self.layout.pointer(node))
-        items = gemm_items(dims)
-        work = 2 * node.numel * step.a.view.shape[-1]
-        grain = max(1, MATMUL_GRAIN_FLOPS * items // max(work, 1))
         symbol = matmul_symbol(node)
         moved = sum(nbytes(n) for n in (step.a.base, step.b.base, node))
         self.append(
-            Launch(self.function(symbol), grain, [Instance(items, pointers, dims)], symbol,
+            Launch(self.function(symbol), gemm_grain(dims),
+                   [Instance(gemm_items(dims), pointers, list(dims))], symbol,
                    place_text(node.place), True, moved)
         )
 
@@ -318,27 +322,18 @@ def places_text(nodes: Sequence[Node]) -> str:
     return ", ".join(lines[:4]) + (", ..." if len(lines) > 4 else "")
 
 
-def matmul_dims(node: Node, a: Operand, b: Operand) -> list[int]:
-    """The parameters of the matmul kernel: {batch axes, M, N, K, strides..., per batch axis ...}."""
-    shape = node.shape
-    c = [1] * len(shape)
-    for axis in range(len(shape) - 2, -1, -1):
-        c[axis] = c[axis + 1] * shape[axis + 1]
-    batch: list[list[int]] = []
-    for axis in range(len(shape) - 2):
-        if shape[axis] == 1:
-            continue
-        row = [shape[axis], a.view.strides[axis], b.view.strides[axis], c[axis]]
-        if batch and all(was == row[0] * now for was, now in zip(batch[-1][1:], row[1:])):
-            batch[-1] = [batch[-1][0] * row[0], *row[1:]]
-        else:
-            batch.append(row)
-    if len(batch) > 4:
-        raise ValueError(f"matmul over {len(batch)} separate batch axes: at most 4 are supported")
-    (sa_i, sa_k), (sb_k, sb_j) = a.view.strides[-2:], b.view.strides[-2:]
-    m, n, k = shape[-2], shape[-1], a.view.shape[-1]
-    head = [len(batch), m, n, k, sa_i, sa_k, sb_k, sb_j, c[-2], 1]
-    return head + [x for row in batch for x in row]
+def matmul_dims(node: Node, a: Operand, b: Operand) -> tuple[int, ...]:
+    """The parameters of the matmul kernel."""
+    c = contiguous_strides(node.shape)
+    sa, sb = a.view.strides, b.view.strides
+    batch = [
+        (node.shape[axis], sa[axis], sb[axis], c[axis])
+        for axis in range(node.ndim - 2)
+        if node.shape[axis] != 1
+    ]
+    return gemm_dims(
+        node.shape[-2], node.shape[-1], a.view.shape[-1], sa[-2:], sb[-2:], c[-2:], batch
+    )
 
 
 def plan(structure: Structure) -> tuple[Schedule, Code]:

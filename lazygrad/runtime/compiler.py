@@ -31,6 +31,18 @@ FLAGS = (
 ).split()
 
 
+def available_threads() -> int:
+    """`LAZYGRAD_NUM_THREADS`, else `OMP_NUM_THREADS`, else the CPUs this process may use."""
+    if config.num_threads > 0:
+        return config.num_threads
+    text = os.environ.get("OMP_NUM_THREADS", "")
+    if text.isdigit() and int(text) > 0:
+        return int(text)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 @dataclass(frozen=True)
 class Compiler:
     """A working C compiler. `identity` names its path, version and target for cache keys."""
@@ -100,7 +112,7 @@ def target() -> Target:
         width = 32
     if {"avx512f", "avx512bw", "avx512dq", "avx512vl"} <= set(features):
         width = 64
-    return Target(config.vector_bytes or width, features)
+    return Target(config.vector_bytes or width, available_threads(), features)
 
 
 def unit_key(source: str, found: Compiler, extra: tuple[str, ...]) -> str:

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lazygrad.config import config
 from lazygrad.runtime import compiler
 
 CDEF = """
@@ -58,25 +56,13 @@ def runtime_source() -> str:
     return RUNTIME.read_text(encoding="utf-8")
 
 
-def available_threads() -> int:
-    """`LAZYGRAD_NUM_THREADS`, else `OMP_NUM_THREADS`, else the CPUs this process may use."""
-    if config.num_threads > 0:
-        return config.num_threads
-    text = os.environ.get("OMP_NUM_THREADS", "")
-    if text.isdigit() and int(text) > 0:
-        return int(text)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 @functools.cache
 def runtime() -> Any:
     """The C runtime, compiled once per machine. Raises CompileError."""
     path = compiler.build(runtime_source(), RUNTIME_FLAGS)
     assert path is not None, "runtime() is asked for only where there is a compiler"
     opened = ffi().dlopen(str(path))
-    opened.lg_set_threads(available_threads())
+    opened.lg_set_threads(compiler.available_threads())
     return opened
 
 

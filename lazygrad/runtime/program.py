@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -44,6 +45,7 @@ class Launch:
     place: str = ""
     counted: bool = True  # False for the later phases of a kernel
     moved: int = 0  # bytes read and written
+    size: int = 0  # elements of its index spaces together
 
 
 @dataclass
@@ -132,7 +134,8 @@ class Program:
 
     # -- running ----------------------------------------------------------------------------------
     def run(self, leaves: Sequence[Node], observe: Any = None) -> list[Buffer]:
-        """Buffers of the outputs. `observe(launch, nanoseconds)` sees each launch if given.
+        """Buffers of the outputs. `observe(launch, nanoseconds)` sees each launch (and each
+        HostCall) if given.
 
         Raises IndexError or RuntimeError for errors that kernels report.
         """
@@ -161,7 +164,10 @@ class Program:
         pointer = ffi.cast("char *const *", slots)
         for part, loaded in zip(self.parts, self._loaded):
             if isinstance(part, HostCall):
+                start = time.perf_counter_ns()
                 self._host(part, addresses)
+                if observe:
+                    observe(part, time.perf_counter_ns() - start)
                 continue
             times = ffi.new("int64_t[]", len(part)) if observe else ffi.NULL
             library.runtime().lg_run(loaded.program, pointer, times)

@@ -30,7 +30,7 @@ def _key(structure: Structure) -> str:
     found = compiler.compiler()
     assert found is not None
     return digest("program", structure.key, found.identity, code_version(),
-                  compiler.cpu_features(), str(compiler.target().vector_bytes))
+                  repr(compiler.target()))
 
 
 def find(structure: Structure) -> tuple[Program, list[int]] | None:

@@ -1,0 +1,109 @@
+"""Text form of plans: the strategy of a kernel, its passes, vectors and work items.
+
+Owns: how stage 5 is shown, as plain data and as text. Must not know: how a plan becomes C. The
+stages before it are shown by `lazygrad.ir.printer`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lazygrad.codegen.cpu import Rendered
+from lazygrad.codegen.expr import Emitter
+from lazygrad.codegen.loops import CHUNK, COLUMN_TILE, TILE, place
+from lazygrad.codegen.target import Target
+from lazygrad.ir.kernel import Kernel
+from lazygrad.ir.printer import size_text
+
+Record = dict[str, Any]
+
+_WORK_ITEM = {
+    "pointwise": f"{TILE} elements of the innermost axis",
+    "rows": "one row",
+    "columns": f"{COLUMN_TILE} columns",
+    "full": f"{CHUNK} elements, then one item that combines the partial results",
+}
+
+
+def plan_record(kernel: Kernel, made: Rendered, target: Target) -> Record:
+    """What `codegen` decided for one kernel; values are numbered as the kernel's are."""
+    loops = place(kernel)
+    emitter = Emitter(kernel, target)
+    return {
+        "name": made.name,
+        "strategy": loops.strategy,
+        "extents": list(kernel.extents),
+        "reduced": list(kernel.reduced),
+        "lanes": emitter.lanes,
+        "element_bytes": emitter.width,
+        "vector_bytes": emitter.lanes * emitter.width,
+        "constants": loops.constants,
+        "first": loops.first,
+        "first_stores": loops.first_stores,
+        "stages": [
+            {
+                "values": stage.values,
+                "reductions": stage.reductions,
+                "stores": stage.stores,
+                "row_values": stage.row_values,
+                "row_stores": stage.row_stores,
+            }
+            for stage in loops.stages
+        ],
+        "phases": [{"symbol": p.symbol, "items": p.items, "grain": p.grain} for p in made.phases],
+        "parameters": len(made.dims),
+        "error_cells": len(made.errors),
+        "scratch": made.scratch,
+    }
+
+
+def _names(letter: str, numbers: list[int]) -> str:
+    return " ".join(f"{letter}{n}" for n in numbers)
+
+
+def _doing(*parts: tuple[str, str, list[int]]) -> str:
+    """computes v1 v2, reduces v3, stores s0: what there is of it."""
+    said = [f"{verb} {_names(letter, numbers)}" for verb, letter, numbers in parts if numbers]
+    return ", ".join(said)
+
+
+def plan_text(record: Record) -> str:
+    axes = ", ".join(
+        f"{n}{' reduced' if r else ''}" for n, r in zip(record["extents"], record["reduced"])
+    )
+    lines = [
+        f"plan {record['name']}: {record['strategy']} over ({axes})",
+        f"  vectors: {record['lanes']} lanes of {record['element_bytes']} bytes",
+    ]
+    once = _doing(("computes", "v", record["constants"]))
+    first = _doing(("computes", "v", record["first"]), ("stores", "s", record["first_stores"]))
+    lines += [f"  once: {once}"] if once else []
+    lines += [f"  before the passes: {first}"] if first else []
+    for number, stage in enumerate(record["stages"], 1):
+        lines += _stage_lines(number, stage, record["strategy"])
+    lines.append(f"  a work item is {_WORK_ITEM[record['strategy']]}")
+    for phase in record["phases"]:
+        lines.append(
+            f"  launch {phase['symbol']}: {phase['items']} work items, "
+            f"at least {phase['grain']} for each thread"
+        )
+    extra = f"  {record['parameters']} run-time parameters"
+    if record["error_cells"]:
+        extra += f", {record['error_cells']} error cells"
+    if record["scratch"]:
+        extra += f", {size_text(record['scratch'])} of scratch memory"
+    return "\n".join([*lines, extra])
+
+
+def _stage_lines(number: int, stage: Record, strategy: str) -> list[str]:
+    within = _doing(
+        ("computes", "v", stage["values"]),
+        ("reduces to", "v", stage["reductions"]),
+        ("stores", "s", stage["stores"]),
+    )
+    after = _doing(
+        ("computes", "v", stage["row_values"]), ("stores", "s", stage["row_stores"])
+    )
+    title = "loop" if strategy == "pointwise" else f"pass {number} over the reduced axes"
+    lines = [f"  {title}: {within}"] if within else []
+    return lines + ([f"  when it has ended: {after}"] if after else [])
