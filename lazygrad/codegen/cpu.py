@@ -15,7 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from lazygrad.codegen.expr import Emitter, Statement
-from lazygrad.codegen.loops import CHUNK, COLUMN_TILE, GRAIN, TILE, Loops, Stage, place
+from lazygrad.codegen.loops import (
+    CHUNK,
+    COLUMN_TILE,
+    GRAIN,
+    SQUARE,
+    TILE,
+    Loops,
+    Stage,
+    crossing_axis,
+    place,
+)
 from lazygrad.codegen.prelude import chunks, prelude
 from lazygrad.codegen.reducers import BLOCK, COLUMN_BLOCK, LANES, column_reducer, reducer
 from lazygrad.codegen.target import Target
@@ -143,17 +153,55 @@ class _Writer:
         before, within = self.split(stage.values, stage.stores)
         return {"before": before, "within": within}
 
+    def tiled(self) -> dict[str, Any]:
+        crossing = crossing_axis(self.kernel)
+        assert crossing is not None
+        return self.pointwise() | {
+            "square": SQUARE,
+            "crossing": crossing,
+            "crossing_extent": self.e.extent[crossing],
+            "others": [(a, n) for a, n in self.outer_axes(False) if a != crossing],
+        }
+
     def rows(self) -> dict[str, Any]:
         first = self.split(self.loops.first, self.loops.first_stores)[0]
         stages = []
+        rows: list[int] = []
         for stage in self.loops.stages:
             before, within = self.split(stage.values, stage.stores)
+            within = [self.kept_load(v) for v in stage.loads] + within
+            for value in stage.saves:
+                rows.append(value)
+                at = next(i for i, s in enumerate(within) if f" v{value} = " in s.code)
+                within.insert(at + 1, self.kept_save(value))
             after = self.split(stage.row_values, stage.row_stores)[0]
             reducers = [reducer(self.e, n) for n in stage.reductions]
             stages.append(
                 {"before": before, "within": within, "reducers": reducers, "after": after}
             )
-        return {"first": first, "stages": stages}
+        return {"first": first, "stages": stages, "scratch_rows": self.scratch_rows(rows)}
+
+    def kept_vector(self, value: int) -> str:
+        return self.e.vector(self.e.register(self.kernel.instrs[value].dtype))
+
+    def kept_save(self, value: int) -> Statement:
+        return Statement(f"*({self.kept_vector(value)} *)(c{value} + x) = v{value};")
+
+    def kept_load(self, value: int) -> Statement:
+        vector = self.kept_vector(value)
+        return Statement(f"const {vector} v{value} = *(const {vector} *)(c{value} + x);")
+
+    def scratch_rows(self, values: list[int]) -> list[str]:
+        """Declarations of the rows of this thread's scratch memory that values are kept in."""
+        if not values:
+            return []
+        lines = [f"const i64 padded = (n + {LANES - 1}) / {LANES} * {LANES};"]
+        sizes = [f"{self.e.register(self.kernel.instrs[v].dtype)}" for v in values]
+        total = " + ".join(f"sizeof({name})" for name in sizes)
+        lines.append(f"char *scratch = v_scratch(padded * ({total}));")
+        for value, name in zip(values, sizes):
+            lines.append(f"{name} *c{value} = ({name} *)scratch; scratch += padded * sizeof({name});")
+        return lines
 
     def full(self) -> dict[str, Any]:
         context = self.rows()
@@ -251,6 +299,9 @@ def _launch(
         return (parts, done), max(items, 1) * count * PARTIAL_BYTES
     if strategy == "rows":
         items = outer
+    elif strategy == "tiled":
+        crossing = extents[crossing_axis(kernel) or 0]
+        items = outer // max(crossing, 1) * -(-crossing // SQUARE)
     elif strategy == "columns":
         items = outer * -(-inner // column_tile(inner, target))
     else:
@@ -300,7 +351,7 @@ def _heading(kernel: Kernel, strategy: str) -> str:
     )
 
 
-_WORD = re.compile(r"\b(v_\w+?x\d+|v_bad_index|[fiu]\d+x\d+u?)\b")
+_WORD = re.compile(r"\b(v_\w+?x\d+|v_bad_index|v_scratch|[fiu]\d+x\d+u?)\b")
 
 
 def translation_unit(bodies: list[str], target: Target) -> str:
@@ -310,7 +361,7 @@ def translation_unit(bodies: list[str], target: Target) -> str:
     for body in bodies:
         for word in _WORD.findall(body):
             stem, _, lanes = word.rstrip("u").rpartition("x")
-            if word == "v_bad_index":
+            if word in ("v_bad_index", "v_scratch"):
                 needed.add((word, 0))
             elif f"{stem}xV" in known:
                 needed.add((f"{stem}xV", int(lanes)))

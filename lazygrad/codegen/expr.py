@@ -340,7 +340,8 @@ class Emitter:
         checked = ", err)" in pattern
         if checked and not self.uniform[number]:  # lanes past the row's end are no divisors
             names[-1] = f"v_keep_{self.vector(register)}({names[-1]}, m, 1)"
-        text = pattern.format(*names, t=self.vector(register), n=register)
+        size = self.params.add(ins.size) if ins.size else ""
+        text = pattern.format(*names, t=self.vector(register), n=register, size=size)
         if checked:
             text = text.replace(", err)", f", {self.error_cell(number)})")
         if ins.dtype.kind == "b" and source.kind != "b":

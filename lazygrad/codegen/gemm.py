@@ -109,22 +109,26 @@ def _template() -> Any:
     return environment.get_template("gemm.c.j2")
 
 
-def _fma(compute: str, vector_bytes: int, lanes: int) -> str:
-    """The body of the function that returns a * b + c: one rounding where the hardware does it."""
+def _fma(name: str, compute: str, vector_bytes: int, lanes: int) -> str:
+    """The definition of name(a, b, c) = a * b + c: one rounding where the hardware does that."""
+    plain = f"#define {name}(a, b, c) ((a) * (b) + (c))"
     if compute not in ("float", "double"):
-        return "  return a * b + c;"
+        return plain
     condition, builtin = _X86_FMA[compute, vector_bytes]
     suffix = "f" if compute == "float" else ""
+    vector = name.removesuffix("fma") + "v"
     return f"""\
 #if defined __clang__
-  return __builtin_elementwise_fma(a, b, c);
+#define {name}(a, b, c) __builtin_elementwise_fma(a, b, c)
 #elif defined {condition}
-  return {builtin};
+#define {name}(a, b, c) {builtin}
 #elif defined __FP_FAST_FMA{suffix.upper()}
+static inline {vector} {name}({vector} a, {vector} b, {vector} c) {{
   for (int l = 0; l < {lanes}; l++) c[l] = __builtin_fma{suffix}(a[l], b[l], c[l]);
   return c;
-#else
-  return a * b + c; /* two roundings */
+}}
+#else /* two roundings */
+{plain}
 #endif"""
 
 
@@ -165,7 +169,7 @@ def gemm_source(dtype: str, symbol: str, vector_bytes: int) -> str:
         lanes=lanes,
         load=load,
         narrow=narrow,
-        fma=_fma(kind.compute, vector_bytes, lanes),
+        fma=_fma(f"{g}_fma", kind.compute, vector_bytes, lanes),
         shuffles=_shuffles(lanes),
         tiles=((1, 3), (rows, 1), (rows, 2), (rows, 3)),
         tile_rows=rows,

@@ -17,6 +17,7 @@ from lazygrad.ir.ops import Lowering
 TILE = 4096  # elements of a pointwise row that are one work item
 COLUMN_TILE = 4096  # most columns that are reduced together: their sums stay in the L1 cache
 CHUNK = 65536  # elements whose partial results are one float64
+SQUARE = 64  # elements on a side of the tiles that transposing kernels are walked in
 GRAIN = 32768  # elements worth giving to another thread
 
 
@@ -29,6 +30,8 @@ class Stage:
     stores: list[int] = field(default_factory=list)
     row_values: list[int] = field(default_factory=list)  # computed when the pass has ended
     row_stores: list[int] = field(default_factory=list)
+    saves: list[int] = field(default_factory=list)  # values kept in a scratch row for later passes
+    loads: list[int] = field(default_factory=list)  # values read back from there
 
 
 @dataclass
@@ -43,12 +46,30 @@ class Loops:
 
 
 def strategy_of(kernel: Kernel) -> str:
-    """pointwise: nothing reduced. full: everything. rows: the last axis is reduced. columns."""
+    """pointwise: nothing reduced (tiled: two ways through memory cross). full: everything is.
+
+    rows: the last axis is reduced. columns: an earlier one.
+    """
     if not any(kernel.reduced):
-        return "pointwise"
+        scatters = any(store.index is not None for store in kernel.stores)
+        return "pointwise" if scatters or crossing_axis(kernel) is None else "tiled"
     if all(kernel.reduced):
         return "full"
     return "rows" if kernel.reduced[-1] else "columns"
+
+
+def crossing_axis(kernel: Kernel) -> int | None:
+    """The axis along which a value that strides over the innermost axis lies in memory.
+
+    Such a kernel (a transpose) is walked in square tiles, or every element costs a cache line.
+    """
+    last = len(kernel.extents) - 1
+    for ins in kernel.instrs:
+        if ins.op is ops.BUFFER and ins.access is not None:
+            strides = ins.access.strides
+            if strides[last] not in (0, 1) and 1 in strides[:last]:
+                return strides.index(1)
+    return None
 
 
 def is_constant(kernel: Kernel, number: int) -> bool:
@@ -60,7 +81,7 @@ def place(kernel: Kernel) -> Loops:
     """Give every value the earliest pass it can be computed in."""
     strategy = strategy_of(kernel)
     constants = [i for i in range(len(kernel.instrs)) if is_constant(kernel, i)]
-    if strategy == "pointwise":
+    if not any(kernel.reduced):
         values = [i for i in range(len(kernel.instrs)) if i not in constants]
         stage = Stage(values, [], list(range(len(kernel.stores))))
         return Loops(strategy, constants, [], [], [stage])
@@ -85,7 +106,9 @@ def place(kernel: Kernel) -> Loops:
         else:
             stages[stage].row_stores.append(number)
     for stage in stages:
-        stage.values = _needed(kernel, stage)
+        stage.values = _needed(kernel, stage, frozenset())
+    if strategy == "rows" and sum(kernel.reduced) == 1:
+        _keep_expensive(kernel, stages)
     return Loops(strategy, constants, first, first_stores, stages)
 
 
@@ -104,8 +127,24 @@ def _stages(kernel: Kernel) -> list[int]:
     return stage_of
 
 
-def _needed(kernel: Kernel, stage: Stage) -> list[int]:
-    """Full-level values that a pass computes (again), in order."""
+def _keep_expensive(kernel: Kernel, stages: list[Stage]) -> None:
+    """Values of costly functions that several passes need are computed in the first only.
+
+    They wait in a scratch row, which is in the cache; the exponentials of a softmax, say.
+    """
+    kept: set[int] = set()
+    for number, stage in enumerate(stages):
+        stage.values = _needed(kernel, stage, frozenset(kept))
+        stage.loads = [v for v in stage.values if v in kept]
+        stage.values = [v for v in stage.values if v not in kept]
+        for value in stage.values:
+            if kernel.instrs[value].op.ulp and any(value in s.values for s in stages[number + 1 :]):
+                stage.saves.append(value)
+        kept.update(stage.saves)
+
+
+def _needed(kernel: Kernel, stage: Stage, ready: frozenset[int]) -> list[int]:
+    """Full-level values that a pass computes (again), in order; `ready` ones need no sources."""
     wanted: set[int] = set()
     stack = [arg for number in stage.reductions for arg in kernel.instrs[number].args]
     for number in stage.stores:
@@ -119,5 +158,6 @@ def _needed(kernel: Kernel, stage: Stage) -> list[int]:
         if number in wanted or ins.level != FULL or ins.op.lowering is Lowering.REDUCE:
             continue
         wanted.add(number)
-        stack.extend(ins.args)
+        if number not in ready:
+            stack.extend(ins.args)
     return sorted(wanted)

@@ -6,10 +6,12 @@ stages before it are shown by `lazygrad.ir.printer`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from lazygrad.codegen.cpu import Rendered
 from lazygrad.codegen.expr import Emitter
+from lazygrad.codegen.gemm import gemm_grain, gemm_items
 from lazygrad.codegen.loops import CHUNK, COLUMN_TILE, TILE, place
 from lazygrad.codegen.target import Target
 from lazygrad.ir.kernel import Kernel
@@ -82,17 +84,34 @@ def plan_text(record: Record) -> str:
     for number, stage in enumerate(record["stages"], 1):
         lines += _stage_lines(number, stage, record["strategy"])
     lines.append(f"  a work item is {_WORK_ITEM[record['strategy']]}")
-    for phase in record["phases"]:
-        lines.append(
-            f"  launch {phase['symbol']}: {phase['items']} work items, "
-            f"at least {phase['grain']} for each thread"
-        )
+    lines += _launch_lines(record)
     extra = f"  {record['parameters']} run-time parameters"
     if record["error_cells"]:
         extra += f", {record['error_cells']} error cells"
     if record["scratch"]:
         extra += f", {size_text(record['scratch'])} of scratch memory"
     return "\n".join([*lines, extra])
+
+
+def _launch_lines(record: Record) -> list[str]:
+    return [
+        f"  launch {phase['symbol']}: {phase['items']} work item{'s' * (phase['items'] != 1)}, "
+        f"at least {phase['grain']} for each thread"
+        for phase in record["phases"]
+    ]
+
+
+def product_record(symbol: str, dims: Sequence[int]) -> Record:
+    """What `codegen` decided for a matrix product."""
+    return {
+        "extents": dict(zip("mnk", dims[1:4])),
+        "phases": [{"symbol": symbol, "items": gemm_items(dims), "grain": gemm_grain(dims)}],
+    }
+
+
+def product_text(record: Record) -> str:
+    sizes = ", ".join(f"{name} {extent}" for name, extent in record["extents"].items())
+    return "\n".join([f"  sizes: {sizes}", *_launch_lines(record)])
 
 
 def _stage_lines(number: int, stage: Record, strategy: str) -> list[str]:

@@ -17,7 +17,14 @@ import networkx as nx
 
 from lazygrad.ir import ops
 from lazygrad.ir.node import Node, Shape, place_text
-from lazygrad.ir.operands import Folded, Operand, domain_of, in_memory_sources, is_virtual
+from lazygrad.ir.operands import (
+    Folded,
+    Operand,
+    domain_of,
+    in_memory_sources,
+    is_virtual,
+    on_host,
+)
 from lazygrad.ir.ops import Lowering
 from lazygrad.ir.views import View
 
@@ -70,12 +77,6 @@ class Group:
 def describe(node: Node) -> str:
     place = place_text(node.place)
     return f"{node.op.name}{list(node.shape)}" + (f" ({place})" if place else "")
-
-
-def on_host(node: Node) -> bool:
-    """Ops without a kernel: they run by their numpy meaning."""
-    halves = node.op is ops.scatter_add and (node.dtype.is_half or node.dtype.kind == "b")
-    return node.op.lowering is Lowering.EXTERN or halves
 
 
 def writes_in_place(node: Node) -> bool:

@@ -38,19 +38,23 @@ def is_virtual(node: Node) -> bool:
     return node.op.lowering is Lowering.LEAF and node.buffer is None
 
 
+def on_host(node: Node) -> bool:
+    """Ops without a kernel: they run by their numpy meaning."""
+    halves = node.op is ops.scatter_add and node.dtype.is_half
+    return node.op.lowering is Lowering.EXTERN or halves
+
+
 def in_memory_sources(node: Node) -> tuple[int, ...]:
     """Positions of sources that must be in memory before the kernel of `node` starts."""
     kind = node.op.lowering
-    if kind is Lowering.INDEXED:
-        return (0,)
-    if kind is Lowering.CONTRACT or kind is Lowering.EXTERN:
+    if kind is Lowering.CONTRACT or on_host(node):
         return tuple(range(len(node.srcs)))
-    return ()
+    return (0,) if kind is Lowering.INDEXED else ()
 
 
 def needs_plain_memory(node: Node, position: int) -> bool:
     """Whether that source must be in memory row-major: what is copied, then written into."""
-    return node.op.lowering is Lowering.EXTERN or (
+    return on_host(node) or (
         node.op.lowering is Lowering.INDEXED and position == 0 and node.op is not ops.gather
     )
 

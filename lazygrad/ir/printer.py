@@ -84,6 +84,12 @@ def commented(text: str, comment: str) -> str:
     return f"{text:<{_COMMENT_COLUMN}}  # {comment}".rstrip() if comment else text
 
 
+def computed_in(kernel: Kernel) -> list[Node]:
+    """The nodes that a kernel computes or writes, not those it reads."""
+    made = [i.node for i in kernel.instrs if i.op.lowering is not Lowering.LEAF]
+    return [n for n in (*made, *(s.node for s in kernel.stores)) if n is not None]
+
+
 # -- graph ----------------------------------------------------------------------------------------
 def graph_record(order: Sequence[Node], outputs: Sequence[Node]) -> Record:
     """All nodes, sources first, as they were recorded or after simplification."""
@@ -110,10 +116,11 @@ def graph_record(order: Sequence[Node], outputs: Sequence[Node]) -> Record:
 
 def graph_line(node: Record) -> str:
     """%3:f32[64,10] = add %1 %2   # model.py:12"""
-    words = [node["op"] + (f"[{node['arg']}]" if node["arg"] else "")]
+    leaf = node["lowering"] == Lowering.LEAF.value
+    words = [node["op"] + (f"[{node['arg']}]" if node["arg"] and not leaf else "")]
     words += [f"%{source}" for source in node["sources"]]
-    if node["value"] is not None:
-        words.append(str(node["value"]))
+    if leaf:
+        words += [str(w) for w in (node["arg"], node["value"]) if w not in ("", None)]
     text = f"%{node['id']}:{type_text(node['dtype'], node['shape'])} = {' '.join(words)}"
     made = f"made by {node['made_by']}" if node["made_by"] else ""
     return commented(text, ", ".join(filter(None, (node["place"], made))))
@@ -240,7 +247,7 @@ def step_record(step: Step, names: Names, name_of: NameOf) -> Record:
     """What one step runs, reads and writes."""
     if isinstance(step, KernelStep):
         kind, title, count = "kernel", name_of(step.kernels[0]), len(step.kernels)
-        nodes = [n for k in step.kernels for n in k.places()]
+        nodes = [n for k in step.kernels for n in computed_in(k)]
     else:
         kind = "matmul" if isinstance(step, MatmulStep) else "host"
         title, count, nodes = step.node.op.name, 1, [step.node]
@@ -314,24 +321,34 @@ def schedule_text(record: Record) -> str:
 
 
 # -- kernels --------------------------------------------------------------------------------------
+def scaled(stride: int, name: str) -> str:
+    return name if stride == 1 else f"{stride}*{name}"
+
+
 def access_text(access: Access, index: str = "") -> str:
-    """37*i0 + i1 + 5 [1 <= i0 < 4]"""
+    """37*i0 + i1 + 5"""
     terms = [
-        f"i{axis}" if stride == 1 else f"{stride}*i{axis}"
+        scaled(stride, f"i{axis}")
         for axis, stride in enumerate(access.strides)
         if stride
     ]
     if index:
         terms.append(index)
-    if access.offset or not terms:
-        terms.append(str(access.offset))
     text = " + ".join(terms)
-    if access.box is not None:
-        inside = ", ".join(
-            f"{low} <= i{axis} < {high}" for axis, (low, high) in enumerate(access.box)
-        )
-        text += f" if {inside}"
+    if access.offset or not terms:
+        sign = " - " if access.offset < 0 else " + "
+        text += (sign if terms else "") + str(abs(access.offset))
     return text
+
+
+def box_text(access: Access, kernel: Kernel) -> str:
+    """ where 1 <= i0 < 4: outside of it 0 is read"""
+    inside = [
+        f"{low} <= i{axis} < {high}"
+        for axis, ((low, high), extent) in enumerate(zip(access.box or (), kernel.extents))
+        if (low, high) != (0, extent)
+    ]
+    return f" where {', '.join(inside)}" if inside else ""
 
 
 def instr_text(number: int, ins: Instr, names: Names, kernel: Kernel) -> str:
@@ -347,9 +364,9 @@ def instr_text(number: int, ins: Instr, names: Names, kernel: Kernel) -> str:
         if is_virtual(kernel.buffers[ins.buffer]):
             return f"{head}scalar b{ins.buffer}"
         assert ins.access is not None
-        return f"{head}load b{ins.buffer}[{access_text(ins.access)}]"
+        return f"{head}load b{ins.buffer}[{access_text(ins.access)}]{box_text(ins.access, kernel)}"
     if ins.buffer is not None and ins.access is not None:
-        index = f"{ins.stride}*v{ins.args[0]}"
+        index = scaled(ins.stride, f"v{ins.args[0]}")
         inside = f" with v{ins.args[0]} < {ins.size}"
         return f"{head}{ins.op.name} b{ins.buffer}[{access_text(ins.access, index)}]{inside}"
     arg = f"[{ins.arg}]" if ins.arg is not None and ins.op.lowering is not Lowering.REDUCE else ""
@@ -359,7 +376,7 @@ def instr_text(number: int, ins: Instr, names: Names, kernel: Kernel) -> str:
 
 def store_text(store: Store) -> str:
     """store b1[10*i0 + i1] = v7"""
-    index = "" if store.index is None else f"{store.stride}*v{store.index}"
+    index = "" if store.index is None else scaled(store.stride, f"v{store.index}")
     how = "=" if store.combine is None else f"{store.combine.name}="
     return f"store b{store.buffer}[{access_text(store.access, index)}] {how} v{store.value}"
 

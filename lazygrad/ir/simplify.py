@@ -117,6 +117,53 @@ def reduce_nothing(node: Node) -> Node | None:
     return None
 
 
+def _one_per_row(index: Node, axis: int) -> bool:
+    return index.dtype.kind == "i" and index.shape[axis] == 1
+
+
+def _at(index: Node, axis: int, shape: tuple[int, ...]) -> Node:
+    """Where the position along `axis` is the row's (checked) index."""
+    size = shape[axis]
+    place = ops.iota((size,), index.device)
+    line = ops.reshape(place, arg=tuple(size if a == axis else 1 for a in range(len(shape))))
+    checked = ops.check_index(index, arg=size)
+    return ops.eq(ops.expand(line, arg=shape), ops.spread(checked, shape))
+
+
+def pick_by_comparison(node: Node) -> Node | None:
+    """One element of every row of a computed value: the largest of that element and nothing else.
+
+    A gather would need the whole value in memory; as a reduction it is fused with what makes it.
+    """
+    if node.op is not ops.gather or not _one_per_row(node.srcs[1], node.arg):
+        return None
+    x, index = node.srcs
+    if x.buffer is not None or x.op.lowering is not Lowering.POINTWISE or x.numel == 0:
+        return None
+    least = ops.max_.identity
+    assert least is not None
+    nothing = ops.lit(_number(least(x.dtype)), x)
+    kept = ops.where(_at(index, node.arg, x.shape), x, nothing)
+    return ops.max_(kept, arg=(node.arg,))
+
+
+def _number(text: str) -> float | int | bool:
+    return text == "True" if text in ("True", "False") else float(text) if "inf" in text else int(text)
+
+
+def spread_by_comparison(node: Node) -> Node | None:
+    """One element added to every row of zeros, as a selection: it fuses, a scatter does not."""
+    if node.op is not ops.scatter_add or not _one_per_row(node.srcs[1], node.arg):
+        return None
+    base, index, src = node.srcs
+    filled = base.op is ops.expand and base.buffer is None and _is_const(base.srcs[0], 0)
+    if not filled or node.shape[node.arg] > 4096 or node.dtype.kind == "b":
+        return None
+    zero = ops.lit(0, src)
+    chosen = ops.where(_at(index, node.arg, node.shape), ops.spread(src, node.shape), zero)
+    return ops.add(chosen, zero)  # 0 + -0.0 is 0.0, as adding to zeros gives
+
+
 RULES: tuple[Rule, ...] = (
     unit_factor,
     double_negation,
@@ -127,6 +174,8 @@ RULES: tuple[Rule, ...] = (
     reshape_twice,
     reduce_before_permute,
     reduce_nothing,
+    pick_by_comparison,
+    spread_by_comparison,
 )
 
 

@@ -284,11 +284,12 @@ class _Builder:
         self.append(
             Launch(self.function(symbol), gemm_grain(dims),
                    [Instance(gemm_items(dims), pointers, list(dims))], symbol,
-                   place_text(node.place), True, moved)
+                   place_text(node.place), True, moved, node.numel)
         )
 
     def host_step(self, step: HostStep) -> None:
-        self.host_nodes.append(HostNode(step.node, tuple(s.base for s in step.sources)))
+        node, *sources = (stub(n) for n in (step.node, *step.node.srcs))
+        self.host_nodes.append(HostNode(node, tuple(sources)))
         self.parts.append(
             HostCall(
                 len(self.host_nodes) - 1,
@@ -311,6 +312,11 @@ class _Builder:
             self.scratch_at + self.scratch, self.sites, self.kernels, self.host_nodes,
         )
         return program, layout.output_of
+
+
+def stub(node: Node) -> Node:
+    """What a program keeps of a node: not its sources, nor their memory."""
+    return Node(node.op, (), node.arg, node.shape, node.dtype, node.device)
 
 
 def places_text(nodes: Sequence[Node]) -> str:

@@ -36,6 +36,31 @@ V_FN i32xV v_random_i32xV(i64xV i, i64 key, i64 draw, u32 stream) {
 /* the first index out of range is kept: a flag and the index */
 V_COLD void v_bad_index(i64 *err, i64 index) { if (!err[0]) { err[1] = index; err[0] = 1; } }
 
+//@ v_scratch :
+extern void *aligned_alloc(unsigned long, unsigned long);
+extern void free(void *);
+/* memory of this thread that lasts until its next call; the largest one asked for is kept */
+V_COLD char *v_scratch_grow(char **at, i64 *size, i64 bytes) {
+  free(*at);
+  *size = (bytes + 4095) / 4096 * 4096;
+  return *at = aligned_alloc(64, *size);
+}
+V_FN char *v_scratch(i64 bytes) {
+  static __thread char *at;
+  static __thread i64 size;
+  return size < bytes ? v_scratch_grow(&at, &size, bytes) : at;
+}
+
+//@ v_index_@TxV T=i32,i64 : @TxV v_bad_index
+/* the indices, which must be in [0, size); lanes past the end are 0 and so in range */
+V_FN @TxV v_index_@TxV(@TxV index, i64 size, i64 *err) {
+  @TxV bad = (index < 0) | (index >= (@T)size);
+  @T any = 0;
+  for (int l = 0; l < NV; l++) any |= bad[l];
+  if (__builtin_expect(any != 0, 0)) for (int l = 0; l < NV; l++) if (bad[l]) v_bad_index(err, index[l]);
+  return index;
+}
+
 //@ v_gather_@TxV T=f32,f64,i8,i16,i32,i64,u8,u16 : @TxV i64xV v_bad_index
 /* lane l: p[(x + l) * s + index[l] * step], where index[l] < size */
 V_FN @TxV v_gather_@TxV(const @T *p, i64 s, i64 x, i64xV index, i64 step, i64 size, i64 m, i64 *err) {

@@ -2,7 +2,7 @@
 
 from lazygrad.ir.ops.core import REGISTRY, Lowering, Op, register
 from lazygrad.ir.ops.extern import argsort, cumsum
-from lazygrad.ir.ops.indexed import gather, matmul, scatter, scatter_add, swap
+from lazygrad.ir.ops.indexed import check_index, gather, matmul, scatter, scatter_add, swap
 from lazygrad.ir.ops.leaf import (
     BUFFER,
     CONST,
@@ -120,6 +120,7 @@ __all__ = [
     "bit_xor",
     "buffer_leaf",
     "cast",
+    "check_index",
     "ceil",
     "const",
     "const_value",

@@ -88,6 +88,12 @@ def _scatter(base: np.ndarray, index: np.ndarray, src: np.ndarray, *, node: Node
 
 _OUT = ("IndexError",)
 
+check_index = register(
+    Op("check_index", Lowering.POINTWISE, lambda srcs, size: (srcs[0].shape, srcs[0].dtype),
+       lambda index, *, node: _checked(index, node.arg), c="v_index_{t}({0}, {size}, err)",
+       kinds="i", errors=_OUT)
+)
+
 matmul = register(
     Op("matmul", Lowering.CONTRACT, _infer_matmul, _matmul,
        lambda g, y, a, b, *, arg: (matmul(g, swap(b)), matmul(swap(a), g)), (0, 1), arity=2,
