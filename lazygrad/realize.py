@@ -15,7 +15,7 @@ import numpy as np
 from lazygrad.config import config
 from lazygrad.ir import ops
 from lazygrad.ir.interp import evaluate, to_storage
-from lazygrad.ir.node import Node, toposort
+from lazygrad.ir.node import Node, place_text, toposort, user_place
 from lazygrad.ir.ops import Lowering
 from lazygrad.ir.structure import Structure, structure
 from lazygrad.runtime import compiler, library, store
@@ -26,7 +26,9 @@ Observer = Callable[[Structure, Any], Any]
 
 _programs: dict[Any, tuple[Any, list[int]]] = {}  # named cache: structure key -> program
 _lock = threading.RLock()
-observers: list[Observer] = []  # called with (structure, program) before a program runs
+# called with (structure, program) before a program runs, the program None where numpy runs it;
+# what one returns is called with (launch, nanoseconds) for each launch
+observers: list[Observer] = []
 
 
 def read(node: Node) -> np.ndarray:
@@ -115,12 +117,21 @@ def _run(outputs: list[Node], order: list[Node] | None) -> None:
         if config.backend != "interp":
             compiler.warn_no_compiler()
         stats.interpreted += 1
+        _watched(shape, None)
         buffers = _interpret(shape)
     else:
         buffers = run_program(shape)
     for node, buffer in zip(shape.outputs, buffers):
         node.buffer = buffer
         node.srcs = ()
+
+
+def _watched(shape: Structure, program: Any) -> Any:
+    """Tell the observers, and give what wants to see each launch."""
+    observe = None
+    for observer in list(observers):
+        observe = observer(shape, program) or observe
+    return observe
 
 
 def _only_moves(shape: Structure) -> bool:
@@ -150,9 +161,7 @@ def run_program(shape: Structure) -> list[Buffer]:
     else:
         stats.program_hits += 1
     program, output_of = found
-    observe = None
-    for observer in observers:
-        observe = observer(shape, program) or observe
+    observe = _watched(shape, program) if observers else None
     with stats.stage("run"):
         made = program.run(shape.leaves, observe)
     stats.kernels += program.kernels
@@ -174,11 +183,24 @@ def _build(shape: Structure) -> tuple[Any, list[int]]:
                 with library.prepared():  # compiles the C runtime, if need be, beside all this
                     from lazygrad.runtime.build import build_program  # with it jinja2, networkx
 
-                    found = build_program(shape)
+                    found = _named(build_program, shape)
                 stats.built += 1
                 store.keep(shape, *found)
             _programs[shape.key] = found
         return found
+
+
+def _named(stage: Callable[[Structure], Any], shape: Structure) -> Any:
+    """Run a stage; whatever it raises says which lines recorded the ops it was working on."""
+    try:
+        return stage(shape)
+    except Exception as error:
+        lines = dict.fromkeys(
+            f"{place_text(n.place)} ({n.op.name})" for n in reversed(shape.order) if n.place
+        )
+        error.add_note("ops recorded at " + ", ".join(list(lines)[:6]))
+        error.add_note(f"realized from {place_text(user_place())}")
+        raise
 
 
 def _validate(shape: Structure, buffers: list[Buffer]) -> None:

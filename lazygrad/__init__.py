@@ -1,0 +1,30 @@
+"""PyTorch's tensors and autograd, lazily: what is recorded is fused, compiled and run when read.
+
+Owns: the public names. Must not know: anything else.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from lazygrad import autograd, tensor
+from lazygrad.tensor import *  # noqa: F403
+from lazygrad.tensor import __all__ as _names
+
+__version__ = "0.1.0"
+
+_LATER = ("nn", "optim", "utils", "cuda", "random", "linalg", "special", "testing")
+
+
+def __getattr__(name: str) -> Any:
+    """Parts that are loaded when first used, to keep the import short."""
+    if name in _LATER:
+        where = {"cuda": "lazygrad.tensor.cuda", "random": "lazygrad.tensor.random",
+                 "linalg": "lazygrad.tensor.linalg"}.get(name, f"lazygrad.{name}")
+        found = globals()[name] = importlib.import_module(where)
+        return found
+    raise AttributeError(f"module 'lazygrad' has no attribute {name!r}")
+
+
+__all__ = [*_names, "autograd", "cuda", "nn", "optim"]

@@ -1,0 +1,127 @@
+"""`composite`: a function written with other functions, differentiated as one.
+
+Owns: running the body without recording and making one record of what it did. Must not know: any
+particular function.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from lazygrad.autograd.modes import mode
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def composite(name: str, saves: tuple[str, ...] | None = None) -> Callable[[F], F]:
+    """The decorated function's result has one grad_fn of this name.
+
+    `saves` says what PyTorch keeps for the gradient: () nothing (backward may run again), names
+    of tensor parameters or "result" (their versions are checked), None: something, unchecked.
+    """
+
+    def decorate(function: F) -> F:
+        @functools.wraps(function)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            return _run(name, saves, function, args, kwargs)
+
+        return run  # type: ignore[return-value]
+
+    return decorate
+
+
+def _run(
+    name: str, saves: tuple[str, ...] | None, function: Any, args: Any, kwargs: Any
+) -> Any:
+    from lazygrad.tensor import core, storage
+
+    depth = storage.depth
+    found: list[Any] = []
+    if mode.grad:
+        for value in (*args, *kwargs.values()):
+            if isinstance(value, core.Tensor):
+                found.append(value)
+            elif isinstance(value, (list, tuple)):
+                found.extend(v for v in value if isinstance(v, core.Tensor))
+        if not core.recording(found):
+            found = []
+    if not found:
+        depth.value += 1
+        try:
+            result = function(*args, **kwargs)
+        finally:
+            depth.value -= 1
+        if storage.reads:
+            storage.settle([core.node_of(t) for t in _tensors(result)])
+        return result
+    sources = list({id(t): t for t in found if core.needs_grad(t)}.values())
+    nodes = core.nodes_of(*sources)
+    inner = {}
+    for t, node in zip(sources, nodes):
+        twin = core.alias(t) if core.node_of(t) is node else core.wrap(node)
+        inner[id(t)] = twin
+    # a tensor without gradient on the same node must not be taken for the one with
+    taken = set(nodes)
+    for t in found:
+        if id(t) not in inner and core.node_of(t) in taken:
+            node = core.node_of(t)
+            inner[id(t)] = core.wrap(core.ops.reshape(node, arg=node.shape))
+    swap = functools.partial(_swap, inner)
+    depth.value += 1
+    mode.grad = False
+    try:
+        result = function(*map(swap, args), **{k: swap(v) for k, v in kwargs.items()})
+    finally:
+        mode.grad = True
+        depth.value -= 1
+    outputs = _tensors(result)
+    outs = [core.node_of(t) for t in outputs]
+    if storage.reads:
+        if not depth.value:
+            storage.freeze()
+        storage.settle(outs)
+    if not any(node.dtype.kind == "f" for node in outs):
+        return result
+    fn = core.make_fn(name, sources, nodes, outs)
+    fn.keep()
+    fn.reads_values = saves is None or bool(saves)
+    if saves:
+        _note(fn, saves, function, args, kwargs, outputs)
+    for number, t in enumerate(outputs):
+        if outs[number].dtype.kind == "f":
+            core.attach(t, fn, number)
+    return result
+
+
+def _swap(inner: dict[int, Any], value: Any) -> Any:
+    if type(value) in (list, tuple):
+        return type(value)(inner.get(id(v), v) for v in value)
+    return inner.get(id(value), value)
+
+
+def _tensors(result: Any) -> list[Any]:
+    from lazygrad.tensor.core import Tensor
+
+    if isinstance(result, Tensor):
+        return [result]
+    return [t for t in result if isinstance(t, Tensor)]
+
+
+def _note(
+    fn: Any, saves: tuple[str, ...], function: Any, args: Any, kwargs: Any, outputs: list[Any]
+) -> None:
+    """Remember the versions of the tensors that PyTorch's record would save."""
+    names = function.__code__.co_varnames[: function.__code__.co_argcount]
+    given = dict(zip(names, args)) | kwargs
+    for wanted in saves:
+        if wanted == "result":
+            for number, t in enumerate(outputs):
+                fn.saved.append((t._storage, t._storage.version, fn.name(), number))
+            continue
+        t = given.get(wanted)
+        if hasattr(t, "_storage"):
+            meta = t._meta
+            maker = meta.fn.name() if meta is not None and meta.fn is not None else None
+            fn.saved.append((t._storage, t._storage.version, maker, meta.nr if meta else 0))

@@ -1,0 +1,376 @@
+"""The engine: in which order gradient records run, and where their results go.
+
+Owns: `backward` and `grad`, hooks, accumulation into leaves, the release of records that have
+run, and the one realization at the end. Must not know: any op's gradient rule (records have
+them). Nothing here recurses over the graph.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from typing import Any
+
+from lazygrad.autograd import graph
+from lazygrad.autograd.graph import AccumulateGrad, BaseFn, GradFn
+from lazygrad.autograd.modes import mode, no_grad, set_grad_enabled
+from lazygrad.ir import ops
+from lazygrad.ir.node import place_line
+from lazygrad.realize import realize_nodes
+
+
+def backward(
+    tensors: Any,
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    grad_variables: Any = None,
+    inputs: Any = None,
+) -> None:
+    """Add the gradients of `tensors` to the `.grad` of the leaves they were computed from."""
+    roots = _as_tuple(tensors)
+    seeds = _as_tuple(grad_tensors) if grad_tensors is not None else (None,) * len(roots)
+    if inputs is not None:
+        inputs = _as_tuple(inputs)
+        if not inputs:
+            raise RuntimeError("'inputs' argument to backward() cannot be empty.")
+    keep = create_graph if retain_graph is None else retain_graph
+    seeds = _check_seeds(roots, seeds)
+    targets = None if inputs is None else [_target(t) for t in inputs]
+    job = _Job(keep, create_graph, targets, accumulate=True)
+    job.run(roots, seeds)
+    if not create_graph:
+        job.finish(roots)
+
+
+def grad(
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    only_inputs: bool = True,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
+) -> tuple[Any, ...]:
+    """The gradients of `outputs` with respect to `inputs`; no `.grad` changes."""
+    from lazygrad.tensor import zeros_like
+
+    if materialize_grads and allow_unused is False:
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got:"
+            " allow_unused=False."
+        )
+    if allow_unused is None:
+        allow_unused = materialize_grads
+    if is_grads_batched:
+        raise RuntimeError("is_grads_batched=True is not supported")
+    roots, wanted = _as_tuple(outputs), _as_tuple(inputs)
+    seeds = _as_tuple(grad_outputs) if grad_outputs is not None else (None,) * len(roots)
+    keep = create_graph if retain_graph is None else retain_graph
+    seeds = _check_seeds(roots, seeds)
+    targets = [_target(t) for t in wanted]
+    job = _Job(keep, create_graph, targets, accumulate=False)
+    job.run(roots, seeds)
+    results = [job.found.get(target) for target in targets]
+    if not allow_unused and any(result is None for result in results):
+        raise RuntimeError(
+            "One of the differentiated Tensors appears to not have been used in the graph. Set "
+            "allow_unused=True if this is the desired behavior."
+        )
+    if materialize_grads:
+        results = [
+            zeros_like(t, requires_grad=create_graph) if result is None else result
+            for t, result in zip(wanted, results)
+        ]
+    if not create_graph:
+        job.touched = [result for result in results if result is not None]
+        job.finish(roots)
+    return tuple(results)
+
+
+def _as_tuple(value: Any) -> tuple[Any, ...]:
+    from lazygrad.tensor.core import Tensor
+
+    return (value,) if isinstance(value, Tensor) else tuple(value)
+
+
+def _target(t: Any) -> tuple[BaseFn, int]:
+    from lazygrad.tensor.core import edge_of
+
+    edge = edge_of(t)
+    if edge is None:
+        raise RuntimeError("One of the differentiated Tensors does not require grad")
+    return edge
+
+
+def _check_seeds(roots: Sequence[Any], seeds: Sequence[Any]) -> list[Any]:
+    """The gradient to start from at each root: ones for scalars where none is given."""
+    from lazygrad.tensor import core
+
+    if len(roots) != len(seeds):
+        raise RuntimeError(
+            f"got {len(roots)} tensors and {len(seeds)} gradients"
+        )
+    result = []
+    for i, (root, seed) in enumerate(zip(roots, seeds)):
+        shape = core.shape_of(root)
+        if seed is None:
+            if core.needs_grad(root):
+                if root.numel() != 1:
+                    raise RuntimeError("grad can be implicitly created only for scalar outputs")
+                one = ops.const(1, root.dtype, root._storage.device)
+                seed = core.wrap(one if shape == () else ops.expand(
+                    ops.reshape(one, arg=(1,) * len(shape)), arg=shape))
+        elif not isinstance(seed, core.Tensor):
+            raise TypeError(
+                f"gradients can be either Tensors or None, but got {type(seed).__name__}"
+            )
+        elif core.shape_of(seed) != shape:
+            raise RuntimeError(
+                f"Mismatch in shape: grad_output[{i}] has a shape of {seed.shape} and "
+                f"output[{i}] has a shape of {root.shape}."
+            )
+        elif seed._storage.shared is not None:
+            seed = seed.clone()  # its memory may be written while the gradient is pending
+        if not core.needs_grad(root):
+            raise RuntimeError(
+                f"element {i} of tensors does not require grad and does not have a grad_fn"
+            )
+        result.append(seed if seed.dtype is root.dtype else seed.to(root.dtype))
+    return result
+
+
+class _Job:
+    """One run of the engine."""
+
+    def __init__(
+        self, keep: bool, create: bool, targets: list[tuple[BaseFn, int]] | None, accumulate: bool
+    ):
+        self.keep = keep
+        self.create = create
+        self.targets = targets
+        self.accumulate = accumulate
+        self.found: dict[tuple[BaseFn, int], Any] = {}  # gradients at the targets
+        self.touched: list[Any] = []  # leaf gradients that were written
+        self.pending: dict[BaseFn, list[Any]] = {}
+
+    def run(self, roots: Sequence[Any], seeds: Sequence[Any]) -> None:
+        from lazygrad.tensor.core import edge_of
+
+        edges = [edge_of(root) for root in roots]
+        waiting, needed = self._plan([edge[0] for edge in edges if edge is not None])
+        for edge, seed in zip(edges, seeds):
+            self._add(edge, seed)
+        before = set_grad_enabled(self.create)
+        try:
+            ready = [(-fn.seq, i, fn) for i, fn in enumerate(self.pending) if not waiting[fn]]
+            heapq.heapify(ready)
+            tick = len(ready)
+            while ready:
+                fn = heapq.heappop(ready)[2]
+                self._visit(fn, needed)
+                for edge in fn.edges:
+                    if edge is None:
+                        continue
+                    follower = edge[0]
+                    waiting[follower] -= 1
+                    if not waiting[follower]:
+                        tick += 1
+                        heapq.heappush(ready, (-follower.seq, tick, follower))
+        finally:
+            mode.grad = before._before[0]
+
+    def _plan(self, roots: list[BaseFn]) -> tuple[dict[BaseFn, int], set[BaseFn] | None]:
+        """How many gradients each record waits for, and which records lead to a target."""
+        waiting: dict[BaseFn, int] = {}
+        order: list[BaseFn] = []
+        stack: list[BaseFn] = []
+        for root in roots:
+            if root not in waiting:
+                waiting[root] = 0
+                stack.append(root)
+        while stack:
+            fn = stack.pop()
+            order.append(fn)
+            for edge in fn.edges:
+                if edge is None:
+                    continue
+                follower = edge[0]
+                count = waiting.get(follower)
+                if count is None:
+                    waiting[follower] = 1
+                    stack.append(follower)
+                else:
+                    waiting[follower] = count + 1
+        if self.targets is None:
+            return waiting, None
+        return waiting, self._leading(order)
+
+    def _leading(self, order: list[BaseFn]) -> set[BaseFn]:
+        """Records from which a target can be reached, found by walking edges backwards."""
+        assert self.targets is not None
+        users: dict[BaseFn, list[BaseFn]] = {}
+        for fn in order:
+            for edge in fn.edges:
+                if edge is not None:
+                    users.setdefault(edge[0], []).append(fn)
+        needed: set[BaseFn] = set()
+        stack = [fn for fn, _ in self.targets]
+        while stack:
+            for user in users.get(stack.pop(), ()):
+                if user not in needed:
+                    needed.add(user)
+                    stack.append(user)
+        return needed
+
+    def _add(self, edge: Any, value: Any) -> None:
+        """Another gradient for output `edge[1]` of record `edge[0]`."""
+        fn, number = edge
+        slots = self.pending.get(fn)
+        if slots is None:
+            slots = self.pending[fn] = []
+        while len(slots) <= number:
+            slots.append(None)
+        if value is not None:
+            have = slots[number]
+            slots[number] = value if have is None else have + value
+
+    def _visit(self, fn: BaseFn, needed: set[BaseFn] | None) -> None:
+        grads = self.pending.pop(fn, [])
+        if fn.tensor_hooks is not None or fn.retained is not None:
+            self._tensor_hooks(fn, grads)
+        if self.targets is not None:
+            for number, value in enumerate(grads):
+                if (fn, number) in self.targets and value is not None:
+                    self.found[fn, number] = value
+        if isinstance(fn, AccumulateGrad):
+            wanted = self.targets is None or (fn, 0) in self.targets
+            if wanted and grads and grads[0] is not None:
+                self._leaf(fn, grads[0])
+            return
+        if needed is not None and fn not in needed:
+            return
+        if all(value is None for value in grads):
+            return
+        if fn.pre_hooks:
+            for hook in list(fn.pre_hooks.values()):
+                changed = hook(tuple(grads))
+                if changed is not None:
+                    grads = list(changed)
+        outs = self._apply(fn, grads)
+        if fn.post_hooks:
+            for hook in list(fn.post_hooks.values()):
+                changed = hook(tuple(outs), tuple(grads))
+                if changed is not None:
+                    outs = changed if isinstance(changed, tuple) else (changed,)
+        if not self.keep:
+            fn.release()  # type: ignore[attr-defined]
+        for edge, value in zip(fn.edges, outs):
+            if edge is not None and value is not None:
+                self._add(edge, value)
+
+    def _apply(self, fn: Any, grads: list[Any]) -> Sequence[Any]:
+        if not mode.anomaly:
+            return fn.apply(grads, self.create)
+        try:
+            outs: Sequence[Any] = fn.apply(grads, self.create)
+        except Exception:
+            _warn_forward(fn)
+            raise
+        if mode.check_nan:
+            for i, value in enumerate(outs):
+                if value is not None and bool((value != value).any()):
+                    _warn_forward(fn)
+                    raise RuntimeError(
+                        f"Function '{fn.name()}' returned nan values in its {i}th output."
+                    )
+        return outs
+
+    def _tensor_hooks(self, fn: BaseFn, grads: list[Any]) -> None:
+        for number, hooks in (fn.tensor_hooks or {}).items():
+            if number < len(grads) and grads[number] is not None:
+                grads[number] = _run_hooks(hooks, grads[number])
+        for number, reference in (fn.retained or {}).items():
+            t = reference()
+            if t is not None and number < len(grads) and grads[number] is not None:
+                from lazygrad.tensor.core import meta_of
+
+                meta = meta_of(t)
+                value = grads[number]
+                meta.grad = value if meta.grad is None else meta.grad + value
+                self.touched.append(meta.grad)
+
+    def _leaf(self, fn: AccumulateGrad, value: Any) -> None:
+        from lazygrad.tensor import core
+
+        t = fn.variable
+        meta = core.meta_of(t)
+        if meta.hooks:
+            value = _run_hooks(meta.hooks, value)
+            if self.targets is not None:
+                self.found[fn, 0] = value
+        if not self.accumulate:
+            return
+        if fn.pre_hooks:
+            for hook in list(fn.pre_hooks.values()):
+                changed = hook((value,))
+                if changed is not None:
+                    value = changed[0] if isinstance(changed, tuple) else changed
+        if meta.grad is None:
+            meta.grad = value if self.create else core.wrap(core.node_of(value))
+        elif self.create:
+            meta.grad = meta.grad + value
+        else:
+            with no_grad():
+                meta.grad.add_(value)
+        self.touched.append(meta.grad)
+        if fn.post_hooks:
+            for hook in list(fn.post_hooks.values()):
+                hook((), (value,))
+        if meta.post_hooks:
+            for hook in list(meta.post_hooks.values()):
+                hook(t)
+
+    def finish(self, roots: Sequence[Any]) -> None:
+        """Compute results and gradients in one program."""
+        from lazygrad.tensor.core import node_of
+        from lazygrad.tensor.storage import forget
+
+        nodes = [node_of(t) for t in (*roots, *self.touched)]
+        realize_nodes(list(dict.fromkeys(nodes)))
+        forget()
+
+
+def _run_hooks(hooks: dict[int, Any], value: Any) -> Any:
+    from lazygrad.tensor.core import Tensor
+
+    for hook in list(hooks.values()):
+        changed = hook(value)
+        if changed is not None:
+            if not isinstance(changed, Tensor):
+                raise TypeError(
+                    f"expected Variable, but hook returned '{type(changed).__name__}'"
+                )
+            value = changed
+    return value
+
+
+def _warn_forward(fn: Any) -> None:
+    """Name the forward operation whose gradient failed."""
+    import warnings
+
+    where = ""
+    if isinstance(fn, GradFn) and fn.out_nodes:
+        line = place_line(fn.out_nodes[0].place)
+        if line is not None:
+            where = f'  File "{line[0]}", line {line[1]}\n'
+    warnings.warn(
+        f"Error detected in {fn.name()}. Traceback of forward call that caused the error:\n"
+        f"{where}{fn.stack or ''}",
+        stacklevel=4,
+    )
+
+
+__all__ = ["backward", "grad", "graph"]

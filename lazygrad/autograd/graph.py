@@ -1,0 +1,335 @@
+"""The gradient graph: one record for each user-level operation, on nodes.
+
+Owns: `GradFn` (what was computed from what, and where its inputs came from), the capture of a
+record out of the nodes that a function has made, its gradient by the rules in the op registry,
+and `AccumulateGrad`. Must not know: in which order records run (engine.py) or how tensors are
+handled by users; it sees tensors only as things that have a storage and a `_meta`.
+
+A record is a piece of the forward graph, so that its gradient is again nodes, of which a new
+record can be made: that is all there is to double backward.
+"""
+
+from __future__ import annotations
+
+import itertools
+import traceback
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lazygrad.autograd.modes import mode
+from lazygrad.ir import ops
+from lazygrad.ir.node import Node, override
+from lazygrad.ir.ops import BUFFER, Op
+
+Entry = tuple[Node, Op, tuple[Node, ...], Any]  # a node and its sources, kept from being dropped
+Edge = tuple[Any, int] | None
+Saved = tuple[Any, int, Any, int]  # storage, its version then, who made the value, output number
+
+_sequence = itertools.count()
+_classes: dict[str, type[GradFn]] = {}  # named cache: PyTorch shows each name as a class
+LAST = 1 << 62  # leaves accumulate as soon as they can
+
+# Which values an op's rule reads for the gradient of each source, where that depends on it.
+_READS: dict[str, dict[int, tuple[int, ...]]] = {
+    "mul": {0: (1,), 1: (0,)},
+    "div": {0: (1,), 1: (0, 1)},
+    "matmul": {0: (1,), 1: (0,)},
+    "pow": {0: (0, 1), 1: (0, 1, -1)},
+    "where": {1: (0,), 2: (0,)},
+    "gather": {0: (1,)},
+    "scatter_add": {2: (1,)},
+    "scatter": {0: (1,), 2: (1,)},
+    "remainder": {0: (), 1: (0, 1)},
+    "fmod": {0: (), 1: (0, 1)},
+}
+
+
+class RemovableHandle:
+    """Takes a hook away again."""
+
+    def __init__(self, hooks: dict[int, Any], extra: Any = None):
+        self._hooks = weakref.ref(hooks) if not isinstance(hooks, dict) else hooks
+        self.id = next(_sequence)
+
+    def remove(self) -> None:
+        self._hooks.pop(self.id, None)  # type: ignore[union-attr]
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.remove()
+
+
+class BaseFn:
+    """What records and leaves have in common: hooks, and a place in the graph."""
+
+    __slots__ = ("edges", "seq", "tensor_hooks", "pre_hooks", "post_hooks", "retained", "notes",
+                 "stack", "__weakref__")
+
+    def __init__(self, edges: Sequence[Edge], seq: int):
+        self.edges = tuple(edges)
+        self.seq = seq
+        self.tensor_hooks: dict[int, dict[int, Callable[..., Any]]] | None = None
+        self.pre_hooks: dict[int, Callable[..., Any]] | None = None
+        self.post_hooks: dict[int, Callable[..., Any]] | None = None
+        self.retained: dict[int, Any] | None = None  # output number -> tensor that keeps its grad
+        self.notes: dict[Any, Any] | None = None
+        self.stack: str | None = None
+
+    def name(self) -> str:
+        return type(self).__name__
+
+    @property
+    def next_functions(self) -> tuple[tuple[Any, int], ...]:
+        return tuple((None, 0) if edge is None else edge for edge in self.edges)
+
+    @property
+    def metadata(self) -> dict[Any, Any]:
+        if self.notes is None:
+            self.notes = {}
+        return self.notes
+
+    def _sequence_nr(self) -> int:
+        return self.seq
+
+    def register_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """hook(grad_inputs, grad_outputs) runs after the gradient is computed."""
+        if self.post_hooks is None:
+            self.post_hooks = {}
+        return add_hook(self.post_hooks, hook)
+
+    def register_prehook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """hook(grad_outputs) runs before the gradient is computed."""
+        if self.pre_hooks is None:
+            self.pre_hooks = {}
+        return add_hook(self.pre_hooks, hook)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} object at 0x{id(self):x}>"
+
+
+def add_hook(hooks: dict[int, Any], hook: Callable[..., Any]) -> RemovableHandle:
+    handle = RemovableHandle(hooks)
+    hooks[handle.id] = hook
+    return handle
+
+
+class AccumulateGrad(BaseFn):
+    """The end of the graph at a leaf."""
+
+    __slots__ = ("variable",)
+
+    def __init__(self, variable: Any):
+        super().__init__((), LAST)
+        self.variable = variable
+
+
+class GradFn(BaseFn):
+    """One operation: `out_nodes` computed from `in_nodes`, whose gradients go along `edges`."""
+
+    __slots__ = ("in_nodes", "out_nodes", "captured", "saved", "kept", "reads_values", "released")
+
+    def __init__(
+        self,
+        in_nodes: Sequence[Node],
+        out_nodes: Sequence[Node],
+        edges: Sequence[Edge],
+        captured: list[Entry],
+    ):
+        super().__init__(edges, next(_sequence))
+        self.in_nodes = tuple(in_nodes)
+        self.out_nodes = tuple(out_nodes)
+        self.captured = captured
+        self.saved: list[Saved] = []  # versions to be checked when the gradient runs
+        self.kept: tuple[Node, ...] = ()
+        self.reads_values = False
+        self.released = False
+        if mode.anomaly:
+            self.stack = "".join(traceback.format_stack()[:-1])
+
+    def __del__(self) -> None:
+        for node in self.kept:
+            node.saves -= 1
+
+    def keep(self) -> set[Node]:
+        """Find which values the rules will read, and tell the executor so."""
+        inside = {entry[0] for entry in self.captured}
+        inside.difference_update(self.out_nodes)
+        wanted = inside.union(self.in_nodes)
+        found: set[Node] = set()
+        for node, op, srcs, _ in self.captured:
+            if not op.saves:
+                continue
+            positions: Any = op.saves
+            by_source = _READS.get(op.name)
+            if by_source is not None:
+                positions = {
+                    position
+                    for source, needs in by_source.items()
+                    if srcs[source] in wanted
+                    for position in needs
+                }
+            for position in positions:
+                value = node if position == -1 else srcs[position]
+                if value not in inside:
+                    found.add(value)
+        self.reads_values = bool(found)
+        self.kept = tuple(found)
+        for node in found:
+            node.saves += 1
+        return found
+
+    def vjp(self, grads: Sequence[Node | None]) -> list[Node | None]:
+        """The gradient of each input, given those of the outputs."""
+        table: dict[Node, Node] = {}
+        for node, grad in zip(self.out_nodes, grads):
+            if grad is not None:
+                have = table.get(node)
+                table[node] = grad if have is None else ops.add(have, grad)
+        captured = self.captured
+        inputs = self.in_nodes
+        wanted = None if len(captured) == 1 else {entry[0] for entry in captured}.union(inputs)
+        before = override.place
+        try:
+            for node, op, srcs, arg in reversed(captured):
+                grad = table.pop(node, None)
+                if grad is None or op.vjp is None:
+                    continue
+                override.place = node.place
+                for src, part in zip(srcs, op.vjp(grad, node, *srcs, arg=arg)):
+                    if part is None or (src not in inputs if wanted is None else src not in wanted):
+                        continue
+                    if part.shape != src.shape:
+                        part = ops.sum_to(part, src.shape)
+                    have = table.get(src)
+                    table[src] = part if have is None else ops.add(have, part)
+        finally:
+            override.place = before
+        return [table.get(node) for node in inputs]
+
+    def apply(self, grads: Sequence[Any], create: bool) -> Sequence[Any]:
+        """Tensors in, tensors out; with `create` the way from one to the other is recorded."""
+        from lazygrad.tensor import core
+
+        self.check()
+        given = [None if g is None else core.node_of(g) for g in grads]
+        results = self.vjp(given)
+        tensors = [None if node is None else core.wrap(node) for node in results]
+        if create:
+            core.record_gradient(self, grads, given, results, tensors)
+        return tensors
+
+    def check(self) -> None:
+        """Raise if values have been freed, or were changed in place since."""
+        if self.released:
+            raise RuntimeError(SECOND_TIME)
+        for storage, version, maker, number in self.saved:
+            if storage.version != version:
+                raise RuntimeError(_modified(storage, version, maker, number))
+
+    def release(self) -> None:
+        """Let go of the values. A record that reads none goes on working, on shapes alone."""
+        for node in self.kept:
+            node.saves -= 1
+        self.kept = ()
+        self.saved = []
+        if self.reads_values:
+            self.released = True
+            self.captured = []
+            self.in_nodes = self.out_nodes = ()
+        else:
+            self._keep_shapes_only()
+
+    def _keep_shapes_only(self) -> None:
+        stubs: dict[Node, Node] = {}
+
+        def stub(node: Node) -> Node:
+            if not node.srcs and node.buffer is None:
+                return node  # a literal or a scalar: small, and its value may be read
+            found = stubs.get(node)
+            if found is None:
+                found = Node(BUFFER, (), None, node.shape, node.dtype, node.device)
+                found.place = node.place
+                stubs[node] = found
+            return found
+
+        self.captured = [
+            (stub(node), op, tuple(map(stub, srcs)), arg) for node, op, srcs, arg in self.captured
+        ]
+        self.in_nodes = tuple(map(stub, self.in_nodes))
+        self.out_nodes = tuple(map(stub, self.out_nodes))
+
+
+SECOND_TIME = (
+    "Trying to backward through the graph a second time (or directly access saved tensors after "
+    "they have already been freed). Saved intermediate values of the graph are freed when you "
+    "call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward "
+    "through the graph a second time or if you need to access saved tensors after calling "
+    "backward."
+)
+
+
+def _modified(storage: Any, version: int, maker: Any, number: int) -> str:
+    from lazygrad.tensor.promotion import type_name
+
+    shape = list(storage.shape)
+    source = f", which is output {number} of {maker}," if maker else ""
+    return (
+        "one of the variables needed for gradient computation has been modified by an inplace "
+        f"operation: [lazygrad.{type_name(storage.dtype)}Tensor {shape}]{source} is at version "
+        f"{storage.version}; expected version {version} instead. Hint: "
+        + (
+            "the backtrace further above shows the operation that failed to compute its "
+            "gradient. The variable in question was changed in there or anywhere later. Good "
+            "luck!"
+            if mode.anomaly
+            else "enable anomaly detection to find the operation that failed to compute its "
+            "gradient, with lazygrad.autograd.set_detect_anomaly(True)."
+        )
+    )
+
+
+def fn_class(name: str) -> type[GradFn]:
+    """The class of records of this name."""
+    found = _classes.get(name)
+    if found is None:
+        found = _classes[name] = type(name, (GradFn,), {"__slots__": ()})
+    return found
+
+
+def capture(
+    outs: Sequence[Node], ins: Sequence[Node], known: dict[Node, Entry] | None = None
+) -> list[Entry]:
+    """The nodes between `ins` and `outs` that depend on `ins`, sources first, with their sources.
+
+    `known` gives the sources of nodes that were captured before: theirs may have been dropped.
+    """
+    if len(outs) == 1 and known is None:
+        out = outs[0]
+        if all(src in ins or not src.srcs for src in out.srcs):
+            return [] if out in ins else [(out, out.op, out.srcs, out.arg)]
+    depends: dict[Node, bool] = dict.fromkeys(ins, True)
+    entries: list[Entry] = []
+    stack: list[tuple[Node, bool]] = [(out, False) for out in outs]
+    while stack:
+        node, done = stack.pop()
+        if done:
+            entry = known.get(node) if known is not None else None
+            if entry is None:
+                entry = (node, node.op, node.srcs, node.arg)
+            depends[node] = any(depends.get(src, False) for src in entry[2])
+            if depends[node]:
+                entries.append(entry)
+            continue
+        if node in depends:
+            continue
+        depends[node] = False
+        srcs = node.srcs
+        if known is not None and node in known:
+            srcs = known[node][2]
+        if srcs:
+            stack.append((node, True))
+            stack.extend((src, False) for src in srcs if src not in depends)
+    return entries

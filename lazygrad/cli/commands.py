@@ -1,0 +1,143 @@
+"""The commands of `python -m lazygrad`: their names, options and exit codes.
+
+Owns: the declarations for click. Must not know: how any of them does its work, which is in a
+module of this package that is imported when the command is called. Exit codes: 0 all is well, 1
+what was asked for could not be had, 2 wrong use.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+STAGES = ("graph", "groups", "schedule", "kernel", "plan", "source", "asm")
+_SCRIPT_SETTINGS = {"ignore_unknown_options": True}  # they are the script's
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+module_option = click.option("-m", "--module", is_flag=True, help="SCRIPT is a module's name.")
+
+
+def script_arguments(command: Any) -> Any:
+    """SCRIPT and what follows it."""
+    command = click.argument("args", nargs=-1, type=click.UNPROCESSED)(command)
+    return click.argument("script")(command)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def lazygrad() -> None:
+    """Lazy tensors with PyTorch's interface, compiled to C that you can read.
+
+    The variables that change how it works are listed by `lazygrad env`.
+    """
+
+
+@lazygrad.command()
+@click.option("--epochs", type=click.IntRange(min=1), default=30, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@json_option
+def demo(epochs: int, seed: int, as_json: bool) -> None:
+    """Train a classifier of handwritten digits and show what was compiled."""
+    from lazygrad.cli.demo import demo as train
+    from lazygrad.cli.output import console, print_json
+    from lazygrad.cli.stats import stats_record
+
+    share = train(epochs=epochs, seed=seed, console=console(stderr=as_json))
+    if as_json:
+        print_json({"accuracy": share, "epochs": epochs, "seed": seed, "stats": stats_record()})
+
+
+@lazygrad.command(context_settings=_SCRIPT_SETTINGS)
+@click.option("--stage", type=click.Choice(STAGES), required=True, help="Which form to print.")
+@click.option("--backend", type=click.Choice(["cpu"]), default="cpu", show_default=True)
+@click.option("--kernel", default="", help="Only kernels whose name contains this.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write files into this folder.")
+@click.option("--full", is_flag=True, help="source: all that the compiler sees; asm: unfiltered.")
+@click.option("--simplified", is_flag=True, help="graph: after simplification, not as recorded.")
+@module_option
+@json_option
+@script_arguments
+def dump(script: str, args: tuple[str, ...], module: bool, **options: Any) -> None:
+    """Run SCRIPT and print a stage of every distinct program that it ran.
+
+    ARGS are the script's; behind `--` all are. What SCRIPT itself prints goes to stderr. A SCRIPT
+    named `demo` is the built-in demo.
+    """
+    from lazygrad.cli.dump import Wanted, dump_script
+
+    sys.exit(dump_script(script, args, module, Wanted(**options)))
+
+
+@lazygrad.command(context_settings=_SCRIPT_SETTINGS)
+@module_option
+@json_option
+@script_arguments
+def explain(script: str, args: tuple[str, ...], module: bool, as_json: bool) -> None:
+    """Run SCRIPT and say of each program: what triggered it, its kernels, why not fewer.
+
+    What SCRIPT itself prints goes to stderr.
+    """
+    from lazygrad.cli.explain import explain_script
+
+    sys.exit(explain_script(script, args, module, as_json))
+
+
+@lazygrad.command()
+@json_option
+def doctor(as_json: bool) -> None:
+    """Check the compiler, the cache and the versions; exit code 0 if all is well."""
+    from lazygrad.cli.doctor import run_doctor
+
+    sys.exit(run_doctor(as_json))
+
+
+@lazygrad.command()
+@json_option
+def ops(as_json: bool) -> None:
+    """List every primitive: how it is compiled, for which dtypes, and its gradient."""
+    from lazygrad.cli.ops import print_ops
+
+    print_ops(as_json)
+
+
+@lazygrad.command()
+@json_option
+def env(as_json: bool) -> None:
+    """List the environment variables: value, default, meaning."""
+    from lazygrad.cli.environment import print_environment
+
+    print_environment(as_json)
+
+
+@lazygrad.group()
+def cache() -> None:
+    """Look at the disk cache of compiled programs, or empty it."""
+
+
+@cache.command("list")
+@json_option
+def cache_list(as_json: bool) -> None:
+    """List all entries, newest first."""
+    from lazygrad.cli.caches import print_entries
+
+    print_entries(as_json)
+
+
+@cache.command("info")
+@json_option
+def cache_info(as_json: bool) -> None:
+    """Show the folder, its size and what is in it."""
+    from lazygrad.cli.caches import print_info
+
+    print_info(as_json)
+
+
+@cache.command("clear")
+@json_option
+def cache_clear(as_json: bool) -> None:
+    """Remove all entries. Running programs are not disturbed."""
+    from lazygrad.cli.caches import clear
+
+    sys.exit(clear(as_json))

@@ -1,0 +1,448 @@
+"""The losses of `lazygrad.nn.functional`.
+
+Owns: how an output and a target become a loss, the checks of their shapes and dtypes, and the
+reduction at the end. Must not know: modules, optimizers, or how ops run. A loss is written so
+that it fuses: class indices pick by `gather`, and nothing reads a value.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+from lazygrad.autograd import composite
+from lazygrad.tensor import Tensor, exp, int64, log, log1p, uint8, where
+
+__all__ = [
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
+    "kl_div",
+    "l1_loss",
+    "mse_loss",
+    "nll_loss",
+    "smooth_l1_loss",
+]
+
+_DTYPE_WORDS = {
+    "float32": "Float",
+    "float64": "Double",
+    "float16": "Half",
+    "bfloat16": "BFloat16",
+    "int64": "Long",
+    "int32": "Int",
+    "int16": "Short",
+    "int8": "Char",
+    "uint8": "Byte",
+    "bool": "Bool",
+}
+
+
+def legacy_reduction(
+    size_average: bool | None, reduce: bool | None, reduction: str, *, extra: str = "mean"
+) -> str:
+    """The reduction after the two deprecated flags; ValueError if there is no such reduction."""
+    if size_average is not None or reduce is not None:
+        average = size_average is None or size_average
+        reduction = "none" if reduce is False else "mean" if average else "sum"
+        warnings.warn(
+            "size_average and reduce args will be deprecated, "
+            f"please use reduction='{reduction}' instead.",
+            stacklevel=3,
+        )
+    if reduction not in ("none", "mean", "sum", extra):
+        raise ValueError(f"{reduction} is not a valid value for reduction")
+    return reduction
+
+
+def _reduce(loss: Tensor, reduction: str) -> Tensor:
+    if reduction == "none":
+        return loss
+    return loss.mean() if reduction == "mean" else loss.sum()
+
+
+def _dtype_word(tensor: Tensor) -> str:
+    name = str(tensor.dtype).rpartition(".")[2]
+    return _DTYPE_WORDS.get(name, name)
+
+
+def _warn_broadcast(input: Tensor, target: Tensor) -> None:
+    if target.shape != input.shape:
+        warnings.warn(
+            f"Using a target size ({target.shape}) that is different to the input size "
+            f"({input.shape}). This will likely lead to incorrect results due to broadcasting. "
+            "Please ensure they have the same size.",
+            stacklevel=3,
+        )
+
+
+# -- classes -----------------------------------------------------------------------------------
+
+
+def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None) -> None:
+    """Shapes and dtypes of `nll_loss`, in the order PyTorch looks at them."""
+    if input.dim() == 0:
+        raise ValueError("Expected 1 or more dimensions (got 0)")
+    if input.dim() == 1:
+        if target.dim() == 1 and target.shape[0] != 1:
+            raise ValueError(
+                f"For 1D input, 1D target must have size 1, but got target size: {target.shape[0]}"
+            )
+    elif target.dim() == 0 or input.shape[0] != target.shape[0]:
+        batch = target.shape[0] if target.dim() else 1
+        raise ValueError(
+            f"Expected input batch_size ({input.shape[0]}) to match target batch_size ({batch})."
+        )
+    if target.dtype not in (int64, uint8):
+        raise RuntimeError(
+            f"expected target dtype to be Long or Byte, but got {_dtype_word(target)}"
+        )
+    wanted = (input.shape[0], *input.shape[2:])
+    if input.dim() >= 2 and tuple(target.shape) != wanted:
+        if input.dim() == 4 and target.dim() != 3:
+            raise RuntimeError(
+                "only batches of spatial targets supported (3D tensors) "
+                f"but got targets of dimension: {target.dim()}"
+            )
+        if input.dim() == 4:
+            raise RuntimeError(
+                f"size mismatch (got input: {list(input.shape)} , target: {list(target.shape)}"
+            )
+        raise RuntimeError(f"Expected target size {list(wanted)}, got {list(target.shape)}")
+    classes = input.shape[min(1, input.dim() - 1)]
+    if weight is not None and tuple(weight.shape) != (classes,):
+        raise RuntimeError(
+            f"weight tensor should be defined either for all {classes} classes or no classes "
+            f"but got weight tensor of shape: {list(weight.shape)}"
+        )
+
+
+def _nll(logp: Tensor, target: Tensor, *weight: Tensor, ignore: int, reduction: str) -> Tensor:
+    valid = target != ignore
+    index = where(valid, target, 0)
+    axis = 1 if logp.dim() > 1 else 0
+    picked = logp.gather(axis, index.unsqueeze(axis) if logp.dim() > 1 else index.reshape(1))
+    loss = -picked.reshape(index.shape)
+    if weight:
+        scale = weight[0].gather(0, index.reshape(-1)).reshape(index.shape)
+        loss = loss * scale
+    # Ignored targets count neither above nor below, whatever their log-probability is.
+    loss = where(valid, loss, 0.0)
+    if reduction != "mean":
+        return loss.sum() if reduction == "sum" else loss
+    counted = where(valid, scale, 0.0) if weight else valid.to(loss.dtype)
+    return loss.sum() / counted.sum()
+
+
+_nll1d = composite("NllLossBackward0")(_nll)
+_nll2d = composite("NllLoss2DBackward0")(_nll)
+
+
+def nll_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """Minus the log-probability of the target class.
+
+    `input` (N, C, *) or (C) holds log-probabilities; `target` (N, *) or () class indices, int64
+    or uint8; `weight` (C) scales the classes, and the mean is over the weights of the targets.
+    ValueError, RuntimeError for shapes and dtypes that do not fit; IndexError for a class that
+    does not exist.
+    """
+    reduction = legacy_reduction(size_average, reduce, reduction)
+    _check_classes(input, target, weight)
+    index = target.to(int64)
+    extra = () if weight is None else (weight,)
+    loss = _nll1d if input.dim() <= 2 else _nll2d
+    return loss(input, index, *extra, ignore=ignore_index, reduction=reduction)
+
+
+def _smooth_classes(
+    logp: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    ignore: int,
+    reduction: str,
+    smoothing: float,
+) -> Tensor:
+    """Class indices with a share of every target spread evenly over all classes."""
+    axis = 1 if logp.dim() > 1 else 0
+    classes = logp.shape[axis]
+    nll = nll_loss(logp, target, weight, ignore_index=ignore, reduction=reduction)
+    valid = target != ignore
+    shape = [classes if i == axis else 1 for i in range(logp.dim())]
+    scaled = logp if weight is None else logp * weight.reshape(shape)
+    spread = where(valid, -scaled.sum(axis), 0.0)
+    if reduction != "none":
+        spread = spread.sum()
+    if reduction == "mean":
+        counted = valid.to(logp.dtype)
+        if weight is not None:
+            index = where(valid, target.to(int64), 0)
+            scale = weight.gather(0, index.reshape(-1)).reshape(index.shape)
+            counted = where(valid, scale, 0.0)
+        spread = spread / counted.sum()
+    return nll * (1.0 - smoothing) + spread * (smoothing / classes)
+
+
+def _check_soft(input: Tensor, target: Tensor, weight: Tensor | None) -> None:
+    if not target.is_floating_point():
+        raise RuntimeError(
+            "Expected floating point type for target with class probabilities, "
+            f"got {_dtype_word(target)}"
+        )
+    classes = input.shape[1] if input.dim() > 1 else input.numel()
+    if weight is not None and tuple(weight.shape) != (classes,):
+        raise RuntimeError(
+            f"cross_entropy: weight tensor should be defined either for all {classes} classes "
+            f"or no classes but got weight tensor of shape: {list(weight.shape)}"
+        )
+
+
+def _soft_classes(
+    logp: Tensor, target: Tensor, weight: Tensor | None, reduction: str, smoothing: float
+) -> Tensor:
+    """Class probabilities as targets."""
+    axis = 1 if logp.dim() > 1 else 0
+    classes = logp.shape[axis]
+    if smoothing > 0.0:
+        target = target * (1.0 - smoothing) + smoothing / classes
+    terms = logp * target
+    if weight is not None:
+        shape = [classes if i == axis else 1 for i in range(logp.dim())]
+        terms = terms * weight.reshape(shape)
+    if reduction == "none":
+        return -terms.sum(axis)
+    total = -terms.sum()
+    return total / (logp.numel() / max(classes, 1)) if reduction == "mean" else total
+
+
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    ignore_index: int = -100,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """log_softmax over the classes, then the negative log-likelihood of the target.
+
+    `input` (N, C, *) or (C) holds logits; `target` is class indices (N, *) or (), int64 or uint8,
+    or class probabilities of the input's shape; `weight` (C) scales the classes. ValueError,
+    RuntimeError for shapes, dtypes and a smoothing that do not fit; IndexError for a class that
+    does not exist.
+    """
+    reduction = legacy_reduction(size_average, reduce, reduction)
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    soft = tuple(target.shape) == tuple(input.shape)
+    if soft and target.is_floating_point() and ignore_index >= 0:
+        raise RuntimeError("ignore_index is not supported for floating point target")
+    if soft:
+        _check_soft(input, target, weight)
+    logp = input.log_softmax(1 if input.dim() > 1 else 0)
+    if soft:
+        return _soft_classes(logp, target, weight, reduction, label_smoothing)
+    if label_smoothing > 0.0:
+        return _smooth_classes(logp, target, weight, ignore_index, reduction, label_smoothing)
+    return nll_loss(logp, target, weight, ignore_index=ignore_index, reduction=reduction)
+
+
+# -- distances ---------------------------------------------------------------------------------
+
+
+@composite("MseLossBackward0")
+def _mse(input: Tensor, target: Tensor, *, reduction: str) -> Tensor:
+    difference = input - target
+    return _reduce(difference * difference, reduction)
+
+
+def _weighted(loss: Tensor, weight: Tensor, reduction: str) -> Tensor:
+    """A loss scaled per element; its mean is over the weights."""
+    if weight.shape != loss.shape:
+        raise ValueError("Weights and input must have the same size.")
+    loss = loss * weight
+    if reduction == "mean":
+        return loss.sum() / weight.sum()
+    return _reduce(loss, reduction)
+
+
+def mse_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+) -> Tensor:
+    """(input - target)**2, reduced; a UserWarning if the two shapes differ."""
+    reduction = legacy_reduction(size_average, reduce, reduction)
+    _warn_broadcast(input, target)
+    if weight is not None:
+        return _weighted(_mse(input, target, reduction="none"), weight, reduction)
+    return _mse(input, target, reduction=reduction)
+
+
+def l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Tensor | None = None,
+) -> Tensor:
+    """|input - target|, reduced; a UserWarning if the two shapes differ."""
+    reduction = legacy_reduction(size_average, reduce, reduction)
+    _warn_broadcast(input, target)
+    loss = (input - target).abs()
+    return _reduce(loss, reduction) if weight is None else _weighted(loss, weight, reduction)
+
+
+@composite("SmoothL1LossBackward0")
+def _smooth_l1(input: Tensor, target: Tensor, *, beta: float, reduction: str) -> Tensor:
+    difference = input - target
+    size = difference.abs()
+    # The parabola is in the difference, not its size: its gradient at zero is then zero.
+    curved = 0.5 * difference * difference / beta
+    return _reduce(where(size < beta, curved, size - 0.5 * beta), reduction)
+
+
+def smooth_l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    beta: float = 1.0,
+) -> Tensor:
+    """A parabola where |input - target| < beta, a line outside, reduced.
+
+    RuntimeError for a negative beta; a UserWarning if the two shapes differ.
+    """
+    reduction = legacy_reduction(size_average, reduce, reduction)
+    _warn_broadcast(input, target)
+    if beta < 0:
+        raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
+    if beta == 0.0:
+        return l1_loss(input, target, reduction=reduction)
+    return _smooth_l1(input, target, beta=beta, reduction=reduction)
+
+
+# -- probabilities -----------------------------------------------------------------------------
+
+
+def _clamped_log(x: Tensor) -> Tensor:
+    """log(x), but no less than -100; finite in value and gradient where x is 0."""
+    zero = x == 0
+    return where(zero, -100.0, log(where(zero, 1.0, x)).clamp(min=-100.0))
+
+
+@composite("BinaryCrossEntropyBackward0")
+def _bce(p: Tensor, target: Tensor, *weight: Tensor, reduction: str) -> Tensor:
+    loss = (target - 1.0) * _clamped_log(1.0 - p) - target * _clamped_log(p)
+    return _reduce(loss * weight[0] if weight else loss, reduction)
+
+
+def binary_cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """-(t * log(p) + (1 - t) * log(1 - p)) for probabilities p and t of one shape, reduced.
+
+    A logarithm counts as -100 at least. ValueError if the shapes differ.
+    """
+    reduction = legacy_reduction(size_average, reduce, reduction)
+    if target.shape != input.shape:
+        raise ValueError(
+            f"Using a target size ({target.shape}) that is different to the input size "
+            f"({input.shape}) is deprecated. Please ensure they have the same size."
+        )
+    extra = () if weight is None else (weight,)
+    return _bce(input, target, *extra, reduction=reduction)
+
+
+def _log1p_exp(x: Tensor) -> Tensor:
+    """log(1 + exp(x)) for every x, with the gradient sigmoid(x) at zero too."""
+    return where(x > 0, x, 0.0) + log1p(exp(where(x > 0, -x, x)))
+
+
+@composite("BinaryCrossEntropyWithLogitsBackward0")
+def _bce_logits(
+    x: Tensor, target: Tensor, *scales: Tensor, weighted: bool, positive: bool, reduction: str
+) -> Tensor:
+    softplus = _log1p_exp(-x)
+    if positive:
+        softplus = ((scales[-1] - 1.0) * target + 1.0) * softplus
+    loss = (1.0 - target) * x + softplus
+    return _reduce(loss * scales[0] if weighted else loss, reduction)
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
+    """`binary_cross_entropy` of sigmoid(input), computed without loss, reduced.
+
+    `pos_weight` scales the positive targets. ValueError if the shapes of input and target differ.
+    """
+    reduction = legacy_reduction(size_average, reduce, reduction)
+    if target.shape != input.shape:
+        raise ValueError(
+            f"Target size ({target.shape}) must be the same as input size ({input.shape})"
+        )
+    scales = [given for given in (weight, pos_weight) if given is not None]
+    return _bce_logits(
+        input,
+        target,
+        *scales,
+        weighted=weight is not None,
+        positive=pos_weight is not None,
+        reduction=reduction,
+    )
+
+
+def kl_div(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    log_target: bool = False,
+) -> Tensor:
+    """target * (log(target) - input) for log-probabilities `input`, reduced.
+
+    `log_target` says that the target holds logarithms too. `reduction="batchmean"` divides the
+    sum by the size of the first axis.
+    """
+    reduction = legacy_reduction(size_average, reduce, reduction, extra="batchmean")
+    if reduction == "mean":
+        warnings.warn(
+            "reduction: 'mean' divides the total loss by both the batch size and the support "
+            "size.'batchmean' divides only by the batch size, and aligns with the KL div math "
+            "definition.'mean' will be changed to behave the same as 'batchmean' in the next "
+            "major release.",
+            stacklevel=2,
+        )
+    if log_target:
+        loss = exp(target) * (target - input)
+    else:
+        zero = target == 0
+        loss = where(zero, 0.0, target * log(where(zero, 1.0, target))) - target * input
+    if reduction == "batchmean":
+        return loss.sum() / input.shape[0] if input.dim() else loss.sum()
+    return _reduce(loss, reduction)

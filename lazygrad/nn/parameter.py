@@ -1,0 +1,40 @@
+"""`Parameter`: the tensor that a module trains.
+
+Owns: the subclass of `Tensor` by which a `Module` recognises what belongs to its parameters, and
+how it prints. Must not know: modules, optimizers, or how a tensor holds its values.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lazygrad.tensor import Tensor, empty
+
+__all__ = ["Parameter"]
+
+
+class Parameter(Tensor):
+    """A tensor that becomes a parameter when it is assigned to an attribute of a `Module`.
+
+    `data` is a tensor of any shape; the parameter shares its storage. With `requires_grad=True`
+    its dtype must be a floating point one, else a RuntimeError is raised. Without `data` the
+    parameter is empty, of shape (0,).
+    """
+
+    def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Parameter:
+        source: Any = empty(0) if data is None else data
+        made: Parameter = Tensor._make_subclass(cls, source.detach(), requires_grad)
+        return made
+
+    def __init__(self, data: Tensor | None = None, requires_grad: bool = True) -> None:
+        # Everything was set by __new__; the constructor of Tensor reads its arguments as sizes.
+        pass
+
+    def __repr__(self, *, tensor_contents: Any = None) -> str:
+        return "Parameter containing:\n" + super().__repr__()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
+        if id(self) not in memo:
+            memo[id(self)] = type(self)(self.detach().clone(), self.requires_grad)
+        copied: Parameter = memo[id(self)]
+        return copied

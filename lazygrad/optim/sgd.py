@@ -1,0 +1,84 @@
+"""`SGD`: stochastic gradient descent, with momentum.
+
+Owns: its options and its update rule, in the order of operations of PyTorch's. Must not know:
+groups, launches or kernels.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lazygrad.optim.optimizer import Optimizer, Params, number
+from lazygrad.tensor import Tensor, realize
+
+__all__ = ["SGD"]
+
+
+class SGD(Optimizer):
+    """p -= lr * g, where g is the gradient, decayed weights added, smoothed by momentum.
+
+    ValueError for a negative option, or `nesterov` without momentum or with dampening. `foreach`
+    and `fused` are taken and change nothing: a step always is one launch.
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float = 0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        if lr < 0.0:
+            raise ValueError(f"Invalid learning rate: {lr}")
+        if momentum < 0.0:
+            raise ValueError(f"Invalid momentum value: {momentum}")
+        if weight_decay < 0.0:
+            raise ValueError(f"Invalid weight_decay value: {weight_decay}")
+        if nesterov and (momentum <= 0 or dampening != 0):
+            raise ValueError("Nesterov momentum requires a momentum and zero dampening")
+        if differentiable:
+            raise NotImplementedError("SGD: differentiable=True is not supported")
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "dampening": dampening,
+            "weight_decay": weight_decay,
+            "nesterov": nesterov,
+            "maximize": maximize,
+            "foreach": foreach,
+            "differentiable": differentiable,
+            "fused": fused,
+        }
+        super().__init__(params, defaults)
+
+    def _update(self, params: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
+        lr, momentum = number(group["lr"]), number(group["momentum"])
+        decay, share = number(group["weight_decay"]), 1.0 - number(group["dampening"])
+        changed = list(params)
+        fresh: set[int] = set()
+        if momentum != 0:
+            made = self._zeros(params, "momentum_buffer")
+            fresh = {id(buffer) for buffer in made}
+            realize(*made)
+        for param in params:
+            grad: Any = param.grad
+            if group["maximize"]:
+                grad = -grad
+            if decay != 0:
+                grad = grad.add(param, alpha=decay)
+            if momentum != 0:
+                buffer: Tensor = self.state[param]["momentum_buffer"]
+                # The first gradient is taken whole. As a scalar on zeros, and not as a copy, the
+                # first step is the same program as all others.
+                buffer.mul_(momentum).add_(grad, alpha=1.0 if id(buffer) in fresh else share)
+                grad = grad.add(buffer, alpha=momentum) if group["nesterov"] else buffer
+                changed.append(buffer)
+            param.add_(grad, alpha=-lr)
+        return changed

@@ -1,0 +1,188 @@
+"""The tensor namespace: every function on tensors, and `Tensor` itself.
+
+Owns: the order in which operations are declared and put on the class, and the public names. Must
+not know: what any of them does.
+"""
+
+from __future__ import annotations
+
+import builtins as _builtins
+import math as _math
+import sys as _sys
+from types import ModuleType as _ModuleType
+from typing import Any
+
+from lazygrad.autograd.modes import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from lazygrad.ir import dtypes as _dtypes
+from lazygrad.ir.dtypes import DType, promote_types
+from lazygrad.tensor import (
+    convert as _convert,
+    core as _core,
+    creation as _creation,
+    declare as _declare,
+    elementwise as _elementwise,
+    indexing as _indexing,
+    inplace as _inplace,
+    joining as _joining,
+    linear as _linear,
+    methods as _methods,
+    functions as _functions,
+    random as _random,
+    searching as _searching,
+    promotion as _promotion,
+    reductions as _reductions,
+    size as _size,
+    views as _views,
+)
+from lazygrad.tensor.convert import realize
+from lazygrad.tensor.core import Tensor
+from lazygrad.tensor.creation import (
+    arange,
+    as_tensor,
+    asarray,
+    empty,
+    empty_like,
+    empty_strided,
+    eye,
+    full,
+    full_like,
+    linspace,
+    logspace,
+    ones,
+    ones_like,
+    scalar_tensor,
+    tensor,
+    tril_indices,
+    triu_indices,
+    typed_constructor,
+    zeros,
+    zeros_like,
+)
+from lazygrad.tensor.creation import range_ as range
+from lazygrad.tensor.joining import constant_pad_nd
+from lazygrad.tensor.numpy_bridge import from_numpy
+from lazygrad.tensor.printing import get_printoptions, set_printoptions
+from lazygrad.tensor.promotion import (
+    broadcast_shapes,
+    can_cast,
+    finfo,
+    get_default_dtype,
+    iinfo,
+    set_default_dtype,
+)
+from lazygrad.tensor.random import (
+    Generator,
+    default_generator,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    normal,
+    rand,
+    rand_like,
+    randint,
+    randint_like,
+    randn,
+    randn_like,
+    randperm,
+    seed,
+    set_rng_state,
+)
+from lazygrad.tensor.size import Size, device
+
+_methods.install()
+
+for _entry in _declare.DECLARED.values():
+    if _entry.is_function:
+        globals()[_entry.name] = (
+            _declare.out_form(_entry.name, _entry.function) if _entry.has_out else _entry.function
+        )
+
+
+def is_tensor(obj: Any) -> _builtins.bool:
+    return isinstance(obj, Tensor)
+
+
+def is_floating_point(input: Tensor) -> _builtins.bool:
+    return input.is_floating_point()
+
+
+def is_complex(input: Tensor) -> _builtins.bool:
+    return False
+
+
+def is_nonzero(input: Tensor) -> _builtins.bool:
+    if input.numel() != 1:
+        raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
+    return _builtins.bool(input)
+
+
+def numel(input: Tensor) -> _builtins.int:
+    return input.numel()
+
+
+def result_type(tensor1: Any, tensor2: Any) -> DType:
+    """The dtype that arithmetic on the two gives."""
+    a, b = tensor1, tensor2
+    if not isinstance(a, Tensor) and not isinstance(b, Tensor):
+        return _promotion.promote_scalars(a, b)
+    if not isinstance(a, Tensor):
+        a, b = b, a
+    if isinstance(b, Tensor):
+        return _promotion.pair_dtype(_core.node_of(a), _core.node_of(b))
+    return _promotion.with_number(a.dtype, b)
+
+
+def set_default_tensor_type(kind: Any) -> None:
+    set_default_dtype(kind._dtype)
+
+
+def set_default_device(device: Any) -> None:
+    _size.device_name(device)
+
+
+def get_default_device() -> device:
+    return _size.CPU
+
+
+dtype = DType
+strided = "lazygrad.strided"
+contiguous_format = "lazygrad.contiguous_format"
+preserve_format = "lazygrad.preserve_format"
+channels_last = "lazygrad.channels_last"
+pi, e, inf, nan, newaxis = _math.pi, _math.e, _math.inf, _math.nan, None
+
+float64 = double = _dtypes.float64
+float32 = float = _dtypes.float32
+float16 = half = _dtypes.float16
+bfloat16 = _dtypes.bfloat16
+int64 = long = _dtypes.int64
+int32 = int = _dtypes.int32
+int16 = short = _dtypes.int16
+int8 = _dtypes.int8
+uint8 = _dtypes.uint8
+bool = _dtypes.bool_
+
+for _dtype in _dtypes.ALL:
+    _name = f"{_promotion.type_name(_dtype)}Tensor"
+    globals()[_name] = typed_constructor(_name, _dtype)
+
+
+class _Callable(_ModuleType):
+    """`lazygrad.tensor` is this module and, called, the function `tensor` of PyTorch."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
+        return tensor(*args, **kwargs)
+
+
+_sys.modules[__name__].__class__ = _Callable
+
+__all__ = [_name for _name in globals() if not _name.startswith("_")
+           and _name not in ("annotations", "Any", "tensor")]
+__all__ = [_name for _name in __all__ if not isinstance(globals()[_name], _ModuleType)]

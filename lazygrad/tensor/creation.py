@@ -1,0 +1,570 @@
+"""Tensors from Python data, and filled ones.
+
+Owns: `tensor`, the legacy constructors, and every function that makes a tensor out of sizes and
+numbers; their errors for ragged lists and impossible sizes. Must not know: numpy sharing (see
+numpy_bridge.py) or random numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lazygrad.ir import dtypes as D
+from lazygrad.ir import ops
+from lazygrad.ir.dtypes import DType
+from lazygrad.ir.interp import to_storage
+from lazygrad.ir.node import Node
+from lazygrad.runtime.memory import from_array
+from lazygrad.tensor import promotion as P
+from lazygrad.tensor.core import Tensor, node_of, shape_of, wrap, wrap_as
+from lazygrad.tensor.declare import declare
+from lazygrad.tensor.size import device_name, extents
+from lazygrad.tensor.views import size_args
+
+_LIMIT = 2**63 - 1
+
+
+def check_dtype(dtype: Any, name: str) -> DType | None:
+    """A dtype, also in Python's spelling (`float`, `int`, `bool`). Raises TypeError."""
+    if dtype is None or isinstance(dtype, DType):
+        return dtype
+    found = _PYTHON_DTYPES.get(dtype) if isinstance(dtype, type) else None
+    if found is None:
+        raise TypeError(
+            f"{name}(): argument 'dtype' must be lazygrad.dtype, not {type(dtype).__name__}"
+        )
+    return found
+
+
+_PYTHON_DTYPES: dict[Any, DType] = {float: D.float64, int: D.int64, bool: D.bool_}
+
+
+def check_sizes(shape: tuple[int, ...], dtype: DType) -> None:
+    """Raise for negative sizes and for more bytes than can be counted."""
+    total = dtype.itemsize
+    for extent in shape:
+        if extent < 0:
+            raise RuntimeError(
+                f"Trying to create tensor with negative dimension {extent}: {extents(shape)}"
+            )
+        total *= extent
+    if total > _LIMIT:
+        raise RuntimeError(f"Storage size calculation overflowed with sizes={extents(shape)}")
+
+
+def leaf(node: Node, requires_grad: bool = False) -> Tensor:
+    made = wrap(node)
+    if requires_grad:
+        made.requires_grad = True  # type: ignore[attr-defined]
+    return made
+
+
+def from_values(values: np.ndarray, dtype: DType, where: str = "cpu") -> Tensor:
+    """A tensor with a copy of values given in the dtype's compute type."""
+    stored = to_storage(np.asarray(values), dtype)
+    return wrap(ops.buffer_leaf(from_array(stored), values.shape, dtype, where))
+
+
+# -- from data ----------------------------------------------------------------------------------
+
+
+def _shape_of_list(data: Any) -> tuple[int, ...]:
+    """The shape that the first elements of a nested sequence promise."""
+    shape = []
+    while isinstance(data, (list, tuple)) or (
+        hasattr(data, "__len__") and hasattr(data, "__getitem__")
+        and not isinstance(data, (str, bytes, dict, Tensor, np.ndarray))
+    ):
+        shape.append(len(data))
+        if len(shape) > 128:
+            raise ValueError("too many dimensions")
+        if not len(data):
+            break
+        data = data[0]
+    if isinstance(data, (Tensor, np.ndarray)):
+        shape.extend(data.shape)
+    return tuple(shape)
+
+
+def _fill_list(data: Any, shape: tuple[int, ...], depth: int, flat: list[Any]) -> None:
+    if depth == len(shape):
+        if isinstance(data, (Tensor, np.generic, np.ndarray)):
+            data = data.item()
+        elif not isinstance(data, (bool, int, float)):
+            data = _odd_number(data)
+        flat.append(data)
+        return
+    if isinstance(data, (Tensor, np.ndarray)):
+        data = data.tolist()
+    try:
+        length = len(data)
+    except TypeError:
+        raise TypeError(f"not a sequence: {type(data).__name__}") from None
+    if length != shape[depth]:
+        raise ValueError(
+            f"expected sequence of length {shape[depth]} at dim {depth} (got {length})"
+        )
+    for item in data:
+        _fill_list(item, shape, depth + 1, flat)
+
+
+def _odd_number(data: Any) -> Any:
+    if isinstance(data, (str, bytes)):
+        raise TypeError(f"new(): invalid data type '{type(data).__name__}'")
+    if data is None:
+        raise RuntimeError("Could not infer dtype of NoneType")
+    if isinstance(data, complex):
+        raise TypeError("complex numbers are not supported")
+    if isinstance(data, (list, tuple)):
+        raise TypeError("only size-1 sequences can be converted to Python scalars")
+    for convert in ("__index__", "__float__"):
+        if hasattr(data, convert):
+            return getattr(data, convert)()
+    raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
+
+
+def list_values(data: Any, dtype: DType | None) -> tuple[np.ndarray, DType]:
+    """The values of nested sequences, and their dtype if none is given."""
+    shape = _shape_of_list(data)
+    flat: list[Any] = []
+    if 0 not in shape:
+        _fill_list(data, shape, 0, flat)
+    if dtype is None:
+        kinds = {type(value) for value in flat}
+        if not kinds or float in kinds:
+            dtype = _list_float(data) or P.default.dtype
+        else:
+            dtype = D.int64 if int in kinds else D.bool_
+            dtype = _list_float(data) or dtype
+    if dtype.kind in "iu":
+        info = np.iinfo(dtype.np)
+        for value in flat:
+            if isinstance(value, int) and not -(2**63) <= value < 2**63:
+                raise ValueError("Overflow when unpacking long long")
+            if isinstance(value, float) and not math.isfinite(value):
+                raise RuntimeError("value cannot be converted to type int64_t without overflow")
+            if not info.min <= value <= info.max:
+                kind = {"u": "uint8_t"}.get(dtype.kind, f"int{dtype.itemsize * 8}_t")
+                raise RuntimeError(f"value cannot be converted to type {kind} without overflow")
+    wide = np.float64 if dtype.kind == "f" else dtype.np
+    values = np.array([int(v) for v in flat] if dtype.kind in "iu" else flat, dtype=wide)
+    if dtype.kind == "f" and dtype.itemsize < 8:
+        with np.errstate(over="ignore"):
+            values = values.astype(np.float32)
+    return values.reshape(shape), dtype
+
+
+def _list_float(data: Any) -> DType | None:
+    """Lists of tensors and numpy scalars keep their elements' dtype."""
+    while isinstance(data, (list, tuple)) and data:
+        data = data[0]
+    if isinstance(data, Tensor):
+        return data.dtype
+    if isinstance(data, (np.generic, np.ndarray)):
+        return D.from_numpy_dtype(data.dtype)
+    return None
+
+
+def tensor(
+    data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
+    """A tensor with a copy of the data."""
+    dtype = check_dtype(dtype, "tensor")
+    where = device_name(device)
+    if isinstance(data, Tensor):
+        import warnings
+
+        warnings.warn(
+            "To copy construct from a tensor, it is recommended to use "
+            "sourceTensor.detach().clone() or sourceTensor.detach().clone()"
+            ".requires_grad_(True), rather than torch.tensor(sourceTensor).",
+            stacklevel=2,
+        )
+        made = data.detach().clone()  # type: ignore[attr-defined]
+        if dtype is not None and dtype is not made.dtype:
+            made = made.to(dtype)
+        if requires_grad:
+            made.requires_grad = True
+        return made  # type: ignore[no-any-return]
+    return _from_data(data, dtype, where, requires_grad)
+
+
+def _from_data(data: Any, dtype: DType | None, where: str, requires_grad: bool) -> Tensor:
+    if isinstance(data, (np.ndarray, np.generic)):
+        array = np.asarray(data)
+        kind = D.from_numpy_dtype(array.dtype.newbyteorder("="))
+        made = wrap(ops.buffer_leaf(
+            from_array(np.ascontiguousarray(array.astype(kind.np, copy=False)).reshape(array.shape)),
+            array.shape, kind, where))
+        if dtype is not None and dtype is not kind:
+            made = made.to(dtype)  # type: ignore[attr-defined]
+    else:
+        values, kind = list_values(data, dtype)
+        made = from_values(values, kind, where)
+    if requires_grad:
+        made.requires_grad = True  # type: ignore[attr-defined]
+    return made
+
+
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """The data as a tensor, sharing memory where that is possible."""
+    dtype = check_dtype(dtype, "as_tensor")
+    if isinstance(data, Tensor):
+        return data if dtype is None or dtype is data.dtype else data.to(dtype)  # type: ignore
+    if isinstance(data, np.ndarray):
+        from lazygrad.tensor.numpy_bridge import from_numpy
+
+        made = from_numpy(data)
+        return made if dtype is None or dtype is made.dtype else made.to(dtype)  # type: ignore
+    return _from_data(data, dtype, device_name(device), False)
+
+
+def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None,
+            requires_grad: bool = False) -> Tensor:
+    made = tensor(obj, dtype=dtype) if copy and not isinstance(obj, Tensor) \
+        else as_tensor(obj, dtype, device)
+    if copy and made is obj:
+        made = made.clone()  # type: ignore[attr-defined]
+    return made.requires_grad_() if requires_grad else made  # type: ignore[attr-defined, no-any-return]
+
+
+def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None,
+                  requires_grad: bool = False) -> Tensor:
+    return tensor(s, dtype=dtype or P.default.dtype, requires_grad=requires_grad)
+
+
+def legacy_new(*args: Any, dtype: DType | None = None, device: Any = None,
+               requires_grad: bool = False) -> Tensor:
+    """`Tensor(5, 3)` and `Tensor([1, 2, 3])`: sizes, or data in the default dtype."""
+    if device is not None and device_name_kind(device) != "cpu":
+        raise RuntimeError(
+            "legacy constructor expects device type: cpu but device type: "
+            f"{device_name_kind(device)} was passed"
+        )
+    dtype = P.default.dtype if dtype is None else dtype
+    if not args:
+        return empty(0, dtype=dtype)
+    first = args[0]
+    if len(args) == 1 and not isinstance(first, int):
+        if isinstance(first, Tensor):
+            if first.dtype is not dtype:
+                raise TypeError(
+                    f"expected {P.type_name(dtype)}Tensor (got {P.type_name(first.dtype)}Tensor)"
+                )
+            return first.detach()  # type: ignore[attr-defined, no-any-return]
+        from lazygrad.tensor.size import Size
+
+        if isinstance(first, Size):
+            return empty(*first, dtype=dtype)
+        if isinstance(first, np.ndarray):
+            return _from_data(first, dtype, "cpu", False)
+        if not isinstance(first, (list, tuple)):
+            if isinstance(first, float) or not hasattr(first, "__getitem__"):
+                raise TypeError(
+                    f"new(): data must be a sequence (got {type(first).__name__})"
+                )
+        return _from_data(first, dtype, "cpu", False)
+    return empty(*args, dtype=dtype)
+
+
+def device_name_kind(where: Any) -> str:
+    return str(where).partition(":")[0]
+
+
+class _TypedMeta(type):
+    def __instancecheck__(cls, value: object) -> bool:
+        return isinstance(value, Tensor) and value.dtype is cls._dtype  # type: ignore[attr-defined]
+
+
+def typed_constructor(name: str, dtype: DType) -> Any:
+    """`FloatTensor` and its kin."""
+
+    def new(cls: Any, *args: Any, **kwargs: Any) -> Tensor:
+        return legacy_new(*args, dtype=dtype, **kwargs)
+
+    return _TypedMeta(name, (), {"__new__": new, "_dtype": dtype, "dtype": dtype,
+                                 "__module__": "lazygrad"})
+
+
+# -- filled -------------------------------------------------------------------------------------
+
+
+def filled_node(value: Any, shape: tuple[int, ...], dtype: DType, where: str) -> Node:
+    """A value of the library's own (0, 1) everywhere."""
+    check_sizes(shape, dtype)
+    node = ops.const(value, dtype, where)
+    return node if not shape else P.spread_to(node, shape)
+
+
+def _filled(name: str, value: Any) -> Any:
+    def function(
+        *size: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
+        pin_memory: bool = False, requires_grad: bool = False, names: Any = None,
+        memory_format: Any = None,
+    ) -> Tensor:
+        dtype = check_dtype(dtype, name) or P.default.dtype
+        shape = size_args(size, name)
+        made = leaf(filled_node(value, shape, dtype, device_name(device)), requires_grad)
+        if out is not None:
+            from lazygrad.tensor.declare import store_out
+
+            return store_out(name, made, out)
+        return made
+
+    function.__name__ = function.__qualname__ = name
+    return function
+
+
+zeros = _filled("zeros", 0)
+ones = _filled("ones", 1)
+empty = _filled("empty", 0)
+
+
+def full(
+    size: Any, fill_value: Any, *, out: Any = None, dtype: Any = None, layout: Any = None,
+    device: Any = None, requires_grad: bool = False,
+) -> Tensor:
+    """`fill_value` everywhere."""
+    where = device_name(device)
+    dtype = check_dtype(dtype, "full")
+    shape = size_args((size,) if not isinstance(size, int) else ((size,),), "full")
+    if isinstance(fill_value, Tensor):
+        if fill_value.ndim:
+            raise RuntimeError("fill_value must be a scalar")
+        node = node_of(fill_value)
+        node = P.cast(node, dtype or node.dtype)
+    else:
+        dtype = dtype or P.python_dtype(fill_value)
+        if dtype.kind in "iu" and not isinstance(fill_value, float):
+            _check_range(fill_value, dtype)
+        node = P.scalar(fill_value, dtype, where)
+    check_sizes(shape, node.dtype)
+    node = node if not shape else P.spread_to(node, shape)
+    return leaf(node if node.srcs else ops.copy(node), requires_grad)
+
+
+def _check_range(value: Any, dtype: DType) -> None:
+    info = np.iinfo(dtype.np)
+    if not info.min <= value <= info.max:
+        kind = {"u": "uint8_t"}.get(dtype.kind, f"int{dtype.itemsize * 8}_t")
+        raise RuntimeError(f"value cannot be converted to type {kind} without overflow")
+
+
+def dense_order(t: Tensor) -> list[int] | None:
+    """The order of axes in memory if t is dense and not row-major."""
+    view = t._view
+    if view is None or view.has_dense_strides:
+        return None
+    order = sorted(range(len(view.shape)), key=lambda a: (-view.strides[a], view.shape[a] == 1, a))
+    step = 1
+    for axis in reversed(order):
+        if view.shape[axis] != 1 and view.strides[axis] != step:
+            return None
+        step *= view.shape[axis]
+    return order
+
+
+def _like(name: str, value: Any) -> Callable[..., Tensor]:
+    def function(
+        input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None,
+        requires_grad: bool = False, memory_format: Any = None, pin_memory: bool = False,
+    ) -> Tensor:
+        kind = check_dtype(dtype, name) or input.dtype
+        where = input._storage.device if device is None else device_name(device)
+        made = wrap_as(filled_node(value, shape_of(input), kind, where), dense_order(input))
+        if requires_grad:
+            made.requires_grad = True  # type: ignore[attr-defined]
+        return made
+
+    function.__name__ = function.__qualname__ = name
+    return function
+
+
+zeros_like = _like("zeros_like", 0)
+ones_like = _like("ones_like", 1)
+empty_like = _like("empty_like", 0)
+
+
+def full_like(input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None,
+              layout: Any = None, requires_grad: bool = False,
+              memory_format: Any = None) -> Tensor:
+    return full(shape_of(input), fill_value, dtype=dtype or input.dtype,
+                requires_grad=requires_grad)
+
+
+def empty_strided(size: Any, stride: Any, *, dtype: Any = None, device: Any = None,
+                  requires_grad: bool = False, **more: Any) -> Tensor:
+    from lazygrad.ir.views import View
+
+    view = View(tuple(size), tuple(stride))
+    room = view.bounds()[1] + 1 if view.numel else 0
+    return zeros(room, dtype=dtype, requires_grad=requires_grad).as_strided(  # type: ignore
+        tuple(size), tuple(stride))
+
+
+# -- methods of tensors that make others of their dtype -----------------------------------------
+
+
+def _new_kind(name: str, make: Any) -> Any:
+    def function(self: Tensor, *size: Any, dtype: Any = None, device: Any = None,
+                 requires_grad: bool = False, **more: Any) -> Tensor:
+        size = size or (more.pop("size"),)
+        return make(*size, dtype=dtype or self.dtype,  # type: ignore[no-any-return]
+                    device=device, requires_grad=requires_grad)
+
+    function.__name__ = name
+    return declare(name, function=False)(function)
+
+
+_new_kind("new_zeros", zeros)
+_new_kind("new_ones", ones)
+_new_kind("new_empty", empty)
+
+
+@declare(function=False)
+def new_full(self: Tensor, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None,
+             requires_grad: bool = False, **more: Any) -> Tensor:
+    return full(size, fill_value, dtype=dtype or self.dtype, requires_grad=requires_grad)
+
+
+@declare(function=False)
+def new_tensor(self: Tensor, data: Any, *, dtype: Any = None, device: Any = None,
+               requires_grad: bool = False, **more: Any) -> Tensor:
+    return tensor(data, dtype=dtype or self.dtype, requires_grad=requires_grad)
+
+
+@declare(function=False)
+def new(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    return legacy_new(*args, dtype=self.dtype, **kwargs)
+
+
+# -- ranges -------------------------------------------------------------------------------------
+
+
+def _item(value: Any) -> Any:
+    return value.item() if isinstance(value, (Tensor, np.generic)) else value
+
+
+def arange(
+    start: Any = 0, end: Any = None, step: Any = 1, *, out: Any = None, dtype: Any = None,
+    layout: Any = None, device: Any = None, requires_grad: bool = False,
+) -> Tensor:
+    """start, start + step, ... below end."""
+    start, end, step = _item(start), _item(end), _item(step)
+    if end is None:
+        start, end = 0, start
+    dtype = check_dtype(dtype, "arange")
+    if dtype is None:
+        whole = all(isinstance(v, int) for v in (start, end, step))
+        dtype = D.int64 if whole else P.default.dtype
+    if step == 0:
+        raise RuntimeError("step must be nonzero")
+    if not all(math.isfinite(v) for v in (start, end)):
+        raise RuntimeError(f"unsupported range: {start} -> {end}")
+    if (step > 0 and start > end) or (step < 0 and start < end):
+        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
+    if dtype.kind in "iu":
+        start, step = int(start), int(step)
+        count = max(0, -(-(int(math.ceil(end) if step > 0 else math.floor(end)) - start) // step))
+        if isinstance(end, int):
+            count = max(0, -(-(end - start) // step))
+    else:
+        count = max(0, math.ceil((end - start) / step))
+    where = device_name(device)
+    check_sizes((count,), dtype)
+    index = ops.iota((count,), where)
+    wide = D.int64 if dtype.kind in "iu" else D.float64
+    node = P.cast(index, wide)
+    if step != 1:
+        node = ops.mul(node, P.scalar(step, wide, where))
+    if start != 0:
+        node = ops.add(node, P.scalar(start, wide, where))
+    made = leaf(P.cast(node, dtype), requires_grad)
+    if out is not None:
+        from lazygrad.tensor.declare import store_out
+
+        return store_out("arange", made, out)
+    return made
+
+
+def range_(start: Any = 0, end: Any = 0, step: Any = 1, **options: Any) -> Tensor:
+    return arange(start, end + step / 2, step,
+                  **({"dtype": P.default.dtype} | options))
+
+
+def linspace(
+    start: Any, end: Any, steps: int, *, out: Any = None, dtype: Any = None, device: Any = None,
+    layout: Any = None, requires_grad: bool = False,
+) -> Tensor:
+    """`steps` numbers at equal distances from start to end."""
+    start, end = _item(start), _item(end)
+    dtype = check_dtype(dtype, "linspace") or P.default.dtype
+    if steps < 0:
+        raise RuntimeError("number of steps must be non-negative")
+    where = device_name(device)
+    return leaf(P.cast(_even(start, end, steps, where, dtype), dtype), requires_grad)
+
+
+def _even(start: float, end: float, steps: int, where: str, dtype: DType) -> Node:
+    """From both ends towards the middle, as PyTorch does, so that both ends are exact."""
+    wide = D.float64 if dtype.kind != "f" or dtype.itemsize > 4 else D.float32
+    index = P.cast(ops.iota((steps,), where), wide)
+    if steps < 2:
+        return ops.add(index, P.scalar(start, wide, where))
+    step = (end - start) / (steps - 1)
+    if wide is D.float32:
+        step = float(np.float32(np.float32(end) - np.float32(start)) / np.float32(steps - 1))
+    gap = P.scalar(step, wide, where)
+    up = ops.add(P.scalar(start, wide, where), ops.mul(index, gap))
+    back = ops.sub(P.scalar(steps - 1, wide, where), index)
+    down = ops.sub(P.scalar(end, wide, where), ops.mul(back, gap))
+    first_half = ops.lt(index, P.scalar(steps // 2, wide, where))
+    return ops.where(first_half, up, down)
+
+
+def logspace(
+    start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any = None,
+    device: Any = None, requires_grad: bool = False, out: Any = None,
+) -> Tensor:
+    dtype = check_dtype(dtype, "logspace") or P.default.dtype
+    where = device_name(device)
+    exponent = _even(_item(start), _item(end), steps, where, D.float64)
+    value = ops.power(P.scalar(base, D.float64, where), exponent)
+    return leaf(P.cast(value, dtype), requires_grad)
+
+
+def eye(
+    n: int, m: int | None = None, *, out: Any = None, dtype: Any = None, device: Any = None,
+    layout: Any = None, requires_grad: bool = False,
+) -> Tensor:
+    """Ones on the diagonal."""
+    m = n if m is None else m
+    for name, value in (("n", n), ("m", m)):
+        if value < 0:
+            raise RuntimeError(f"{name} must be greater or equal to 0, got {value}")
+    dtype = check_dtype(dtype, "eye") or P.default.dtype
+    where = device_name(device)
+    rows = P.spread_to(ops.reshape(ops.iota((n,), where), arg=(n, 1)), (n, m))
+    columns = P.spread_to(ops.iota((m,), where), (n, m))
+    return leaf(P.cast(ops.eq(rows, columns), dtype), requires_grad)
+
+
+def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None,
+                 device: Any = None) -> Tensor:
+    return from_values(np.stack(np.tril_indices(row, offset, col)), dtype or D.int64)
+
+
+def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None,
+                 device: Any = None) -> Tensor:
+    return from_values(np.stack(np.triu_indices(row, offset, col)), dtype or D.int64)
+
+
+def complex_unsupported(*args: Any, **kwargs: Any) -> Any:
+    raise RuntimeError("complex dtypes are not supported")
+
+

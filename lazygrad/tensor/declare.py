@@ -1,0 +1,172 @@
+"""Where operations are declared: once each, for function, method and in-place form together.
+
+Owns: the list of declarations, the in-place and `out=` forms derived from them, and the layout
+that elementwise results have. Must not know: any particular operation.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lazygrad.autograd.modes import mode
+from lazygrad.ir.node import Shape
+from lazygrad.ir.views import contiguous_strides
+from lazygrad.tensor import promotion
+from lazygrad.tensor.core import Tensor, adopt, check_inplace, needs_grad, shape_of
+from lazygrad.tensor.size import extents
+
+
+@dataclass(frozen=True)
+class Declared:
+    """One operation: its function, and in which forms users see it."""
+
+    name: str
+    function: Callable[..., Any]
+    is_function: bool
+    is_method: bool
+    has_inplace: bool
+    has_out: bool
+
+
+DECLARED: dict[str, Declared] = {}
+
+
+def declare(
+    *names: str, function: bool = True, method: bool = True, inplace: bool = False,
+    out: bool = False,
+) -> Callable[[Any], Any]:
+    """Make an operation of a function; more names are aliases."""
+
+    def note(fn: Any) -> Any:
+        for name in names or (fn.__name__,):
+            if name in DECLARED:
+                raise ValueError(f"{name} is declared twice")
+            DECLARED[name] = Declared(name, fn, function, method, inplace, out)
+        return fn
+
+    return note
+
+
+def inplace_form(name: str, fn: Callable[..., Any]) -> Callable[..., Tensor]:
+    """`x.name_(...)`: compute as `name`, then write the result into x."""
+
+    def run(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        view = self._view
+        if view is not None or self._meta is not None:
+            check_inplace(self)
+        elif mode.grad and args and isinstance(args[0], Tensor) and needs_grad(args[0]):
+            check_inplace(self)
+        return adopt(self, fn(self, *args, **kwargs))
+
+    run.__name__ = f"{name}_"
+    run.__qualname__ = f"Tensor.{name}_"
+    run.__doc__ = f"`{name}`, written into this tensor."
+    return run
+
+
+def out_form(name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with an `out` argument."""
+
+    @functools.wraps(fn)
+    def run(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+        if out is None:
+            return fn(*args, **kwargs)
+        if mode.grad:
+            targets = (out,) if isinstance(out, Tensor) else tuple(out)
+            given = [a for a in args if isinstance(a, Tensor)]
+            if any(needs_grad(t) for t in (*targets, *given)):
+                raise RuntimeError(
+                    f"{name}(): functions with out=... arguments don't support automatic "
+                    "differentiation, but one of the arguments requires grad."
+                )
+        result = fn(*args, **kwargs)
+        if isinstance(out, Tensor):
+            return store_out(name, result, out)
+        for part, target in zip(result, out):
+            store_out(name, part, target)
+        return type(result)(out) if type(result) is tuple else type(result)(*out)
+
+    return run
+
+
+def store_out(name: str, result: Tensor, out: Tensor) -> Tensor:
+    """Put a result into the tensor given as `out`, which takes its shape."""
+    if result.dtype is not out.dtype and not promotion.can_cast(result.dtype, out.dtype):
+        raise RuntimeError(
+            f"result type {promotion.type_name(result.dtype)} can't be cast to the desired "
+            f"output type {promotion.type_name(out.dtype)}"
+        )
+    if shape_of(out) != shape_of(result):
+        if out.numel():
+            import warnings
+
+            warnings.warn(
+                "An output with one or more elements was resized since it had shape "
+                f"{extents(out.shape)}, which does not match the required output shape "
+                f"{extents(result.shape)}. This behavior is deprecated, and in a future PyTorch "
+                "release outputs will not be resized unless they have zero elements. You can "
+                "explicitly reuse an out tensor t by resizing it, inplace, to zero elements with "
+                "t.resize_(0).",
+                stacklevel=3,
+            )
+        out.resize_(result.shape)  # type: ignore[attr-defined]
+    check_inplace(out)
+    return adopt(out, result)
+
+
+def check_tensor(value: Any, name: str, argument: str = "input", position: int = 1) -> None:
+    if not isinstance(value, Tensor):
+        raise TypeError(
+            f"{name}(): argument '{argument}' (position {position}) must be Tensor, "
+            f"not {type(value).__name__}"
+        )
+
+
+def layout_order(tensors: Sequence[Tensor], shape: Shape) -> list[int] | None:
+    """The order of axes in memory, outermost first, of an elementwise result; None: row-major.
+
+    Results take the layout of their operands: axes are sorted by the operands' strides, the
+    first operand that tells two axes apart decides, and broadcast axes tell nothing.
+    """
+    rank = len(shape)
+    if rank < 2 or all(t._view is None or t._view.has_dense_strides for t in tensors
+                       if shape_of(t) == shape or t._view is not None):
+        return None
+    steps = []
+    for t in tensors:
+        own = shape_of(t)
+        if not own:
+            continue
+        strides = t._view.strides if t._view is not None else contiguous_strides(own)
+        lead = rank - len(own)
+        steps.append((0,) * lead + tuple(
+            0 if e == 1 and shape[lead + i] != 1 else s
+            for i, (e, s) in enumerate(zip(own, strides))
+        ))
+    order = list(range(rank - 1, -1, -1))  # innermost first
+
+    def swapped(a: int, b: int) -> int:
+        for stride in steps:
+            x, y = stride[a], stride[b]
+            if x == 0 or y == 0:
+                continue
+            if x != y:
+                return -1 if x < y else 1
+            if shape[a] > shape[b]:
+                return 1
+        return 0
+
+    for i in range(1, rank):
+        at = i
+        for j in range(i - 1, -1, -1):
+            found = swapped(order[j], order[at])
+            if found > 0:
+                order[j], order[at] = order[at], order[j]
+                at = j
+            elif found < 0:
+                break
+    order.reverse()
+    return None if order == list(range(rank)) else order

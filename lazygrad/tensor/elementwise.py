@@ -1,0 +1,570 @@
+"""Elementwise operations: unary math, arithmetic, comparisons, logic.
+
+Owns: the tables that make functions, methods and in-place forms, and the short path that records
+one op on plain tensors. Must not know: views, storage sharing beyond the test for it, reductions.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lazygrad.ir import dtypes as D
+from lazygrad.ir import ops
+from lazygrad.ir.dtypes import DType
+from lazygrad.ir.node import Node
+from lazygrad.ir.ops import SCALAR, Op
+from lazygrad.tensor import promotion as P
+from lazygrad.tensor.core import Tensor, node_of, nodes_of, record, wrap, wrap_as
+from lazygrad.tensor.declare import check_tensor, declare, layout_order
+
+Number = (bool, int, float)
+
+# -- unary --------------------------------------------------------------------------------------
+
+
+def _unary(name: str, op: Op, grad: str, to_float: bool) -> Callable[[Tensor], Tensor]:
+    grad_name = f"{grad}Backward0"
+
+    def function(input: Tensor) -> Tensor:
+        try:
+            a = input._storage.node
+        except AttributeError:
+            check_tensor(input, name)
+            raise
+        if a is not None and input._view is None and a.dtype.kind == "f":
+            node = Node(op, (a,), None, a.shape, a.dtype, a.device)
+            if input._meta is None:
+                return wrap(node)
+            return record(grad_name, (input,), (a,), node)
+        a = node_of(input)
+        order = layout_order((input,), a.shape)
+        kind = a.dtype.kind
+        if kind == "f" or not to_float:
+            if kind == "b" and op in (ops.neg, ops.absolute):
+                raise _bool_error(name)
+            value = a if kind != "f" and op in _WHOLE else op(a)
+            if value is a:
+                value = ops.copy(a)
+        else:
+            value = op(ops.cast(a, arg=P.default.dtype))
+        return record(grad_name, (input,), (a,), value, order)
+
+    function.__name__ = function.__qualname__ = name
+    return function
+
+
+_WHOLE = (ops.floor, ops.ceil, ops.trunc, ops.rint)
+
+
+def _bool_error(name: str) -> Exception:
+    if name == "abs":
+        return NotImplementedError('"abs_cpu" not implemented for \'Bool\'')
+    return RuntimeError(
+        "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to "
+        "invert a mask, use the `~` or `logical_not()` operator instead."
+    )
+
+
+# (names, op, name of the record, whether integers become floats)
+UNARY: list[tuple[tuple[str, ...], Op, str, bool]] = [
+    (("exp",), ops.exp, "Exp", True),
+    (("exp2",), ops.exp2, "Exp2", True),
+    (("expm1",), ops.expm1, "Expm1", True),
+    (("log",), ops.log, "Log", True),
+    (("log2",), ops.log2, "Log2", True),
+    (("log10",), ops.log10, "Log10", True),
+    (("log1p",), ops.log1p, "Log1P", True),
+    (("sqrt",), ops.sqrt, "Sqrt", True),
+    (("rsqrt",), ops.rsqrt, "Rsqrt", True),
+    (("reciprocal",), ops.reciprocal, "Reciprocal", True),
+    (("sin",), ops.sin, "Sin", True),
+    (("cos",), ops.cos, "Cos", True),
+    (("tan",), ops.tan, "Tan", True),
+    (("sinh",), ops.sinh, "Sinh", True),
+    (("cosh",), ops.cosh, "Cosh", True),
+    (("tanh",), ops.tanh, "Tanh", True),
+    (("asin", "arcsin"), ops.asin, "Asin", True),
+    (("acos", "arccos"), ops.acos, "Acos", True),
+    (("atan", "arctan"), ops.atan, "Atan", True),
+    (("asinh", "arcsinh"), ops.asinh, "Asinh", True),
+    (("acosh", "arccosh"), ops.acosh, "Acosh", True),
+    (("atanh", "arctanh"), ops.atanh, "Atanh", True),
+    (("sigmoid",), ops.sigmoid, "Sigmoid", True),
+    (("erf",), ops.erf, "Erf", True),
+    (("erfc",), ops.erfc, "Erfc", True),
+    (("neg", "negative"), ops.neg, "Neg", False),
+    (("abs", "absolute"), ops.absolute, "Abs", False),
+    (("sign", "sgn"), ops.sign, "Sign", False),
+    (("floor",), ops.floor, "Floor", False),
+    (("ceil",), ops.ceil, "Ceil", False),
+    (("trunc", "fix"), ops.trunc, "Trunc", False),
+]
+for _names, _op, _grad, _to_float in UNARY:
+    _made = _unary(_names[0], _op, _grad, _to_float)
+    globals()[_names[0]] = declare(*_names, inplace=True, out=True)(_made)
+
+
+# -- binary -------------------------------------------------------------------------------------
+
+
+def number_of(value: Any, name: str, argument: str = "other", position: int = 2) -> Any:
+    """A Python number out of what may stand beside a tensor. Raises TypeError."""
+    if isinstance(value, Number):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(
+        f"{name}(): argument '{argument}' (position {position}) must be Tensor, "
+        f"not {type(value).__name__}"
+    )
+
+
+def _check_devices(a: Node, b: Node) -> None:
+    if a.device != b.device and a.shape and b.shape:
+        raise RuntimeError(
+            "Expected all tensors to be on the same device, but found at least two devices, "
+            f"{a.device} and {b.device}!"
+        )
+
+
+def operands(
+    name: str, a: Any, b: Any, to_float: bool = False, dtype: DType | None = None
+) -> tuple[list[Tensor], list[Node], list[Node], list[int] | None]:
+    """Two operands, one of which may be a number: (tensors, their nodes, the nodes promoted and
+    broadcast, the layout of the result)."""
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        x, y = nodes_of(a, b)
+        _check_devices(x, y)
+        found = dtype or P.pair_dtype(x, y)
+        shape = P.joint_shape(x.shape, y.shape)
+        if to_float:
+            found = P.float_dtype(found)
+        pair = [P.expand_to(P.cast(x, found), shape), P.expand_to(P.cast(y, found), shape)]
+        order = None
+        if a._view is not None or b._view is not None:
+            order = layout_order((a, b), shape)
+        return [a, b], [x, y], pair, order
+    if isinstance(a, Tensor):
+        number, t = number_of(b, name), a
+    elif isinstance(b, Tensor):
+        number, t = number_of(a, name, "input", 1), b
+    else:
+        return operands(name, wrap(P.scalar(a, P.python_dtype(a), "cpu")), b, to_float, dtype)
+    x = node_of(t)
+    found = dtype or P.with_number(x.dtype, number)
+    if to_float:
+        found = P.float_dtype(found)
+    side = P.scalar(number, found, x.device)
+    cast = P.cast(x, found)
+    pair = [cast, side] if t is a else [side, cast]
+    order = None if t._view is None else layout_order((t,), x.shape)
+    return [t], [x], pair, order
+
+
+def _binary(
+    name: str, op: Op, grad: str, to_float: bool = False,
+    check: Callable[[str, Any, Any], None] | None = None, compare: bool = False,
+) -> Callable[[Any, Any], Tensor]:
+    grad_name = f"{grad}Backward0"
+    needs_check = check is not None
+    kinds = "f" if to_float else "fiu"
+
+    def function(input: Any, other: Any) -> Tensor:
+        try:
+            a = input._storage.node
+        except AttributeError:
+            a = None
+        else:
+            if a is not None and input._view is None:
+                dtype = a.dtype
+                kind = other.__class__
+                if kind is float or kind is int:
+                    if dtype.kind == "f":
+                        side = Node(SCALAR, (), None, (), dtype, a.device, float(other))
+                        node = Node(op, (a, side), None, a.shape,
+                                    D.bool_ if compare else dtype, a.device)
+                        if input._meta is None:
+                            return wrap(node)
+                        return record(grad_name, (input,), (a,), node)
+                elif isinstance(other, Tensor):
+                    b = other._storage.node
+                    if (
+                        b is not None
+                        and other._view is None
+                        and b.dtype is dtype
+                        and b.shape == a.shape
+                        and dtype.kind in kinds
+                        and (a is not b or input is other)
+                        and a.device == b.device
+                    ):
+                        node = Node(op, (a, b), None, a.shape,
+                                    D.bool_ if compare else dtype, a.device)
+                        if input._meta is None and other._meta is None:
+                            return wrap(node)
+                        return record(grad_name, (input, other), (a, b), node)
+        if needs_check:
+            check(name, input, other)  # type: ignore[misc]
+        tensors, nodes, pair, order = operands(name, input, other, to_float)
+        return record(grad_name, tensors, nodes, op(*pair), order)
+
+    function.__name__ = function.__qualname__ = name
+    return function
+
+
+def is_bool(value: Any) -> bool:
+    return value.dtype is D.bool_ if isinstance(value, Tensor) else isinstance(value, bool)
+
+
+def _no_bool_sub(name: str, a: Any, b: Any) -> None:
+    if is_bool(a) and is_bool(b) and isinstance(a, Tensor) and isinstance(b, Tensor):
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` "
+            "or `logical_xor()` operator instead."
+        )
+    if (is_bool(a) and isinstance(a, Tensor)) or (is_bool(b) and isinstance(b, Tensor)):
+        raise_if = is_bool(a) and is_bool(b)
+        if raise_if or isinstance(a, Number) or isinstance(b, Number):
+            raise RuntimeError(
+                "Subtraction, the `-` operator, with a bool tensor is not supported. If you are "
+                "trying to invert a mask, use the `~` or `logical_not()` operator instead."
+            )
+
+
+def bits_only(name: str, a: Any, b: Any) -> None:
+    for value in (a, b):
+        kind = value.dtype.kind if isinstance(value, Tensor) else "f" * isinstance(value, float)
+        if kind == "f":
+            dtype = value.dtype if isinstance(value, Tensor) else P.default.dtype
+            raise NotImplementedError(
+                f'"{name}_cpu" not implemented for \'{P.type_name(dtype)}\''
+            )
+
+
+def _shift_only(name: str, a: Any, b: Any) -> None:
+    for value in (a, b):
+        if is_bool(value) or (isinstance(value, Tensor) and value.dtype.kind == "f"):
+            dtype = value.dtype if isinstance(value, Tensor) else D.bool_
+            spelled = {"bitwise_left_shift": "lshift", "bitwise_right_shift": "rshift"}[name]
+            raise NotImplementedError(
+                f'"{spelled}_cpu" not implemented for \'{P.type_name(dtype)}\''
+            )
+
+
+_plain_add = _binary("add", ops.add, "Add")
+_plain_sub = _binary("sub", ops.sub, "Sub", check=_no_bool_sub)
+mul = _binary("mul", ops.mul, "Mul")
+declare("mul", "multiply", inplace=True, out=True)(mul)
+true_divide = _binary("div", ops.div, "Div", to_float=True)
+declare("true_divide", inplace=True, out=True)(true_divide)
+maximum = declare(out=True)(_binary("maximum", ops.maximum, "Maximum"))
+minimum = declare(out=True)(_binary("minimum", ops.minimum, "Minimum"))
+_remainder = _binary("remainder", ops.remainder, "Remainder")
+fmod = declare(inplace=True, out=True)(_binary("fmod", ops.fmod, "Fmod"))
+atan2 = _binary("atan2", ops.atan2, "Atan2", to_float=True)
+declare("atan2", "arctan2", inplace=True, out=True)(atan2)
+_floordiv = _binary("floor_divide", ops.floordiv, "FloorDivide")
+bitwise_and = _binary("bitwise_and", ops.bit_and, "", check=bits_only)
+bitwise_or = _binary("bitwise_or", ops.bit_or, "", check=bits_only)
+bitwise_xor = _binary("bitwise_xor", ops.bit_xor, "", check=bits_only)
+bitwise_left_shift = _binary("bitwise_left_shift", ops.shl, "", check=_shift_only)
+bitwise_right_shift = _binary("bitwise_right_shift", ops.shr, "", check=_shift_only)
+for _made2 in (bitwise_and, bitwise_or, bitwise_xor, bitwise_left_shift, bitwise_right_shift):
+    declare(_made2.__name__, inplace=True, out=True)(_made2)
+
+# comparisons: (names, op, operands swapped)
+eq = _binary("eq", ops.eq, "", compare=True)
+ne = _binary("ne", ops.ne, "", compare=True)
+lt = _binary("lt", ops.lt, "", compare=True)
+le = _binary("le", ops.le, "", compare=True)
+
+
+def gt(input: Any, other: Any) -> Tensor:
+    tensors, nodes, (x, y), order = operands("gt", input, other)
+    return record("", tensors, nodes, ops.lt(y, x), order)
+
+
+def ge(input: Any, other: Any) -> Tensor:
+    tensors, nodes, (x, y), order = operands("ge", input, other)
+    return record("", tensors, nodes, ops.le(y, x), order)
+
+
+for _names3, _made3 in (
+    (("eq",), eq), (("ne", "not_equal"), ne), (("lt", "less"), lt), (("le", "less_equal"), le),
+    (("gt", "greater"), gt), (("ge", "greater_equal"), ge),
+):
+    declare(*_names3, inplace=True, out=True)(_made3)
+
+
+# -- arithmetic with extra arguments ------------------------------------------------------------
+
+
+def _scaled(other: Any, alpha: Any, name: str) -> Any:
+    if isinstance(other, Tensor):
+        if isinstance(alpha, float) and other.dtype.kind != "f":
+            raise RuntimeError("For integral input tensors, argument alpha must not be a "
+                               "floating point number.")
+        return mul(other, alpha)
+    return number_of(other, name) * alpha
+
+
+@declare(inplace=True, out=True)
+def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+    """input + alpha * other."""
+    return _plain_add(input, other if alpha == 1 else _scaled(other, alpha, "add"))
+
+
+@declare("sub", "subtract", inplace=True, out=True)
+def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+    """input - alpha * other."""
+    return _plain_sub(input, other if alpha == 1 else _scaled(other, alpha, "sub"))
+
+
+@declare()
+def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+    """other - alpha * input."""
+    if isinstance(other, Tensor):
+        return sub(other, input, alpha=alpha)
+    _no_bool_sub("rsub", input, other)
+    tensors, nodes, (x, y), order = operands("rsub", other, input)
+    return record("RsubBackward1", tensors, nodes,
+                  ops.sub(x, y if alpha == 1 else ops.mul(y, P.scalar(alpha, y.dtype, y.device))),
+                  order)
+
+
+@declare("div", "divide", inplace=True, out=True)
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    """input / other, rounded down ("floor") or towards zero ("trunc") if asked for."""
+    if rounding_mode is None:
+        return true_divide(input, other)
+    if rounding_mode == "floor":
+        return _floordiv(input, other)
+    if rounding_mode != "trunc":
+        raise RuntimeError(
+            "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found "
+            f"'{rounding_mode}'"
+        )
+    tensors, nodes, (x, y), order = operands("div", input, other)
+    value = ops.trunc(ops.div(x, y)) if x.dtype.kind == "f" else ops.truncdiv(x, y)
+    return record("DivBackward1", tensors, nodes, value, order)
+
+
+def _no_zero(other: Any, t: Any) -> None:
+    """An integer divided by a literal zero is refused at the call."""
+    if isinstance(other, (int, bool)) and other == 0 and isinstance(t, Tensor) \
+            and t.dtype.kind != "f":
+        raise RuntimeError("ZeroDivisionError")
+
+
+@declare(inplace=True, out=True)
+def floor_divide(input: Any, other: Any) -> Tensor:
+    """input // other, rounded down."""
+    _no_zero(other, input)
+    return _floordiv(input, other)
+
+
+@declare(inplace=True, out=True)
+def remainder(input: Any, other: Any) -> Tensor:
+    """input % other, with the divisor's sign."""
+    _no_zero(other, input)
+    return _remainder(input, other)
+
+
+_POWERS: dict[float, Callable[[Node], Node]] = {
+    0.5: ops.sqrt,
+    -0.5: ops.rsqrt,
+    -1.0: ops.reciprocal,
+    2.0: lambda x: ops.mul(x, x),
+    3.0: lambda x: ops.mul(ops.mul(x, x), x),
+    -2.0: lambda x: ops.reciprocal(ops.mul(x, x)),
+}
+
+
+@declare(inplace=True, out=True)
+def pow(input: Any, exponent: Any) -> Tensor:
+    """input ** exponent."""
+    if isinstance(exponent, Tensor):
+        tensors, nodes, (x, y), order = operands("pow", input, exponent)
+        return record("PowBackward1", tensors, nodes, ops.power(x, y), order)
+    number = number_of(exponent, "pow", "exponent")
+    x = node_of(input)
+    dtype = P.with_number(x.dtype, number)
+    if dtype.kind in "iu" and number < 0:
+        raise RuntimeError("Integers to negative integer powers are not allowed.")
+    base = P.cast(x, dtype)
+    short = _POWERS.get(float(number)) if number == number else None
+    if short is not None and (dtype.kind == "f" or number in (2, 3)):
+        value = short(base)
+    elif number == 1:
+        value = ops.copy(base)
+    else:
+        value = ops.power(base, P.scalar(number, dtype, x.device))
+    order = None if input._view is None else layout_order((input,), x.shape)
+    return record("PowBackward0", (input,), (x,), value, order)
+
+
+@declare(inplace=True, out=True)
+def square(input: Tensor) -> Tensor:
+    return pow(input, 2)
+
+
+@declare(inplace=True)
+def float_power(input: Any, exponent: Any) -> Tensor:
+    a = input.double() if isinstance(input, Tensor) else float(input)
+    b = exponent.double() if isinstance(exponent, Tensor) else float(exponent)
+    return pow(a, b)
+
+
+@declare(inplace=True, out=True)
+def round(input: Tensor, *, decimals: int = 0) -> Tensor:
+    """To the nearest whole number, ties to even; to `decimals` digits."""
+    x = node_of(input)
+    order = layout_order((input,), x.shape)
+    if x.dtype.kind != "f":
+        return record("", (input,), (x,), ops.copy(x), order)
+    if decimals == 0:
+        return record("RoundBackward0", (input,), (x,), ops.rint(x), order)
+    scale = P.scalar(10.0 ** builtins.abs(decimals), x.dtype, x.device)
+    up, down = (ops.mul, ops.div) if decimals > 0 else (ops.div, ops.mul)
+    return record("RoundBackward1", (input,), (x,), down(ops.rint(up(x, scale)), scale), order)
+
+
+@declare(inplace=True, out=True)
+def frac(input: Tensor) -> Tensor:
+    x = node_of(input)
+    return record("FracBackward0", (input,), (x,), ops.sub(x, ops.trunc(x)))
+
+
+@declare()
+def positive(input: Tensor) -> Tensor:
+    if input.dtype is D.bool_:
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    return input
+
+
+# -- logic --------------------------------------------------------------------------------------
+
+
+def as_bool(node: Node) -> Node:
+    return P.cast(node, D.bool_)
+
+
+def _logical(name: str, op: Op) -> Callable[[Tensor, Tensor], Tensor]:
+    def function(input: Tensor, other: Tensor) -> Tensor:
+        check_tensor(input, name)
+        check_tensor(other, name, "other", 2)
+        x, y = as_bool(node_of(input)), as_bool(node_of(other))
+        shape = P.joint_shape(x.shape, y.shape)
+        order = layout_order((input, other), shape)
+        return wrap_as(op(P.expand_to(x, shape), P.expand_to(y, shape)), order)
+
+    function.__name__ = function.__qualname__ = name
+    return declare(name, inplace=True, out=True)(function)  # type: ignore[no-any-return]
+
+
+logical_and = _logical("logical_and", ops.bit_and)
+logical_or = _logical("logical_or", ops.bit_or)
+logical_xor = _logical("logical_xor", ops.bit_xor)
+
+
+@declare(inplace=True, out=True)
+def logical_not(input: Tensor) -> Tensor:
+    x = node_of(input)
+    return wrap_as(ops.bit_not(as_bool(x)), layout_order((input,), x.shape))
+
+
+@declare(inplace=True, out=True)
+def bitwise_not(input: Tensor) -> Tensor:
+    x = node_of(input)
+    if x.dtype.kind == "f":
+        raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type "
+                        "tensors")
+    return wrap_as(ops.bit_not(x), layout_order((input,), x.shape))
+
+
+def _float_test(name: str, test: Callable[[Node], Node], whole: bool) -> Any:
+    """A question to each element that only floats can answer otherwise than `whole`."""
+
+    def function(input: Tensor) -> Tensor:
+        check_tensor(input, name)
+        x = node_of(input)
+        if x.dtype.kind == "f":
+            value = test(x)
+        else:
+            value = ops.const(whole, D.bool_, x.device)
+            value = value if not x.shape else P.spread_to(value, x.shape)
+        return wrap_as(value, layout_order((input,), x.shape))
+
+    function.__name__ = function.__qualname__ = name
+    return declare(name)(function)
+
+
+def _inf(x: Node) -> Node:
+    return ops.lit(float("inf"), x)
+
+
+isnan = _float_test("isnan", lambda x: ops.ne(x, x), False)
+isinf = _float_test("isinf", lambda x: ops.eq(ops.absolute(x), _inf(x)), False)
+isfinite = _float_test("isfinite", lambda x: ops.lt(ops.absolute(x), _inf(x)), True)
+isposinf = _float_test("isposinf", lambda x: ops.eq(x, _inf(x)), False)
+isneginf = _float_test("isneginf", lambda x: ops.eq(x, ops.lit(float("-inf"), x)), False)
+isreal = _float_test("isreal", lambda x: ops.bit_or(ops.eq(x, x), ops.ne(x, x)), True)
+
+
+@declare(out=True)
+def signbit(input: Tensor) -> Tensor:
+    x = node_of(input)
+    zero = ops.lit(0, x)
+    value = ops.lt(x, zero)
+    if x.dtype.kind == "f":  # -0.0 shows by its reciprocal
+        value = ops.bit_or(value, ops.bit_and(ops.eq(x, zero), ops.lt(ops.reciprocal(x), zero)))
+    return wrap(value)
+
+
+# -- selection ----------------------------------------------------------------------------------
+
+
+@declare(out=True)
+def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
+    """input where the condition holds, else other; with one argument: where it is not zero."""
+    check_tensor(condition, "where", "condition")
+    if input is None and other is None:
+        return condition.nonzero(as_tuple=True)  # type: ignore[attr-defined]
+    if condition.dtype is not D.bool_:
+        if condition.dtype is not D.uint8:
+            raise RuntimeError(
+                "where expected condition to be a boolean tensor, but got a tensor with dtype "
+                f"{P.type_name(condition.dtype)}"
+            )
+        condition = condition != 0
+    if not isinstance(input, Tensor) or not isinstance(other, Tensor):
+        _, nodes, pair, _ = _where_numbers(input, other, condition)
+        tensors = [t for t in (input, other) if isinstance(t, Tensor)]
+    else:
+        tensors = [input, other]
+        nodes = nodes_of(input, other)
+        dtype = P.pair_dtype(*nodes)
+        pair = [P.cast(node, dtype) for node in nodes]
+    c = node_of(condition)
+    shape = P.joint_shape(pair[0].shape, pair[1].shape)
+    shape = P.joint_shape(c.shape, shape)
+    value = ops.where(P.expand_to(c, shape), *(P.expand_to(node, shape) for node in pair))
+    if value.shape != shape:
+        value = P.spread_to(value, shape)
+    return record("WhereBackward0", tensors, nodes, value,
+                  layout_order([condition, *tensors], shape))
+
+
+def _where_numbers(input: Any, other: Any, condition: Tensor) -> Any:
+    if isinstance(input, Tensor) or isinstance(other, Tensor):
+        return operands("where", input, other)
+    dtype = P.promote_scalars(input, other)
+    where = condition._storage.device
+    return [], [], [P.scalar(input, dtype, where), P.scalar(other, dtype, where)], None
+
+
+__all__ = [name for name in globals() if not name.startswith("_")]
+

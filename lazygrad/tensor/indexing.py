@@ -1,0 +1,676 @@
+"""Indexing: x[...] and x[...] = v with ints, slices, None, Ellipsis, masks and index tensors.
+
+Owns: how an index expression is read, the view that its basic part is, and gathers and scatters
+for the rest. Must not know: how a gather is computed or a write reaches memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from lazygrad.ir import dtypes as D
+from lazygrad.ir import ops
+from lazygrad.ir.node import Node, Shape
+from lazygrad.ir.views import View
+from lazygrad.tensor import promotion as P
+from lazygrad.tensor.convert import host_values
+from lazygrad.tensor.core import (
+    Tensor,
+    adopt,
+    axis_of,
+    check_inplace,
+    make_view,
+    node_of,
+    nodes_of,
+    record,
+    shape_of,
+    view_of,
+)
+from lazygrad.tensor.creation import from_values
+from lazygrad.tensor.declare import check_tensor, declare
+from lazygrad.tensor.size import extents
+
+_BAD = (
+    "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid "
+    "indices (got {})"
+)
+
+
+def _as_items(index: Any) -> list[Any]:
+    """The index as a list of simple items; lists, arrays and bools become tensors."""
+    items = list(index) if isinstance(index, tuple) else [index]
+    result: list[Any] = []
+    for item in items:
+        if item is None or item is Ellipsis or isinstance(item, (slice, bool)):
+            result.append(item)
+        elif isinstance(item, int):
+            result.append(item)
+        elif isinstance(item, Tensor):
+            if not item.ndim and item.dtype.kind in "iu" and item.dtype is not D.uint8:
+                result.append(int(host_values(item)))
+            else:
+                result.append(item)
+        elif isinstance(item, np.integer):
+            result.append(int(item))
+        elif isinstance(item, (list, tuple, np.ndarray, range)):
+            result.append(_sequence_index(item))
+        elif isinstance(item, np.bool_):
+            result.append(bool(item))
+        elif hasattr(item, "__index__"):
+            result.append(item.__index__())
+        else:
+            raise IndexError(_BAD.format(type(item).__name__))
+    return result
+
+
+def _sequence_index(item: Any) -> Tensor:
+    from lazygrad.tensor.creation import tensor
+
+    if isinstance(item, (tuple, range)):
+        item = list(item)
+    if isinstance(item, list) and not item:
+        return from_values(np.zeros(0, np.int64), D.int64)
+    made = tensor(item)
+    if made.dtype.kind == "f":
+        raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
+    return made
+
+
+def _bound(value: Any) -> Any:
+    if value is None or type(value) is int:
+        return value
+    if isinstance(value, Tensor):
+        return int(value)  # type: ignore[call-overload]
+    if not hasattr(value, "__index__"):
+        raise TypeError("slice indices must be integers or None or have an __index__ method")
+    return value.__index__()
+
+
+def _basic(t: Tensor, items: list[Any]) -> tuple[Tensor, list[Tensor | None]]:
+    """Apply ints, slices, None and Ellipsis as one view; index tensors stay, by axis of it."""
+    old = view_of(t)
+    used = 0
+    for item in items:
+        if isinstance(item, Tensor):
+            used += item.ndim if item.dtype in (D.bool_, D.uint8) else 1
+        elif isinstance(item, slice) or type(item) is int:
+            used += 1
+    rank = len(old.shape)
+    if used > rank:
+        raise IndexError(f"too many indices for tensor of dimension {rank}")
+    spans: list[tuple[int, int, int]] = []
+    shape: list[int] = []
+    strides: list[int] = []
+    tensors: list[Tensor | None] = []
+    offset, axis, name = old.offset, 0, "AliasBackward0"
+    seen_ellipsis = False
+    for item in items:
+        if type(item) is int:
+            extent = old.shape[axis]
+            if not -extent <= item < extent:
+                raise IndexError(
+                    f"index {item} is out of bounds for dimension {len(shape)} with size {extent}"
+                )
+            at = item + extent if item < 0 else item
+            spans.append((at, at + 1, 1))
+            offset += at * old.strides[axis]
+            axis += 1
+            name = "SelectBackward0"
+        elif isinstance(item, slice):
+            extent = old.shape[axis]
+            start, stop, step = _bound(item.start), _bound(item.stop), _bound(item.step)
+            if step is not None and step <= 0:
+                if step == 0:
+                    raise ValueError("slice step cannot be zero")
+                raise ValueError("step must be greater than zero")
+            first, last, step = slice(start, stop, step).indices(extent)
+            last = max(first, last)
+            spans.append((first, last, step))
+            shape.append(-(-(last - first) // step))
+            strides.append(old.strides[axis] * step)
+            offset += first * old.strides[axis]
+            tensors.append(None)
+            axis += 1
+            if (first, last, step) != (0, extent, 1):
+                name = "SliceBackward0"
+        elif item is None or isinstance(item, bool):
+            shape.append(1)
+            strides.append(old.shape[axis] * old.strides[axis] if axis < rank else 1)
+            if item is None:
+                tensors.append(None)
+            else:
+                tensors.append(from_values(np.zeros(int(item), np.int64), D.int64))
+            name = "UnsqueezeBackward0"
+        else:
+            if item is Ellipsis:
+                count, kept = (0, None) if seen_ellipsis else (rank - used, None)
+                seen_ellipsis = True
+            else:
+                kept = item
+                count = item.ndim if item.dtype in (D.bool_, D.uint8) else 1
+            for _ in range(count):
+                spans.append((0, old.shape[axis], 1))
+                shape.append(old.shape[axis])
+                strides.append(old.strides[axis])
+                tensors.append(None)
+                axis += 1
+            if kept is not None:
+                at = len(tensors) - count
+                _place_mask(kept, at, shape, tensors) if kept.dtype in (D.bool_, D.uint8) \
+                    else tensors.__setitem__(at, kept)
+    for rest in range(axis, rank):
+        spans.append((0, old.shape[rest], 1))
+        shape.append(old.shape[rest])
+        strides.append(old.strides[rest])
+        tensors.append(None)
+    view = View(tuple(shape), tuple(strides), offset)
+    if view == old and len(items) and any(isinstance(i, Tensor) for i in items):
+        return t, tensors
+    full = all(span == (0, e, 1) for span, e in zip(spans, old.shape))
+
+    def build(node: Node, arg: Shape) -> Node:
+        if not full:
+            node = ops.slice_(node, arg=tuple(spans))
+        return node if node.shape == arg and not full else ops.reshape(node, arg=arg)
+
+    return make_view(t, view, name, build, view.shape), tensors
+
+
+def _place_mask(mask: Tensor, at: int, shape: list[int], tensors: list[Tensor | None]) -> None:
+    """A mask stands for the positions where it holds, one index tensor for each of its axes."""
+    for i, extent in enumerate(shape_of(mask)):
+        if extent != shape[at + i]:
+            raise IndexError(
+                f"The shape of the mask {extents(shape_of(mask))} at index {i} does not match "
+                f"the shape of the indexed tensor {extents(shape)} at index {at + i}"
+            )
+    found = np.nonzero(host_values(mask))
+    for i, where in enumerate(found):
+        tensors[at + i] = from_values(where.astype(np.int64), D.int64)
+
+
+class _Plan:
+    """An advanced index: which axes, the joint shape of the index tensors, the linear index."""
+
+    def __init__(self, shape: Shape, tensors: Sequence[Tensor | None]):
+        self.shape = shape
+        self.axes = [a for a, t in enumerate(tensors) if t is not None]
+        self.rest = [a for a, t in enumerate(tensors) if t is None]
+        given = [t for t in tensors if t is not None]
+        for t in given:
+            if t.dtype.kind == "f":
+                raise IndexError(
+                    "tensors used as indices must be long, int, byte or bool tensors"
+                )
+        try:
+            self.joint = P.broadcast_shapes(*(shape_of(t) for t in given))
+        except RuntimeError:
+            listed = ", ".join(extents(shape_of(t)) for t in given)
+            raise IndexError(
+                f"shape mismatch: indexing tensors could not be broadcast together with shapes "
+                f"{listed}"
+            ) from None
+        self.count = prod(self.joint)
+        self.room = prod(shape[a] for a in self.axes)
+        self.width = prod(shape[a] for a in self.rest)
+        self.linear = self._linear(given)
+        adjacent = self.axes == list(range(self.axes[0], self.axes[0] + len(self.axes)))
+        self.at = self.axes[0] if adjacent else 0  # where the joint axes stand in the result
+
+    def _linear(self, given: list[Tensor]) -> Node:
+        total: Node | None = None
+        for axis, t in zip(self.axes, given):
+            size = self.shape[axis]
+            node = node_of(t)
+            if node.buffer is not None and node.numel:
+                _check_bounds(host_values(t), axis, size, prod(self.shape) == 0)
+            node = P.cast(node, D.int64)
+            node = ops.where(ops.lt(node, ops.lit(0, node)),
+                             ops.add(node, P.scalar(size, D.int64, node.device)), node)
+            if total is not None and node_of(t).buffer is None:
+                # out of range must not land on another row
+                wrong = ops.bit_or(ops.lt(node, ops.lit(0, node)),
+                                   ops.le(P.scalar(size, D.int64, node.device), node))
+                far = P.scalar(-(1 << 40), D.int64, node.device)
+                node = ops.where(wrong, far, node)
+            node = P.spread_to(node, self.joint)
+            if total is not None:
+                total = ops.mul(total, P.scalar(size, D.int64, node.device))
+                node = ops.add(total, node)
+            total = node
+        assert total is not None
+        return ops.reshape(total, arg=(self.count,))
+
+    def index(self) -> Node:
+        """(count, width): the row of each element."""
+        column = ops.reshape(self.linear, arg=(self.count, 1))
+        return P.spread_to(column, (self.count, self.width))
+
+    def rows(self, x: Node) -> Node:
+        """x as (room, width): the indexed axes first."""
+        order = (*self.axes, *self.rest)
+        moved = x if order == tuple(range(len(order))) else ops.permute(x, arg=order)
+        return ops.reshape(moved, arg=(self.room, self.width))
+
+    def back(self, rows: Node) -> Node:
+        """The inverse of `rows`."""
+        order = (*self.axes, *self.rest)
+        moved = ops.reshape(rows, arg=tuple(self.shape[a] for a in order))
+        if order == tuple(range(len(order))):
+            return moved
+        return ops.permute(moved, arg=tuple(int(i) for i in np.argsort(order)))
+
+    @property
+    def result_shape(self) -> Shape:
+        rest = [self.shape[a] for a in self.rest]
+        return (*rest[: self.at], *self.joint, *rest[self.at :])
+
+    def out(self, rows: Node) -> Node:
+        """(count, width) -> the result's shape."""
+        rest = tuple(self.shape[a] for a in self.rest)
+        node = ops.reshape(rows, arg=(*self.joint, *rest))
+        if self.at == 0:
+            return node
+        lead, rank = len(self.joint), len(self.joint) + len(rest)
+        order = (*range(lead, lead + self.at), *range(lead), *range(lead + self.at, rank))
+        return ops.permute(node, arg=order)
+
+    def into(self, value: Node) -> Node:
+        """The inverse of `out`."""
+        if self.at:
+            lead = len(self.joint)
+            order = (*range(self.at, self.at + lead), *range(self.at),
+                     *range(self.at + lead, len(value.shape)))
+            value = ops.permute(value, arg=order)
+        return ops.reshape(value, arg=(self.count, self.width))
+
+
+def _check_bounds(values: np.ndarray, axis: int, size: int, empty: bool) -> None:
+    low, high = int(values.min()), int(values.max())
+    if low < -size or high >= size:
+        bad = values[(values < -size) | (values >= size)].flat[0]
+        raise IndexError(
+            f"index {int(bad)} is out of bounds for dimension {axis} with size {size}"
+        )
+
+
+def getitem(self: Tensor, index: Any) -> Tensor:
+    """x[index]: a view where only ints, slices, None and Ellipsis are used."""
+    kind = type(index)
+    if kind is int and self._view is None and len(self._storage.shape) > 0:
+        shape = self._storage.shape
+        if not -shape[0] <= index < shape[0]:
+            raise IndexError(
+                f"index {index} is out of bounds for dimension 0 with size {shape[0]}"
+            )
+        from lazygrad.tensor.views import selected
+
+        return selected(self, 0, index + shape[0] if index < 0 else index)
+    if not shape_of(self) and kind is int:
+        raise IndexError(
+            "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or "
+            "`tensor.item<T>()` in C++ to convert a 0-dim tensor to a number"
+        )
+    base, tensors = _basic(self, _as_items(index))
+    if all(t is None for t in tensors):
+        return base
+    return _gathered(base, tensors)
+
+
+def _gathered(base: Tensor, tensors: Sequence[Tensor | None]) -> Tensor:
+    plan = _Plan(shape_of(base), tensors)
+    x = node_of(base)
+    value = plan.out(ops.gather(plan.rows(x), plan.index(), arg=0))
+    if value.op is not ops.gather and value.op.name == "permute":
+        value = ops.copy(value)
+    return record("IndexBackward0", (base,), (x,), value)
+
+
+def setitem(self: Tensor, index: Any, value: Any) -> None:
+    """x[index] = value."""
+    items = _as_items(index)
+    if isinstance(value, np.ndarray) or isinstance(value, (list, tuple)):
+        if isinstance(value, (list, tuple)):
+            raise TypeError(f"can't assign a {type(value).__name__} to a "
+                            f"lazygrad.{P.type_name(self.dtype)}Tensor")
+        value = from_values(value, D.from_numpy_dtype(value.dtype))
+    elif isinstance(value, np.generic):
+        value = value.item()
+    elif not isinstance(value, (Tensor, int, float)):
+        raise TypeError(f"can't assign a {type(value).__name__} to a "
+                        f"lazygrad.{P.type_name(self.dtype)}Tensor")
+    masks = [i for i in items if isinstance(i, Tensor) and i.dtype is D.bool_]
+    if len(items) == 1 and len(masks) == 1 and (
+        not isinstance(value, Tensor) or not value.ndim
+    ) and shape_of(masks[0]) == shape_of(self):
+        _fill_mask(self, masks[0], value)
+        return
+    base, tensors = _basic(self, items)
+    if base is self:
+        base = make_view(self, view_of(self), "AliasBackward0", ops.reshape, shape_of(self)) \
+            if self._meta is not None and self._meta.base is not None else self
+    if all(t is None for t in tensors):
+        if isinstance(value, Tensor):
+            shape = shape_of(value)
+            while len(shape) > base.ndim and shape[0] == 1:
+                shape = shape[1:]
+            if shape != shape_of(value):
+                value = value.reshape(shape)  # type: ignore[attr-defined]
+            _check_assign(shape, shape_of(base))
+            base.copy_(value)  # type: ignore[attr-defined]
+        else:
+            base.fill_(value)  # type: ignore[attr-defined]
+        return
+    _put(base, tensors, value, False)
+
+
+def _check_assign(shape: Shape, target: Shape) -> None:
+    lead = len(target) - len(shape)
+    for axis, extent in enumerate(shape):
+        if lead < 0 or (extent != 1 and extent != target[lead + axis]):
+            if lead < 0:
+                raise RuntimeError(
+                    f"expand(lazygrad.FloatTensor{{{extents(shape)}}}, size={extents(target)}): "
+                    f"the number of sizes provided ({len(target)}) must be greater or equal to "
+                    f"the number of dimensions in the tensor ({len(shape)})"
+                )
+            raise RuntimeError(
+                f"The expanded size of the tensor ({target[lead + axis]}) must match the "
+                f"existing size ({extent}) at non-singleton dimension {lead + axis}.  Target "
+                f"sizes: {extents(target)}.  Tensor sizes: {extents(shape)}"
+            )
+
+
+def _fill_mask(self: Tensor, mask: Tensor, value: Any) -> None:
+    check_inplace(self)
+    x = node_of(self)
+    m = node_of(mask)
+    if isinstance(value, Tensor):
+        nodes = nodes_of(self, value)
+        x = nodes[0]
+        node = ops.where(m, P.cast(nodes[1], x.dtype), x)
+        result = record("IndexPutBackward0", (self, value), nodes, node)
+    else:
+        node = ops.where(m, P.scalar(value, x.dtype, x.device), x)
+        result = record("IndexPutBackward0", (self,), (x,), node)
+    adopt(self, result)
+
+
+def _put(base: Tensor, tensors: Sequence[Tensor | None], value: Any, accumulate: bool) -> None:
+    check_inplace(base)
+    plan = _Plan(shape_of(base), tensors)
+    shape = plan.result_shape
+    if isinstance(value, Tensor):
+        given = shape_of(value)
+        while len(given) > len(shape) and given[0] == 1:
+            given = given[1:]
+        if given != shape_of(value):
+            value = value.reshape(given)  # type: ignore[attr-defined]
+        try:
+            fits = P.joint_shape(given, shape) == shape
+        except RuntimeError:
+            fits = False
+        if not fits:
+            raise RuntimeError(
+                f"shape mismatch: value tensor of shape {extents(given)} cannot be broadcast to "
+                f"indexing result of shape {extents(shape)}"
+            )
+        sources: tuple[Tensor, ...] = (base, value)
+        nodes = nodes_of(base, value)
+        x, v = nodes[0], P.cast(nodes[1], nodes[0].dtype)
+    else:
+        x = node_of(base)
+        v = P.scalar(value, x.dtype, x.device)
+        sources, nodes = (base,), [x]
+    rows = plan.into(P.spread_to(v, shape))
+    op = ops.scatter_add if accumulate else ops.scatter
+    node = plan.back(op(plan.rows(x), plan.index(), rows, arg=0))
+    adopt(base, record("IndexPutBackward0", sources, nodes, node))
+
+
+@declare(function=False)
+def index_put_(self: Tensor, indices: Sequence[Any], values: Any, accumulate: bool = False
+               ) -> Tensor:
+    """Write (or add) values at the positions given by index tensors."""
+    base, tensors = _basic(self, _as_items(tuple(indices)))
+    _put(self if base.shape == self.shape else base, tensors, values, accumulate)
+    return self
+
+
+@declare()
+def index_put(input: Tensor, indices: Sequence[Any], values: Any, accumulate: bool = False
+              ) -> Tensor:
+    return index_put_(input.clone(), indices, values, accumulate)  # type: ignore[attr-defined]
+
+
+# -- functions by index -------------------------------------------------------------------------
+
+
+def check_index(name: str, index: Any, both: bool = True) -> None:
+    allowed = (D.int64, D.int32) if both else (D.int64,)
+    if index.dtype not in allowed:
+        kinds = "int32/int64" if both else "int64"
+        raise RuntimeError(f"{name}(): Expected dtype {kinds} for index")
+
+
+@declare(out=True)
+def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
+    """out[i][j] = input[index[i][j]][j] for dim 0, and so on."""
+    check_tensor(input, "gather")
+    rank = input.ndim
+    axis = axis_of(dim, rank)
+    if index.numel() == 0:
+        return input.new_empty(shape_of(index))  # type: ignore[attr-defined, no-any-return]
+    check_index("gather", index)
+    if max(index.ndim, 1) != max(rank, 1):
+        raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
+    x, i = node_of(input), P.cast(node_of(index), D.int64)
+    _check_fits("Size does not match at dimension {axis} expected index {index} to be no larger "
+                "than self {shape} apart from dimension {dim}", x.shape, i.shape, axis)
+    check_range(index, axis, x.shape[axis] if rank else 1)
+    if not rank:
+        return record("GatherBackward0", (input,), (x,), ops.copy(P.spread_to(x, i.shape)))
+    node = ops.gather(_cut(x, i.shape, axis), i, arg=axis)
+    return record("GatherBackward0", (input,), (x,), node)
+
+
+def _check_fits(text: str, shape: Shape, index: Shape, axis: int) -> None:
+    for a, (own, wanted) in enumerate(zip(shape, index)):
+        if a != axis and wanted > own:
+            raise RuntimeError(text.format(axis=a, index=extents(index), shape=extents(shape),
+                                           dim=axis))
+
+
+def check_range(index: Tensor, axis: int, size: int, negative: bool = False) -> None:
+    """Raise if the index is known already and out of range."""
+    if node_of(index).buffer is None or not index.numel():
+        return
+    values = host_values(index)
+    if values.min() < 0 or values.max() >= size:
+        bad = values[(values < 0) | (values >= size)].flat[0]
+        raise RuntimeError(
+            f"index {int(bad)} is out of bounds for dimension {axis} with size {size}"
+        )
+
+
+def _cut(x: Node, shape: Shape, axis: int) -> Node:
+    """x without what lies beyond the index's extents on the other axes."""
+    spans = tuple(
+        (0, own if a == axis else wanted, 1) for a, (own, wanted) in enumerate(zip(x.shape, shape))
+    )
+    if all(stop == own for (_, stop, _), own in zip(spans, x.shape)):
+        return x
+    return ops.slice_(x, arg=spans)
+
+
+def scattered(op: Any, x: Node, index: Node, src: Node, axis: int) -> Node:
+    """A scatter whose index may be smaller than x and src on every axis."""
+    src = _cut(src, index.shape, -1)
+    part = _cut(x, index.shape, axis)
+    done = op(part, index, src, arg=axis)
+    if part is x:
+        return done
+    return ops.write(x, done, View.contiguous(x.shape).slice(
+        tuple((0, e, 1) for e in part.shape)))
+
+
+def _scatter_function(name: str, op: Any, grad: str) -> Any:
+    def function(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None,
+                 reduce: str | None = None) -> Tensor:
+        check_tensor(input, name)
+        if src is None:
+            src = value
+        axis = axis_of(dim, input.ndim)
+        if index.numel() == 0:
+            return input.clone()  # type: ignore[attr-defined, no-any-return]
+        check_index(name, index)
+        if reduce is not None:
+            mode = {"add": "sum", "multiply": "prod"}[reduce]
+            if not isinstance(src, Tensor):
+                src = input.new_full(shape_of(index), src)  # type: ignore[attr-defined]
+            return input.scatter_reduce(dim, index, src, mode)  # type: ignore
+        x0 = node_of(input)
+        shape = shape_of(index)
+        check_range(index, axis, x0.shape[axis] if x0.shape else 1)
+        _check_scatter(name, x0.shape, shape, src, axis)
+        scalar = not input.ndim
+        if isinstance(src, Tensor):
+            if src.dtype is not x0.dtype:
+                raise RuntimeError(f"{name}(): Expected self.dtype to be equal to src.dtype")
+            nodes = nodes_of(input, src)
+            sources: tuple[Tensor, ...] = (input, src)
+            s = nodes[1]
+        else:
+            nodes, sources = [x0], (input,)
+            s = P.spread_to(P.scalar(src, x0.dtype, x0.device), shape)
+        x, i = nodes[0], P.cast(node_of(index), D.int64)
+        if scalar:
+            x, i = ops.reshape(x, arg=(1,)), ops.reshape(i, arg=(1,))
+            s = ops.reshape(s, arg=(1,))
+        node = scattered(op, x, i, s, axis)
+        return record(grad, sources, nodes, ops.reshape(node, arg=()) if scalar else node)
+
+    function.__name__ = function.__qualname__ = name
+    return declare(name, inplace=True, out=True)(function)
+
+
+def _check_scatter(name: str, shape: Shape, index: Shape, src: Any, axis: int) -> None:
+    if len(index) != len(shape) and index and shape:
+        raise RuntimeError("Index tensor must have the same number of dimensions as self tensor")
+    own = shape_of(src) if isinstance(src, Tensor) else index
+    bad = any(i > s for a, (i, s) in enumerate(zip(index, shape)) if a != axis)
+    if bad or any(i > s for i, s in zip(index, own)):
+        raise RuntimeError(
+            f"Expected index {extents(index)} to be no larger than self {extents(shape)} apart "
+            f"from dimension {axis} and to be no larger size than src {extents(own)}"
+        )
+
+
+scatter = _scatter_function("scatter", ops.scatter, "ScatterBackward0")
+scatter_add = _scatter_function("scatter_add", ops.scatter_add, "ScatterAddBackward0")
+
+
+@declare(out=True)
+def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """The given indices along `dim`."""
+    check_tensor(input, "index_select")
+    axis = axis_of(dim, input.ndim)
+    if index.ndim > 1:
+        raise IndexError("index_select(): Index is supposed to be a vector")
+    if index.dtype not in (D.int64, D.int32):
+        raise RuntimeError("index_select(): Expected dtype int32 or int64 for index")
+    x, i = node_of(input), P.cast(node_of(index), D.int64)
+    if i.buffer is not None and i.numel:
+        values = host_values(index)
+        if values.min() < 0 or values.max() >= (x.shape[axis] if x.shape else 1):
+            raise IndexError("index out of range in self")
+    if not x.shape:
+        return record("IndexSelectBackward0", (input,), (x,), ops.copy(x))
+    count = i.numel
+    shape = (*x.shape[:axis], count, *x.shape[axis + 1 :])
+    column = ops.reshape(i, arg=(1,) * axis + (count,) + (1,) * (len(shape) - axis - 1))
+    node = ops.gather(x, P.spread_to(column, shape), arg=axis)
+    return record("IndexSelectBackward0", (input,), (x,), node)
+
+
+@declare(out=True)
+def masked_select(input: Tensor, mask: Tensor) -> Tensor:
+    """The elements where the mask holds, as a vector."""
+    if mask.dtype is not D.bool_:
+        raise RuntimeError("masked_select: expected BoolTensor for mask")
+    shape = P.joint_shape(shape_of(input), shape_of(mask))
+    where = np.flatnonzero(np.broadcast_to(host_values(mask), shape))
+    x = node_of(input)
+    flat = ops.reshape(P.spread_to(x, shape), arg=(prod(shape),))
+    index = node_of(from_values(where.astype(np.int64), D.int64))
+    return record("MaskedSelectBackward0", (input,), (x,), ops.gather(flat, index, arg=0))
+
+
+@declare(inplace=True)
+def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """`value` where the mask holds."""
+    if mask.dtype is not D.bool_:
+        raise RuntimeError(
+            "masked_fill_ only supports boolean masks, but got mask with dtype "
+            f"{P.type_name(mask.dtype)}"
+        )
+    x = node_of(input)
+    m = node_of(mask)
+    shape = P.joint_shape(x.shape, m.shape)
+    if isinstance(value, Tensor):
+        if value.ndim:
+            raise RuntimeError(
+                "masked_fill only supports a 0-dimensional value tensor, but got tensor with "
+                f"{value.ndim} dimension(s)."
+            )
+        x, v = nodes_of(input, value)
+        sources: Any = (input, value)
+        nodes = [x, v]
+        v = P.cast(v, x.dtype)
+    else:
+        if x.dtype.kind in "iu" and isinstance(value, float) and value != int(value):
+            raise RuntimeError("value cannot be converted to type int64_t without overflow")
+        v, sources, nodes = P.scalar(value, x.dtype, x.device), (input,), [x]
+    node = ops.where(P.expand_to(m, shape), v, P.expand_to(x, shape))
+    node = node if node.shape == shape else P.spread_to(node, shape)
+    return record("MaskedFillBackward0", sources, nodes, node)
+
+
+@declare(inplace=True)
+def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+    """Elements of `source`, in order, where the mask holds."""
+    shape = P.joint_shape(shape_of(input), shape_of(mask))
+    where = np.flatnonzero(np.broadcast_to(host_values(mask), shape))
+    x, s = nodes_of(input, source)
+    if s.numel < where.size:
+        raise RuntimeError(
+            "masked_scatter: expected self and source to have same dtypes but got too few values"
+        )
+    index = node_of(from_values(where.astype(np.int64), D.int64))
+    flat = ops.reshape(P.spread_to(x, shape), arg=(prod(shape),))
+    values = ops.slice_(ops.reshape(s, arg=(s.numel,)), arg=((0, where.size, 1),))
+    node = ops.reshape(ops.scatter(flat, index, values, arg=0), arg=shape)
+    return record("MaskedScatterBackward0", (input, source), (x, s), node)
+
+
+@declare()
+def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
+    """Where the elements are not zero."""
+    values = host_values(input)
+    if as_tuple and not values.ndim:
+        values = values.reshape(1)
+    found = [where.astype(np.int64) for where in np.nonzero(np.atleast_1d(values))]
+    if as_tuple:
+        return tuple(from_values(where, D.int64) for where in found)
+    if not input.ndim:
+        return from_values(np.zeros((int(bool(values)), 0), np.int64), D.int64)
+    return from_values(np.stack(found, axis=1), D.int64)
+
+
+@declare()
+def argwhere(input: Tensor) -> Tensor:
+    return nonzero(input)  # type: ignore[no-any-return]

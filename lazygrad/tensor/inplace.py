@@ -1,0 +1,312 @@
+"""In-place operations that are not the in-place form of anything: copy_, fill_, zero_, ...
+
+Owns: writes of given values, `.data` and `.grad`, requires_grad, and the in-place operators. Must
+not know: how storages keep shared memory consistent.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from lazygrad.autograd.engine import backward as run_backward
+from lazygrad.autograd.graph import RemovableHandle, add_hook
+from lazygrad.ir import ops
+from lazygrad.tensor import promotion as P
+from lazygrad.tensor.core import (
+    Meta,
+    Tensor,
+    adopt,
+    check_inplace,
+    meta_of,
+    needs_grad,
+    node_of,
+    record,
+    shape_of,
+    wrap,
+)
+from lazygrad.tensor.creation import check_sizes, filled_node
+from lazygrad.tensor.declare import declare
+from lazygrad.tensor.size import extents
+from lazygrad.tensor.storage import Storage
+from lazygrad.tensor.views import size_args
+
+
+@declare(function=False)
+def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
+    """Write the values of `src`, broadcast and converted."""
+    if not isinstance(src, Tensor):
+        raise TypeError(
+            f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
+        )
+    check_inplace(self)
+    shape = shape_of(self)
+    own = shape_of(src)
+    lead = len(own) - len(shape)
+    if own != shape and (lead > 0 or any(e != 1 and e != shape[a - lead]
+                                         for a, e in enumerate(own))):
+        if lead > 0:
+            raise RuntimeError(
+                f"output with shape {extents(shape)} doesn't match the broadcast shape "
+                f"{extents(P.joint_shape(own, shape))}"
+            )
+        axis = next(a for a in range(len(own) - 1, -1, -1)
+                    if own[a] != 1 and own[a] != shape[a - lead])
+        raise RuntimeError(
+            f"The size of tensor a ({shape[axis - lead]}) must match the size of tensor b "
+            f"({own[axis]}) at non-singleton dimension {axis - lead}"
+        )
+    x = node_of(src)
+    value = P.spread_to(P.cast(x, self.dtype), shape)
+    if value is x:
+        value = ops.reshape(x, arg=shape)
+    if src._storage is self._storage:
+        value = ops.copy(value)
+    return adopt(self, record("CopyBackwards", (src,), (x,), value), "CopyBackwards")
+
+
+@declare("fill_", function=False)
+def fill_(self: Tensor, value: Any) -> Tensor:
+    """Write one number everywhere."""
+    check_inplace(self)
+    shape = shape_of(self)
+    if isinstance(value, Tensor):
+        if value.ndim:
+            raise RuntimeError(
+                f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} "
+                "dimensions."
+            )
+        x = node_of(value)
+        node = P.spread_to(P.cast(x, self.dtype), shape)
+        return adopt(self, record("FillBackward1", (value,), (x,), node), "FillBackward1")
+    number = P.scalar(value, self.dtype, self._storage.device)
+    node = P.spread_to(number, shape) if shape else ops.copy(number)
+    return adopt(self, wrap(node), "FillBackward0")
+
+
+@declare("fill", method=False)
+def fill(input: Tensor, value: Any) -> Tensor:
+    return input.clone().fill_(value)  # type: ignore[attr-defined, no-any-return]
+
+
+@declare("zero_")
+def zero_(self: Tensor) -> Tensor:
+    """Write zeros."""
+    check_inplace(self)
+    node = filled_node(0, shape_of(self), self.dtype, self._storage.device)
+    return adopt(self, wrap(node), "ZeroBackward0")
+
+
+@declare(function=False)
+def set_(self: Tensor, source: Any = None, *args: Any) -> Tensor:
+    """Refer to another tensor's memory."""
+    set_data(self, source if source is not None else self.new_empty(0))  # type: ignore
+    return self
+
+
+@declare(function=False)
+def resize_(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
+    """Another shape over the same elements; what is new is 0."""
+    shape = size_args(sizes, "resize_")
+    check_sizes(shape, self.dtype)
+    if needs_grad(self):
+        raise RuntimeError("cannot resize variables that require grad")
+    count = 1
+    for extent in shape:
+        count *= extent
+    flat = self.detach().reshape(-1)  # type: ignore[attr-defined]
+    node = node_of(flat)
+    if count <= node.shape[0]:
+        node = ops.slice_(node, arg=((0, count, 1),))
+    else:
+        node = ops.pad(node, arg=((0, count - node.shape[0]),))
+    self._storage = Storage(ops.reshape(node, arg=shape))
+    self._view = None
+    return self
+
+
+@declare(function=False)
+def resize_as_(self: Tensor, other: Tensor, memory_format: Any = None) -> Tensor:
+    return resize_(self, shape_of(other))
+
+
+# -- .data, .grad, requires_grad ----------------------------------------------------------------
+
+
+def get_data(self: Tensor) -> Tensor:
+    return self.detach()  # type: ignore[attr-defined, no-any-return]
+
+
+def set_data(self: Tensor, value: Any) -> None:
+    if not isinstance(value, Tensor):
+        raise TypeError(
+            f"Variable data has to be a tensor, but got {type(value).__name__}"
+        )
+    if value.dtype is not self.dtype and needs_grad(self) and value.dtype.kind != "f":
+        raise RuntimeError(
+            "data set to a tensor that requires gradients must be floating point or complex dtype"
+        )
+    self._storage = value._storage
+    self._view = value._view
+    if value._view is not None:
+        self._cached = value._cached
+
+
+def get_grad(self: Tensor) -> Tensor | None:
+    meta = self._meta
+    if meta is None:
+        return None
+    if meta.grad is None and meta.fn is not None and needs_grad(self) \
+            and not _retains(meta):
+        warnings.warn(
+            "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its "
+            ".grad attribute won't be populated during autograd.backward(). If you indeed want "
+            "the .grad field to be populated for a non-leaf Tensor, use .retain_grad() on the "
+            "non-leaf Tensor. If you access the non-leaf Tensor by mistake, make sure you access "
+            "the leaf Tensor instead. See github.com/pytorch/pytorch/pull/30531 for more "
+            "informations.",
+            stacklevel=2,
+        )
+    return meta.grad
+
+
+def set_grad(self: Tensor, value: Any) -> None:
+    if value is not None:
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"assigned grad expected to be a Tensor or None but got grad of type "
+                f"{type(value).__name__}"
+            )
+        if value is self:
+            raise RuntimeError("can't assign Variable as its own grad")
+        if value.dtype is not self.dtype:
+            raise RuntimeError(
+                f"attempting to assign a gradient with dtype '{_long(value)}' to a tensor with "
+                f"grad_dtype '{_long(self)}'. The gradient must match the tensor's grad_dtype "
+                "(defaults to the tensor's dtype). You can set the tensor's grad_dtype "
+                "attribute with a specific dtype, or None to allow any dtype. Set grad_dtype "
+                "with caution. Diverging the dtypes of a tensor and its gradient may break "
+                "downstream systems that assume they match."
+            )
+        if shape_of(value) != shape_of(self):
+            raise RuntimeError(
+                f"assigned grad has data of a different size: expected {extents(shape_of(self))}"
+                f" but got {extents(shape_of(value))}"
+            )
+    meta_of(self).grad = value
+
+
+def _long(t: Tensor) -> str:
+    return P.type_name(t.dtype).lower()
+
+
+def del_grad(self: Tensor) -> None:
+    meta_of(self).grad = None
+
+
+def get_requires_grad(self: Tensor) -> bool:
+    return self._meta is not None and needs_grad(self)
+
+
+def set_requires_grad(self: Tensor, value: Any) -> None:
+    if value and self.dtype.kind != "f":
+        raise RuntimeError("only Tensors of floating point dtype can require gradients")
+    if not value and self._meta is not None and self._meta.fn is not None and needs_grad(self):
+        raise RuntimeError(
+            "you can only change requires_grad flags of leaf variables. If you want to use a "
+            "computed variable in a subgraph that doesn't require differentiation use "
+            "var_no_grad = var.detach()."
+        )
+    meta_of(self).requires_grad = bool(value)
+
+
+@declare(function=False)
+def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
+    set_requires_grad(self, requires_grad)
+    return self
+
+
+def get_grad_fn(self: Tensor) -> Any:
+    if self._meta is None or not needs_grad(self):
+        return None
+    return self._meta.fn
+
+
+def get_is_leaf(self: Tensor) -> bool:
+    return get_grad_fn(self) is None
+
+
+def get_output_nr(self: Tensor) -> int:
+    return 0 if self._meta is None else self._meta.nr
+
+
+def get_retains_grad(self: Tensor) -> bool:
+    return self._meta is not None and needs_grad(self) and _retains(self._meta)
+
+
+def _retains(meta: Meta) -> bool:
+    fn = meta.fn
+    return bool(fn is not None and fn.retained and fn.retained.get(meta.nr) is not None)
+
+
+@declare(function=False)
+def retain_grad(self: Tensor) -> None:
+    """Let backward fill `.grad` although this is not a leaf."""
+    if not get_requires_grad(self):
+        raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+    import weakref
+
+    meta = meta_of(self)
+    if meta.fn is None:
+        return
+    if meta.fn.retained is None:
+        meta.fn.retained = {}
+    meta.fn.retained[meta.nr] = weakref.ref(self)
+
+
+@declare(function=False)
+def register_hook(self: Tensor, hook: Any) -> RemovableHandle:
+    """hook(grad) runs when this tensor's gradient is known, and may return another one."""
+    if not get_requires_grad(self):
+        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+    meta = meta_of(self)
+    if meta.fn is None:
+        if meta.hooks is None:
+            meta.hooks = {}
+        return add_hook(meta.hooks, hook)
+    fn = meta.fn
+    if fn.tensor_hooks is None:
+        fn.tensor_hooks = {}
+    return add_hook(fn.tensor_hooks.setdefault(meta.nr, {}), hook)
+
+
+@declare(function=False)
+def register_post_accumulate_grad_hook(self: Tensor, hook: Any) -> RemovableHandle:
+    """hook(tensor) runs after this leaf's `.grad` was written."""
+    if not get_requires_grad(self):
+        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+    meta = meta_of(self)
+    if meta.fn is not None:
+        raise RuntimeError(
+            "post accumulate grad hooks cannot be registered on non-leaf tensors"
+        )
+    if meta.post_hooks is None:
+        meta.post_hooks = {}
+    return add_hook(meta.post_hooks, hook)
+
+
+@declare(function=False)
+def backward(self: Tensor, gradient: Any = None, retain_graph: bool | None = None,
+             create_graph: bool = False, inputs: Any = None) -> None:
+    """Add the gradients of this tensor to the `.grad` of the leaves."""
+    run_backward(self, None if gradient is None else (gradient,), retain_graph, create_graph,
+                 inputs=inputs)
+
+
+def inplace_operator(name: str) -> Any:
+    """`x += y` by the in-place method of this name."""
+
+    def run(self: Tensor, other: Any) -> Any:
+        return getattr(self, name)(other)
+
+    return run

@@ -1,0 +1,451 @@
+"""Matrix products in all their spellings.
+
+Owns: matmul and what is said through it (mm, bmm, mv, dot, addmm, einsum, ...), and the shape
+errors. Must not know: how a product is computed.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+from lazygrad.autograd.composite import composite
+from lazygrad.ir import ops
+from lazygrad.ir.node import Node
+from lazygrad.tensor import promotion as P
+from lazygrad.tensor.core import Tensor, axis_of, nodes_of, record, shape_of
+from lazygrad.tensor.declare import check_tensor, declare
+from lazygrad.tensor.size import extents
+
+
+def _dtypes(name: str, a: Node, b: Node) -> None:
+    if a.dtype is not b.dtype:
+        names = {"float32": "float", "float64": "double", "float16": "c10::Half",
+                 "bfloat16": "c10::BFloat16", "int64": "long long", "int32": "int"}
+        raise RuntimeError(
+            "expected m1 and m2 to have the same dtype, but got: "
+            f"{names.get(a.dtype.name, a.dtype.name)} != {names.get(b.dtype.name, b.dtype.name)}"
+        )
+
+
+def _product(a: Node, b: Node) -> Node:
+    if a.dtype.kind == "b":
+        raise NotImplementedError('"addmm_impl_cpu_" not implemented for \'Bool\'')
+    return ops.matmul(a, b)
+
+
+def _check_mm(a: Node, b: Node) -> None:
+    if a.shape[1] != b.shape[0]:
+        raise RuntimeError(
+            f"mat1 and mat2 shapes cannot be multiplied ({a.shape[0]}x{a.shape[1]} and "
+            f"{b.shape[0]}x{b.shape[1]})"
+        )
+
+
+@declare(out=True)
+def mm(input: Tensor, mat2: Tensor) -> Tensor:
+    """The product of two matrices."""
+    check_tensor(input, "mm")
+    check_tensor(mat2, "mm", "mat2", 2)
+    a, b = nodes_of(input, mat2)
+    if len(a.shape) != 2:
+        raise RuntimeError("self must be a matrix")
+    if len(b.shape) != 2:
+        raise RuntimeError("mat2 must be a matrix")
+    _dtypes("mm", a, b)
+    _check_mm(a, b)
+    return record("MmBackward0", (input, mat2), (a, b), _product(a, b))
+
+
+@declare(out=True)
+def bmm(input: Tensor, mat2: Tensor) -> Tensor:
+    """The products of two batches of matrices."""
+    check_tensor(input, "bmm")
+    check_tensor(mat2, "bmm", "mat2", 2)
+    a, b = nodes_of(input, mat2)
+    if len(a.shape) != 3:
+        raise RuntimeError("batch1 must be a 3D tensor")
+    if len(b.shape) != 3:
+        raise RuntimeError("batch2 must be a 3D tensor")
+    if a.shape[0] != b.shape[0] or a.shape[2] != b.shape[1]:
+        raise RuntimeError(
+            f"Expected size for first two dimensions of batch2 tensor to be: "
+            f"[{a.shape[0]}, {a.shape[2]}] but got: [{b.shape[0]}, {b.shape[1]}]."
+        )
+    _dtypes("bmm", a, b)
+    return record("BmmBackward0", (input, mat2), (a, b), _product(a, b))
+
+
+@declare(out=True)
+def mv(input: Tensor, vec: Tensor) -> Tensor:
+    """A matrix times a vector."""
+    a, b = nodes_of(input, vec)
+    if len(a.shape) != 2 or len(b.shape) != 1:
+        raise RuntimeError(
+            f"vector + matrix @ vector expected, got 1, {len(a.shape)}, {len(b.shape)}"
+        )
+    if a.shape[1] != b.shape[0]:
+        raise RuntimeError(
+            f"size mismatch, got input ({a.shape[0]}), mat ({a.shape[0]}x{a.shape[1]}), "
+            f"vec ({b.shape[0]})"
+        )
+    _dtypes("mv", a, b)
+    node = ops.reshape(_product(a, ops.reshape(b, arg=(b.shape[0], 1))), arg=(a.shape[0],))
+    return record("MvBackward0", (input, vec), (a, b), node)
+
+
+@declare(out=True)
+def dot(input: Tensor, tensor: Tensor) -> Tensor:
+    """The inner product of two vectors."""
+    check_tensor(input, "dot")
+    check_tensor(tensor, "dot", "tensor", 2)
+    a, b = nodes_of(input, tensor)
+    if len(a.shape) != 1 or len(b.shape) != 1:
+        raise RuntimeError(
+            f"1D tensors expected, but got {len(a.shape)}D and {len(b.shape)}D tensors"
+        )
+    if a.dtype is not b.dtype:
+        raise RuntimeError(
+            "dot : expected both vectors to have same dtype, but found "
+            f"{P.type_name(a.dtype)} and {P.type_name(b.dtype)}"
+        )
+    if a.shape != b.shape:
+        raise RuntimeError(
+            f"inconsistent tensor size, expected tensor {extents(a.shape)} and src "
+            f"{extents(b.shape)} to have the same number of elements, but got {a.shape[0]} and "
+            f"{b.shape[0]} elements respectively"
+        )
+    node = ops.reshape(ops.sum_(ops.mul(a, b), arg=(0,)), arg=())
+    return record("DotBackward0", (input, tensor), (a, b), node)
+
+
+vdot = declare("vdot")(lambda input, other: dot(input, other))
+
+
+@declare(out=True)
+def matmul(input: Tensor, other: Tensor) -> Tensor:
+    """The matrix product, broadcasting batches; vectors count as rows or columns."""
+    check_tensor(input, "matmul")
+    check_tensor(other, "matmul", "other", 2)
+    p, q = len(shape_of(input)), len(shape_of(other))
+    if p == 0 or q == 0:
+        raise RuntimeError(
+            f"both arguments to matmul need to be at least 1D, but they are {p}D and {q}D"
+        )
+    if p == 2 and q == 2:
+        return mm(input, other)
+    if p == 1 and q == 1:
+        return dot(input, other)
+    if p == 2 and q == 1:
+        return mv(input, other)
+    a, b = nodes_of(input, other)
+    _dtypes("matmul", a, b)
+    left, right = a, b
+    if p == 1:
+        left = ops.reshape(a, arg=(1, a.shape[0]))
+    if q == 1:
+        right = ops.reshape(b, arg=(b.shape[0], 1))
+    if left.shape[-1] != right.shape[-2]:
+        if q <= 2:
+            rows = prod(left.shape[:-1])
+            raise RuntimeError(
+                f"mat1 and mat2 shapes cannot be multiplied ({rows}x{left.shape[-1]} and "
+                f"{right.shape[-2]}x{right.shape[-1]})"
+            )
+        batch = P.joint_shape(left.shape[:-2], right.shape[:-2])
+        raise RuntimeError(
+            "Expected size for first two dimensions of batch2 tensor to be: "
+            f"[{prod(batch)}, {left.shape[-1]}] but got: [{prod(batch)}, {right.shape[-2]}]."
+        )
+    if len(right.shape) == 2 and len(left.shape) > 2:
+        # one long matrix: a single product instead of a batch of them
+        flat = ops.reshape(left, arg=(prod(left.shape[:-1]), left.shape[-1]))
+        node = ops.reshape(_product(flat, right), arg=(*left.shape[:-1], right.shape[-1]))
+    else:
+        batch = P.joint_shape(left.shape[:-2], right.shape[:-2])
+        left = P.spread_to(left, (*batch, *left.shape[-2:]))
+        right = P.spread_to(right, (*batch, *right.shape[-2:]))
+        node = _product(left, right)
+    if p == 1:
+        node = ops.reshape(node, arg=(*node.shape[:-2], node.shape[-1]))
+    if q == 1:
+        node = ops.reshape(node, arg=node.shape[:-1])
+    name = "UnsafeViewBackward0" if p > 1 and (q > 2 or p > 2) else "SqueezeBackward4"
+    return record(name, (input, other), (a, b), node)
+
+
+def linear_node(x: Node, weight: Node) -> Node:
+    """x @ weight.T for x of any rank."""
+    flat = ops.reshape(x, arg=(prod(x.shape[:-1]), x.shape[-1]))
+    return ops.reshape(ops.matmul(flat, ops.swap(weight)), arg=(*x.shape[:-1], weight.shape[0]))
+
+
+def _scaled(node: Node, factor: Any) -> Node:
+    return node if factor == 1 else ops.mul(node, P.scalar(factor, node.dtype, node.device))
+
+
+def _plus(input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
+    total = product if alpha == 1 else product * alpha  # type: ignore[operator]
+    if beta == 0:
+        return total
+    return (input if beta == 1 else input * beta) + total  # type: ignore[operator, no-any-return]
+
+
+@declare(inplace=True, out=True)
+def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
+    """beta * input + alpha * (mat1 @ mat2)."""
+    c, a, b = nodes_of(input, mat1, mat2)
+    for node, name in ((a, "mat1"), (b, "mat2")):
+        if len(node.shape) != 2:
+            raise RuntimeError(f"{name} must be a matrix, got {len(node.shape)}-D tensor")
+    _dtypes("addmm", a, b)
+    _check_mm(a, b)
+    node = _scaled(_product(a, b), alpha)
+    if c.dtype is not node.dtype:
+        raise RuntimeError(
+            "self and mat2 must have the same dtype, but got "
+            f"{P.type_name(c.dtype)} and {P.type_name(b.dtype)}"
+        )
+    if beta != 0:
+        _check_expand(c, node)
+        node = ops.add(_scaled(P.spread_to(c, node.shape), beta), node)
+    return record("AddmmBackward0", (input, mat1, mat2), (c, a, b), node)
+
+
+def _check_expand(c: Node, node: Node) -> None:
+    lead = len(node.shape) - len(c.shape)
+    for axis, extent in enumerate(c.shape):
+        if lead < 0 or extent not in (1, node.shape[lead + axis]):
+            raise RuntimeError(
+                f"The expanded size of the tensor ({node.shape[lead + axis]}) must match the "
+                f"existing size ({extent}) at non-singleton dimension {lead + axis}.  Target "
+                f"sizes: {extents(node.shape)}.  Tensor sizes: {extents(c.shape)}"
+            )
+
+
+@declare(inplace=True, out=True)
+def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
+    return _plus(input, mv(mat, vec), beta, alpha)
+
+
+@declare(inplace=True, out=True)
+def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
+    return _plus(input, outer(vec1, vec2), beta, alpha)
+
+
+@declare(inplace=True, out=True)
+def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1,
+            alpha: Any = 1) -> Tensor:
+    return _plus(input, bmm(batch1, batch2), beta, alpha)
+
+
+@declare(inplace=True, out=True)
+def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1,
+           alpha: Any = 1) -> Tensor:
+    return _plus(input, bmm(batch1, batch2).sum(0), beta, alpha)  # type: ignore[attr-defined]
+
+
+@declare("outer", "ger", out=True)
+def outer(input: Tensor, vec2: Tensor) -> Tensor:
+    """Every product of an element of one vector with one of the other."""
+    for name, v in (("input", input), ("vec2", vec2)):
+        if v.ndim != 1:
+            raise RuntimeError(f"outer: Expected 1-D argument {'self' if name == 'input' else name}"
+                               f", but got {v.ndim}-D")
+    return input.unsqueeze(1) * vec2  # type: ignore[attr-defined, no-any-return]
+
+
+@declare(out=True)
+def inner(input: Tensor, other: Tensor) -> Tensor:
+    """The sum of products over the last dims."""
+    if not input.ndim or not other.ndim:
+        return input * other  # type: ignore[operator, no-any-return]
+    if shape_of(input)[-1] != shape_of(other)[-1]:
+        raise RuntimeError(
+            "inner() the last dimension must match on both input tensors but got shapes "
+            f"{extents(shape_of(input))} and {extents(shape_of(other))}"
+        )
+    return tensordot(input, other, ([-1], [-1]))
+
+
+@declare(method=False, out=True)
+def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
+    """The sum of products over the dims named of each."""
+    if isinstance(dims, Tensor):
+        dims = dims.tolist()  # type: ignore[attr-defined]
+    if isinstance(dims, int):
+        if dims < 0:
+            raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
+        left, right = list(range(a.ndim - dims, a.ndim)), list(range(dims))
+    else:
+        left, right = ([d] if isinstance(d, int) else list(d) for d in dims)
+    left = [axis_of(d, a.ndim) for d in left]
+    right = [axis_of(d, b.ndim) for d in right]
+    if len(left) != len(right):
+        raise RuntimeError("both dimension lists should have same length")
+    for i, j in zip(left, right):
+        if a.shape[i] != b.shape[j]:
+            raise RuntimeError(
+                "contracted dimensions need to match, but first has size "
+                f"{a.shape[i]} in dim {i} and second has size {b.shape[j]} in dim {j}"
+            )
+    rest_a = [i for i in range(a.ndim) if i not in left]
+    rest_b = [i for i in range(b.ndim) if i not in right]
+    width = prod(a.shape[i] for i in left)
+    x = a.permute(*rest_a, *left).reshape(-1 if width else prod(a.shape[i] for i in rest_a), width)  # type: ignore
+    y = b.permute(*right, *rest_b).reshape(width, prod(b.shape[i] for i in rest_b))  # type: ignore
+    shape = [a.shape[i] for i in rest_a] + [b.shape[i] for i in rest_b]
+    return mm(x, y).reshape(shape)  # type: ignore[attr-defined, no-any-return]
+
+
+@declare()
+def chain_matmul(*matrices: Tensor) -> Tensor:
+    total = matrices[0]
+    for matrix in matrices[1:]:
+        total = matmul(total, matrix)
+    return total
+
+
+# -- einsum -------------------------------------------------------------------------------------
+
+
+def _letters(equation: str, operands: Sequence[Tensor]) -> tuple[list[list[str]], list[str]]:
+    """The labels of each operand and of the result, with "..." spelled out as "0", "1", ..."""
+    text = equation.replace(" ", "")
+    left, arrow, right = text.partition("->")
+    terms = left.split(",")
+    if len(terms) != len(operands):
+        more = "more" if len(operands) > len(terms) else "fewer"
+        raise RuntimeError(
+            f"einsum(): {more} operands were provided than specified in the equation"
+        )
+    spread = 0
+    for term, t in zip(terms, operands):
+        if "..." in term:
+            spread = builtins.max(spread, t.ndim - (len(term) - 3))
+    labels = []
+    for term, t in zip(terms, operands):
+        if "..." in term:
+            own = t.ndim - (len(term) - 3)
+            before, after = term.split("...")
+            labels.append([*before, *map(str, range(spread - own, spread)), *after])
+        else:
+            labels.append(list(term))
+        if len(labels[-1]) != t.ndim:
+            raise RuntimeError(
+                f"einsum(): the number of subscripts in the equation ({len(labels[-1])}) does "
+                f"not match the number of dimensions ({t.ndim}) for operand "
+                f"{len(labels) - 1} and no ellipsis was given"
+            )
+    if arrow:
+        before, dots, after = right.partition("...")
+        out = [*before, *(map(str, range(spread)) if dots else ()), *after]
+    else:
+        flat = [label for own in labels for label in own]
+        once = sorted({c for c in flat if flat.count(c) == 1 and not c.isdigit()})
+        out = [*map(str, range(spread)), *once]
+    for label in out:
+        if not builtins.any(label in own for own in labels):
+            raise RuntimeError(
+                f"einsum(): output subscript {label} does not appear in the equation for any "
+                "input operand"
+            )
+    return labels, out
+
+
+@declare(method=False)
+def einsum(equation: str, *operands: Any) -> Tensor:
+    """Sums of products as the equation says: "ij,jk->ik"."""
+    tensors: list[Tensor] = list(operands[0]) if len(operands) == 1 and isinstance(
+        operands[0], (list, tuple)) else list(operands)
+    labels, out = _letters(equation, tensors)
+    for i, own in enumerate(labels):  # a label twice in one operand: its diagonal
+        for label in dict.fromkeys(own):
+            while own.count(label) > 1:
+                a = own.index(label)
+                b = own.index(label, a + 1)
+                tensors[i] = tensors[i].diagonal(0, a, b)  # type: ignore[attr-defined]
+                own.pop(b)
+                own.pop(a)
+                own.append(label)
+    sizes: dict[str, int] = {}
+    for own, t in zip(labels, tensors):
+        for label, extent in zip(own, shape_of(t)):
+            if sizes.get(label, 1) == 1:
+                sizes[label] = extent
+            elif extent not in (1, sizes[label]):
+                raise RuntimeError(
+                    f"einsum(): subscript {label} has size {extent} for operand "
+                    f"{labels.index(own)} which does not broadcast with previously seen size "
+                    f"{sizes[label]}"
+                )
+    total, have = tensors[0], labels[0]
+    for i in range(1, len(tensors)):
+        later = set(out).union(*labels[i + 1 :])
+        total, have = _contract(total, have, tensors[i], labels[i], later, sizes)
+    drop = [a for a, label in enumerate(have) if label not in out]
+    if drop:
+        total = total.sum(drop)  # type: ignore[attr-defined]
+        have = [label for label in have if label in out]
+    return total.permute(*(have.index(label) for label in out)) if have else total  # type: ignore
+
+
+def _contract(
+    a: Tensor, la: list[str], b: Tensor, lb: list[str], later: set[str], sizes: dict[str, int]
+) -> tuple[Tensor, list[str]]:
+    """The product of two operands, summed over the labels that nobody needs afterwards."""
+    for own, other in ((0, lb), (1, la)):  # sum what only one of them has
+        t, labels = (a, la) if own == 0 else (b, lb)
+        alone = [i for i, c in enumerate(labels) if c not in other and c not in later]
+        if alone:
+            t = t.sum(alone)  # type: ignore[attr-defined]
+            labels = [c for i, c in enumerate(labels) if i not in alone]
+        if own == 0:
+            a, la = t, labels
+        else:
+            b, lb = t, labels
+    batch = [c for c in la if c in lb and c in later]
+    summed = [c for c in la if c in lb and c not in later]
+    rows = [c for c in la if c not in lb]
+    columns = [c for c in lb if c not in la]
+
+    def arrange(t: Tensor, labels: list[str], groups: tuple[list[str], ...]) -> Tensor:
+        order = [labels.index(c) for group in groups for c in group]
+        t = t.permute(*order) if order else t  # type: ignore[attr-defined]
+        shared = {*batch, *summed}
+        full = [sizes[c] if c in shared else e
+                for c, e in zip([c for group in groups for c in group], shape_of(t))]
+        t = t.expand(*full) if full else t  # type: ignore[attr-defined]
+        it = iter(full)
+        shape = [prod(next(it) for _ in group) for group in groups]
+        return t.reshape(shape)  # type: ignore[attr-defined, no-any-return]
+
+    x = arrange(a, la, (batch, rows, summed))
+    y = arrange(b, lb, (batch, summed, columns))
+    ends = {c: e for labels, t in ((la, a), (lb, b)) for c, e in zip(labels, shape_of(t))}
+    shape = [sizes[c] for c in batch] + [ends[c] for c in (*rows, *columns)]
+    done = bmm(x, y) if summed else x * y  # type: ignore[operator]
+    return done.reshape(shape), [*batch, *rows, *columns]  # type: ignore[attr-defined]
+
+
+@declare()
+@composite("LinalgCrossBackward0")
+def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
+    """The vector product along a dim of size 3."""
+    shape = P.broadcast_shapes(shape_of(input), shape_of(other))
+    if dim is None:
+        dim = next((i for i, e in enumerate(shape) if e == 3), -1)
+    axis = axis_of(dim, len(shape))
+    if shape[axis] != 3:
+        raise RuntimeError(
+            "linalg.cross: inputs dimension {dim} must have length 3. Got "
+            f"{shape[axis]} and {shape[axis]}"
+        )
+    a, b = input.expand(shape), other.expand(shape)  # type: ignore[attr-defined]
+    a, b = a.unbind(axis), b.unbind(axis)
+    from lazygrad.tensor.joining import stack
+
+    return stack([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2],
+                  a[0] * b[1] - a[1] * b[0]], axis)

@@ -1,0 +1,302 @@
+"""Puts the declared operations on `Tensor`: methods, in-place forms, operators, properties.
+
+Owns: which names the class has. Must not know: what any of them does.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from lazygrad.tensor import convert, elementwise, indexing, inplace, linear, numpy_bridge, views
+from lazygrad.tensor.core import Tensor, as_class, needs_grad, shape_of
+from lazygrad.tensor.declare import DECLARED, inplace_form
+
+_SKIP = {"__class__", "__new__", "__init__", "__init_subclass__", "__getattribute__", "__hash__",
+         "__setattr__", "__delattr__", "__repr__", "__reduce_ex__", "__reduce__", "_make_subclass",
+         "__dir__", "__sizeof__", "__subclasshook__", "__str__"}
+
+
+def install() -> None:
+    """Give the class its methods. Called once, when all operations are declared."""
+    for entry in list(DECLARED.values()):
+        if entry.is_method:
+            setattr(Tensor, entry.name, entry.function)
+        if entry.has_inplace:
+            setattr(Tensor, f"{entry.name}_", inplace_form(entry.name, entry.function))
+    for name, getter in views.PROPERTIES.items():
+        setattr(Tensor, name, property(getter))
+    for name, (operation, swapped) in _OPERATORS.items():
+        setattr(Tensor, name, _operator(operation, swapped))
+    for name in ("add", "sub", "mul", "pow", "and", "or", "xor", "lshift", "rshift", "mod",
+                 "truediv", "floordiv"):
+        target = {"truediv": "div_", "floordiv": "floor_divide_", "mod": "remainder_",
+                  "and": "bitwise_and_", "or": "bitwise_or_", "xor": "bitwise_xor_",
+                  "lshift": "bitwise_left_shift_", "rshift": "bitwise_right_shift_",
+                  }.get(name, f"{name}_")
+        setattr(Tensor, f"__i{name}__", inplace.inplace_operator(target))
+    for name, value in _PLAIN.items():
+        setattr(Tensor, name, value)
+
+
+def _operator(operation: Callable[[Any, Any], Any], swapped: bool) -> Any:
+    """An operator that gives way to the other operand's where it cannot take it."""
+    if swapped:
+
+        def run(self: Tensor, other: Any) -> Any:
+            if not isinstance(other, _OPERANDS):
+                return NotImplemented
+            return operation(other, self)
+
+    else:
+
+        def run(self: Tensor, other: Any) -> Any:
+            if not isinstance(other, _OPERANDS):
+                return NotImplemented
+            return operation(self, other)
+
+    return run
+
+
+_OPERANDS = (Tensor, bool, int, float, np.generic)
+
+
+def _rdiv(a: Any, b: Tensor) -> Tensor:
+    """number / tensor, as PyTorch computes it: by the reciprocal."""
+    return elementwise.mul(elementwise.reciprocal(b), a)  # type: ignore[attr-defined, no-any-return]
+
+
+def _rsub(a: Any, b: Tensor) -> Tensor:
+    return elementwise.rsub(b, a)
+
+
+_OPERATORS: dict[str, tuple[Any, bool]] = {
+    "__radd__": (elementwise._plain_add, True), "__rsub__": (_rsub, True),
+    "__rmul__": (elementwise.mul, True), "__rtruediv__": (_rdiv, True),
+    "__floordiv__": (elementwise.floor_divide, False),
+    "__rfloordiv__": (elementwise.floor_divide, True),
+    "__mod__": (elementwise.remainder, False), "__rmod__": (elementwise.remainder, True),
+    "__pow__": (elementwise.pow, False), "__rpow__": (lambda a, b: _rpow(a, b), True),
+    "__and__": (elementwise.bitwise_and, False), "__rand__": (elementwise.bitwise_and, True),
+    "__or__": (elementwise.bitwise_or, False), "__ror__": (elementwise.bitwise_or, True),
+    "__xor__": (elementwise.bitwise_xor, False), "__rxor__": (elementwise.bitwise_xor, True),
+    "__lshift__": (elementwise.bitwise_left_shift, False),
+    "__rshift__": (elementwise.bitwise_right_shift, False),
+    "__rlshift__": (elementwise.bitwise_left_shift, True),
+    "__rrshift__": (elementwise.bitwise_right_shift, True),
+    "__eq__": (elementwise.eq, False), "__ne__": (elementwise.ne, False),
+    "__lt__": (elementwise.lt, False), "__le__": (elementwise.le, False),
+    "__gt__": (elementwise.gt, False), "__ge__": (elementwise.ge, False),
+}
+
+
+def _rpow(a: Any, b: Tensor) -> Tensor:
+    base = elementwise.wrap(elementwise.P.scalar(a, elementwise.P.python_dtype(a), "cpu"))
+    return elementwise.pow(base, b)
+
+
+def _fast(operation: Callable[[Any, Any], Any]) -> Any:
+    """Operators that are used most: the operand's type is only looked at when it does not fit."""
+
+    def run(self: Tensor, other: Any) -> Any:
+        try:
+            return operation(self, other)
+        except TypeError:
+            if isinstance(other, _OPERANDS):
+                raise
+            return NotImplemented
+
+    return run
+
+
+# -- protocols ----------------------------------------------------------------------------------
+
+
+def _len(self: Tensor) -> int:
+    shape = shape_of(self)
+    if not shape:
+        raise TypeError("len() of a 0-d tensor")
+    return shape[0]
+
+
+def _iter(self: Tensor) -> Iterator[Tensor]:
+    if not shape_of(self):
+        raise TypeError("iteration over a 0-d tensor")
+    return iter(views.unbind(self, 0))
+
+
+def _reversed(self: Tensor) -> Tensor:
+    return self if not self.ndim else self.flip(0)  # type: ignore[attr-defined, no-any-return]
+
+
+def _contains(self: Tensor, element: Any) -> bool:
+    if isinstance(element, (Tensor, int, float)):
+        return bool((elementwise.eq(self, element)).any())  # type: ignore[attr-defined]
+    raise RuntimeError(
+        "Tensor.__contains__ only supports Tensor or scalar, but you passed in a "
+        f"{type(element)}."
+    )
+
+
+def _matmul(self: Tensor, other: Any) -> Any:
+    return linear.matmul(self, other) if isinstance(other, Tensor) else NotImplemented
+
+
+def _rmatmul(self: Tensor, other: Any) -> Any:
+    return linear.matmul(other, self) if isinstance(other, Tensor) else NotImplemented
+
+
+def _deepcopy(self: Tensor, memo: dict[int, Any]) -> Tensor:
+    if id(self) in memo:
+        return memo[id(self)]  # type: ignore[no-any-return]
+    if self.grad_fn is not None:  # type: ignore[attr-defined]
+        raise RuntimeError(
+            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
+            "protocol at the moment.  If you were attempting to deepcopy a module, this may be "
+            "because of a torch.nn.utils.weight_norm usage, see "
+            "https://github.com/pytorch/pytorch/pull/103001"
+        )
+    key = id(self._storage)
+    stored = memo.get(key)
+    if stored is None:
+        whole = elementwise.wrap(
+            elementwise.ops.copy(elementwise.ops.reshape(
+                numpy_bridge.memory.read(self._storage), arg=self._storage.shape)))
+        stored = memo[key] = whole._storage
+    made = numpy_bridge.on_storage(stored, self._view)
+    made = as_class(made, type(self))
+    if needs_grad(self):
+        made.requires_grad = True  # type: ignore[attr-defined]
+    grad = self._meta.grad if self._meta is not None else None
+    memo[id(self)] = made
+    if grad is not None:
+        made.grad = _deepcopy(grad, memo)  # type: ignore[attr-defined]
+    if self.__dict__:
+        import copy
+
+        made.__dict__.update(copy.deepcopy(self.__dict__, memo))
+    return made
+
+
+def _reduce(self: Tensor, protocol: Any = None) -> Any:
+    if self.grad_fn is not None:  # type: ignore[attr-defined]
+        raise RuntimeError(
+            "Only Tensors created explicitly by the user (graph leaves) support the pickle "
+            "protocol at the moment."
+        )
+    view = numpy_bridge.view_of(self)
+    stored = numpy_bridge.memory.read(self._storage)
+    if stored.buffer is None:
+        convert.realize_nodes([stored])
+    raw = stored.buffer.array(stored.dtype.np, stored.shape).tobytes()
+    numpy_bridge.memory.forget()
+    return _rebuild, (type(self), raw, self.dtype, self._storage.shape, self._view is None, view,
+                      needs_grad(self), self.__dict__ or None)
+
+
+def _rebuild(cls: type, raw: bytes, dtype: Any, shape: Any, whole: bool, view: Any,
+             wants: bool, notes: Any) -> Any:
+    values = np.frombuffer(raw, dtype.np).reshape(shape)
+    buffer = indexing_from_array(values)
+    node = elementwise.ops.buffer_leaf(buffer, tuple(shape), dtype, "cpu")
+    made = numpy_bridge.on_storage(numpy_bridge.memory.Storage(node), None if whole else view)
+    made = as_class(made, cls)
+    if wants:
+        made.requires_grad = True  # type: ignore[attr-defined]
+    if notes:
+        made.__dict__.update(notes)
+    return made
+
+
+def indexing_from_array(values: np.ndarray) -> Any:
+    from lazygrad.runtime.memory import from_array
+
+    return from_array(values)
+
+
+def _setstate(self: Tensor, state: Any) -> None:
+    self.__dict__.update(state)
+
+
+def _apply(self: Tensor, function: Callable[[Any], Any]) -> Tensor:
+    values = [function(v) for v in self.reshape(-1).tolist()]  # type: ignore[attr-defined]
+    from lazygrad.tensor.creation import tensor
+
+    return self.copy_(tensor(values, dtype=self.dtype).reshape(self.shape))  # type: ignore
+
+
+def as_subclass(self: Tensor, cls: type) -> Any:
+    """The same tensor as an instance of `cls`, with its history."""
+    made = views.alias(self)
+    made._meta = self._meta
+    return as_class(made, cls)
+
+
+def _is_same_size(self: Tensor, other: Tensor) -> bool:
+    return shape_of(self) == shape_of(other)
+
+
+_PLAIN: dict[str, Any] = {
+    "__add__": _fast(elementwise._plain_add), "__sub__": _fast(elementwise._plain_sub),
+    "__mul__": _fast(elementwise.mul), "__truediv__": _fast(elementwise.true_divide),
+    "__neg__": elementwise.neg,  # type: ignore[attr-defined]
+    "__pos__": elementwise.positive,
+    "__abs__": elementwise.abs,  # type: ignore[attr-defined]
+    "__invert__": elementwise.bitwise_not,
+    "__matmul__": _matmul, "__rmatmul__": _rmatmul, "__imatmul__": _matmul,
+    "__len__": _len, "__iter__": _iter, "__reversed__": _reversed, "__contains__": _contains,
+    "__bool__": convert.to_bool, "__index__": convert.to_index,
+    "__int__": lambda self: int(convert.item(self)),
+    "__float__": lambda self: float(convert.item(self)),
+    "__complex__": lambda self: complex(convert.item(self)),
+    "__format__": convert.to_format, "__repr__": convert.tensor_repr,
+    "__hash__": Tensor.__hash__,
+    "__getitem__": indexing.getitem, "__setitem__": indexing.setitem,
+    "__array__": numpy_bridge.array_protocol, "__array_wrap__": numpy_bridge.array_wrap,
+    "__deepcopy__": _deepcopy, "__reduce_ex__": _reduce, "__setstate__": _setstate,
+    "as_subclass": as_subclass, "apply_": _apply, "is_same_size": _is_same_size,
+    "data": property(inplace.get_data, inplace.set_data),
+    "grad": property(inplace.get_grad, inplace.set_grad, inplace.del_grad),
+    "requires_grad": property(inplace.get_requires_grad, inplace.set_requires_grad),
+    "grad_fn": property(inplace.get_grad_fn),
+    "is_leaf": property(inplace.get_is_leaf),
+    "output_nr": property(inplace.get_output_nr),
+    "retains_grad": property(inplace.get_retains_grad),
+    "detach_": views.detach_,
+}
+
+
+# -- subclasses ---------------------------------------------------------------------------------
+
+
+def keep_class(cls: type) -> None:
+    """Make the operations of a user's subclass return that subclass, as PyTorch's do."""
+    for name in dir(Tensor):
+        found = getattr(Tensor, name)
+        if name in _SKIP or name in cls.__dict__ or not callable(found) or isinstance(found, type):
+            continue
+        if any(name in parent.__dict__ for parent in cls.__mro__[1:] if parent is not Tensor
+               and parent is not object):
+            continue
+        setattr(cls, name, _keeping(found))
+
+
+def _keeping(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def run(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        return _converted(function(self, *args, **kwargs), type(self))
+
+    return run
+
+
+def _converted(value: Any, cls: type) -> Any:
+    if type(value) is Tensor:
+        value.__class__ = cls
+    elif type(value) in (tuple, list):
+        return type(value)(_converted(v, cls) for v in value)
+    return value
+
+

@@ -1,0 +1,250 @@
+"""Which dtype a result has: PyTorch's promotion of tensors, 0-d tensors and Python numbers.
+
+Owns: the default dtype, result_type, can_cast, finfo and iinfo, scalar nodes, and broadcasting of
+nodes to a common shape. Must not know: storages, views, autograd, or what any op does.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from lazygrad.ir import dtypes as D
+from lazygrad.ir import ops
+from lazygrad.ir.dtypes import DType
+from lazygrad.ir.node import Node, Shape
+from lazygrad.ir.ops import SCALAR
+
+_NAMES = {
+    "bool": "Bool", "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int",
+    "int64": "Long", "float16": "Half", "bfloat16": "BFloat16", "float32": "Float",
+    "float64": "Double",
+}
+
+
+class _Default:
+    """The dtype of float results that nothing else decides."""
+
+    dtype: DType = D.float32
+
+
+default = _Default()
+
+
+def set_default_dtype(d: Any) -> None:
+    """Set the dtype of new float tensors. Raises TypeError unless it is a float dtype."""
+    if not isinstance(d, DType):
+        raise TypeError(f"invalid dtype object: {d!r}")
+    if d.kind != "f":
+        raise TypeError(f"only floating-point types are supported as the default type, got {d!r}")
+    default.dtype = d
+
+
+def get_default_dtype() -> DType:
+    return default.dtype
+
+
+def type_name(dtype: DType) -> str:
+    """`Float`, `Long`: how dtypes stand in messages."""
+    return _NAMES[dtype.name]
+
+
+def python_dtype(value: Any) -> DType:
+    """The dtype of a Python number standing alone."""
+    if isinstance(value, (bool, np.bool_)):
+        return D.bool_
+    if isinstance(value, (int, np.integer)):
+        return D.int64
+    return default.dtype
+
+
+def with_number(dtype: DType, value: Any) -> DType:
+    """The dtype of `tensor op number`: the tensor's unless the number is of a higher category."""
+    kind = dtype.kind
+    if kind == "f" or isinstance(value, (bool, np.bool_)):
+        return dtype
+    if isinstance(value, (int, np.integer)):
+        return D.int64 if kind == "b" else dtype
+    if isinstance(value, (float, np.floating)):
+        return default.dtype
+    return dtype
+
+
+@functools.cache
+def _pair(a: DType, a_scalar: bool, b: DType, b_scalar: bool) -> DType:
+    """Tensors with dimensions decide, unless a 0-d tensor is of a higher category."""
+    if a_scalar == b_scalar:
+        return D.promote_types(a, b)
+    whole, scalar = (b, a) if a_scalar else (a, b)
+    if D.category(scalar) > D.category(whole):
+        return D.promote_types(whole, scalar)
+    return whole
+
+
+def common_dtype(nodes: tuple[Node, ...]) -> DType:
+    """The dtype of an op on these tensors: those with dimensions before 0-d ones."""
+    found: list[DType | None] = [None, None]
+    for node in nodes:
+        slot = 0 if node.shape else 1
+        have = found[slot]
+        found[slot] = node.dtype if have is None else D.promote_types(have, node.dtype)
+    whole, scalar = found
+    if whole is None or scalar is None:
+        result = whole or scalar
+        assert result is not None
+        return result
+    return _pair(whole, False, scalar, True)
+
+
+def pair_dtype(a: Node, b: Node) -> DType:
+    if a.dtype is b.dtype:
+        return a.dtype
+    return _pair(a.dtype, not a.shape, b.dtype, not b.shape)
+
+
+def float_dtype(dtype: DType) -> DType:
+    """What float functions compute integers in."""
+    return dtype if dtype.kind == "f" else default.dtype
+
+
+def number_for(value: Any, dtype: DType) -> Any:
+    """A Python number in the spelling that this dtype's scalars have."""
+    kind = dtype.kind
+    if kind == "f":
+        return float(value)
+    if kind == "b":
+        return bool(value)
+    if isinstance(value, float) and not np.isfinite(value):
+        return int(np.iinfo(dtype.np).min) if dtype.kind == "i" else 0
+    number = int(value)
+    info = np.iinfo(dtype.np)
+    if not info.min <= number <= info.max:
+        if not -(2**63) <= number < 2**64:
+            raise RuntimeError("value cannot be converted to type int64_t without overflow")
+        number = (number - int(info.min)) % (1 << (8 * dtype.itemsize)) + int(info.min)
+    return number
+
+
+def scalar(value: Any, dtype: DType, device: str) -> Node:
+    """A number of the user's, as a 0-d node that is not part of the program's structure."""
+    return Node(SCALAR, (), None, (), dtype, device, number_for(value, dtype))
+
+
+def cast(node: Node, dtype: DType) -> Node:
+    return node if node.dtype is dtype else ops.cast(node, arg=dtype)
+
+
+def broadcast_shapes(*shapes: Any) -> Shape:
+    """The common shape. Raises RuntimeError with PyTorch's words where there is none."""
+    result: list[int] = []
+    for shape in shapes:
+        shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        if len(shape) > len(result):
+            result = [1] * (len(shape) - len(result)) + result
+        lead = len(result) - len(shape)
+        for axis, extent in enumerate(shape):
+            have = result[lead + axis]
+            if have == extent or extent == 1:
+                continue
+            if have != 1:
+                raise RuntimeError(
+                    "Shape mismatch: objects cannot be broadcast to a single shape"
+                )
+            result[lead + axis] = extent
+    return tuple(result)
+
+
+@functools.lru_cache(4096)
+def joint_shape(a: Shape, b: Shape) -> Shape:
+    """The shape of `a op b`. Raises RuntimeError naming the first axis that does not fit."""
+    if a == b:
+        return a
+    rank = max(len(a), len(b))
+    left = (1,) * (rank - len(a)) + a
+    right = (1,) * (rank - len(b)) + b
+    result = []
+    for axis in range(rank - 1, -1, -1):
+        x, y = left[axis], right[axis]
+        if x != y and x != 1 and y != 1:
+            raise RuntimeError(
+                f"The size of tensor a ({x}) must match the size of tensor b ({y}) at "
+                f"non-singleton dimension {axis}"
+            )
+        result.append(y if x == 1 else x)
+    return tuple(reversed(result))
+
+
+def expand_to(node: Node, shape: Shape) -> Node:
+    """Broadcast; 0-d nodes stay, since pointwise ops take them as they are."""
+    if node.shape == shape or not node.shape:
+        return node
+    return spread_to(node, shape)
+
+
+def spread_to(node: Node, shape: Shape) -> Node:
+    """Broadcast, 0-d nodes too."""
+    if node.shape == shape:
+        return node
+    lead = len(shape) - len(node.shape)
+    if lead > 0:
+        node = ops.reshape(node, arg=(1,) * lead + node.shape)
+    return node if node.shape == shape else ops.expand(node, arg=shape)
+
+
+def can_cast(from_: DType, to: DType) -> bool:
+    """Whether PyTorch lets a result of one dtype be stored into the other."""
+    return D.category(from_) <= D.category(to)
+
+
+class finfo:
+    """Limits of a float dtype."""
+
+    def __init__(self, dtype: DType | None = None):
+        dtype = default.dtype if dtype is None else dtype
+        if dtype.kind != "f":
+            raise TypeError(
+                f"lazygrad.finfo() requires a floating point input type. Use lazygrad.iinfo to "
+                f"handle '{dtype.name}'"
+            )
+        self.dtype = dtype.name
+        self.bits = dtype.itemsize * 8
+        if dtype is D.bfloat16:
+            self.eps, self.tiny = 2.0**-7, 2.0**-126
+            self.max = (2 - 2.0**-7) * 2.0**127
+            self.resolution = 0.01
+        else:
+            info = np.finfo(dtype.np)
+            self.eps, self.tiny, self.max = float(info.eps), float(info.tiny), float(info.max)
+            self.resolution = float(info.resolution)
+        self.min, self.smallest_normal = -self.max, self.tiny
+
+    def __repr__(self) -> str:
+        return (
+            f"finfo(resolution={self.resolution:g}, min={self.min:g}, max={self.max:g}, "
+            f"eps={self.eps:g}, smallest_normal={self.tiny:g}, tiny={self.tiny:g}, "
+            f"dtype={self.dtype})"
+        )
+
+
+class iinfo:
+    """Limits of an integer dtype."""
+
+    def __init__(self, dtype: DType):
+        if dtype.kind not in "iu":
+            raise TypeError(
+                "lazygrad.iinfo() requires an integer input type. Use lazygrad.finfo to handle "
+                f"'{dtype.name}'"
+            )
+        info = np.iinfo(dtype.np)
+        self.dtype, self.bits = dtype.name, dtype.itemsize * 8
+        self.min, self.max = int(info.min), int(info.max)
+
+    def __repr__(self) -> str:
+        return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"
+
+
+def promote_scalars(a: Any, b: Any) -> DType:
+    """The dtype of two Python numbers together."""
+    return D.promote_types(python_dtype(a), python_dtype(b))

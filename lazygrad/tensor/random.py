@@ -1,0 +1,420 @@
+"""Random numbers: counter-based, so that the bits do not depend on when or where they are made.
+
+Owns: `Generator` and the seeds, the draw number that each random operation takes when it is
+recorded, and the distributions. Must not know: how bits are computed (the `random` op does).
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+from typing import Any
+
+import numpy as np
+
+from lazygrad.ir import dtypes as D
+from lazygrad.ir import ops
+from lazygrad.ir.dtypes import DType
+from lazygrad.ir.node import Node
+from lazygrad.tensor import promotion as P
+from lazygrad.tensor.core import Tensor, adopt, check_inplace, node_of, shape_of, wrap
+from lazygrad.tensor.creation import check_dtype, check_sizes, leaf
+from lazygrad.tensor.declare import declare
+from lazygrad.tensor.size import device, device_name
+from lazygrad.tensor.views import size_args
+
+_MASK = (1 << 64) - 1
+_DEFAULT_SEED = 67280421310721
+
+
+class Generator:
+    """A seed and how many draws were made from it."""
+
+    def __init__(self, device: Any = "cpu"):
+        self._seed = _DEFAULT_SEED
+        self._draws = 0
+        self.device = _device(device)
+
+    def manual_seed(self, seed: Any) -> Generator:
+        value = int(seed)
+        if not -(2**63) <= value <= _MASK:
+            raise RuntimeError("Overflow when unpacking long long")
+        self._seed = value & _MASK
+        self._draws = 0
+        return self
+
+    def seed(self) -> int:
+        self.manual_seed(secrets.randbits(53))
+        return self._seed
+
+    def initial_seed(self) -> int:
+        return self._seed
+
+    def get_state(self) -> Tensor:
+        """The state as a uint8 tensor."""
+        raw = np.frombuffer(np.array([self._seed, self._draws], np.uint64).tobytes(), np.uint8)
+        from lazygrad.tensor.creation import from_values
+
+        return from_values(raw.copy(), D.uint8)
+
+    def set_state(self, new_state: Tensor) -> Generator:
+        if not isinstance(new_state, Tensor) or new_state.dtype is not D.uint8:
+            raise TypeError("expected a torch.ByteTensor, but got "
+                            f"{type(new_state).__name__}")
+        raw = bytes(new_state.tolist())  # type: ignore[attr-defined]
+        if len(raw) != 16:
+            raise RuntimeError("RNG state is wrong size")
+        self._seed, self._draws = (int(v) for v in np.frombuffer(raw, np.uint64))
+        return self
+
+    def draw(self) -> tuple[Node, Node]:
+        """(seed, number) of the next draw, as nodes."""
+        number = self._draws
+        self._draws += 1
+        seed = self._seed if self._seed < 2**63 else self._seed - 2**64
+        return ops.scalar(seed, D.int64, "cpu"), ops.scalar(number, D.int64, "cpu")
+
+
+def _device(where: Any) -> device:
+    device_name(where)
+    return device(where)
+
+
+default_generator = Generator()
+
+
+def manual_seed(seed: Any) -> Generator:
+    """Seed the default generator."""
+    return default_generator.manual_seed(seed)
+
+
+def seed() -> int:
+    return default_generator.seed()
+
+
+def initial_seed() -> int:
+    return default_generator.initial_seed()
+
+
+def get_rng_state() -> Tensor:
+    return default_generator.get_state()
+
+
+def set_rng_state(new_state: Tensor) -> None:
+    default_generator.set_state(new_state)
+
+
+class fork_rng:
+    """Gives the default generator its state back at the end of the block."""
+
+    def __init__(self, devices: Any = None, enabled: bool = True) -> None:
+        self.enabled = enabled
+
+    def __enter__(self) -> None:
+        self._state = (default_generator._seed, default_generator._draws)
+
+    def __exit__(self, *error: Any) -> None:
+        if self.enabled:
+            default_generator._seed, default_generator._draws = self._state
+
+
+# -- bits to numbers ----------------------------------------------------------------------------
+
+
+def _top(bits: Node, count: int) -> Node:
+    """The first `count` of 32 bits, as a non-negative int32."""
+    if count == 32:
+        return bits
+    shifted = ops.shr(bits, ops.lit(32 - count, bits))
+    return ops.bit_and(shifted, ops.lit((1 << count) - 1, bits))
+
+
+_MANTISSA = {"float32": 24, "float16": 11, "bfloat16": 8}
+
+
+def uniform_node(
+    shape: tuple[int, ...], dtype: DType, generator: Generator | None, open_low: bool = False,
+    stream: int = 0, draw: tuple[Node, Node] | None = None,
+) -> Node:
+    """Uniform in [0, 1), or in (0, 1] with `open_low`; every step of the mantissa is possible."""
+    pair = draw or (generator or default_generator).draw()
+    bits = ops.random_bits(*pair, shape, stream, "cpu")
+    if dtype is D.float64:
+        more = ops.random_bits(*pair, shape, stream + 2, "cpu")
+        high = ops.cast(_top(bits, 26), arg=D.float64)
+        low = ops.cast(_top(more, 27), arg=D.float64)
+        whole = ops.add(ops.mul(high, ops.lit(2.0**27, high)), low)
+        count = 53
+    else:
+        count = _MANTISSA[dtype.name]
+        whole = ops.cast(_top(bits, count), arg=D.float32)
+    if open_low:
+        whole = ops.add(whole, ops.lit(1, whole))
+    return P.cast(ops.mul(whole, ops.lit(2.0**-count, whole)), dtype)
+
+
+def normal_node(shape: tuple[int, ...], dtype: DType, generator: Generator | None) -> Node:
+    """Box-Muller: one normal number from two uniform ones."""
+    wide = D.float64 if dtype is D.float64 else D.float32
+    draw = (generator or default_generator).draw()
+    u = uniform_node(shape, wide, None, True, 0, draw)
+    v = uniform_node(shape, wide, None, False, 1, draw)
+    radius = ops.sqrt(ops.mul(ops.lit(-2, u), ops.log(u)))
+    return P.cast(ops.mul(radius, ops.cos(ops.mul(ops.lit(2 * math.pi, v), v))), dtype)
+
+
+def integer_node(shape: tuple[int, ...], low: int, high: int, generator: Generator | None) -> Node:
+    """int64, uniform in [low, high)."""
+    span = high - low
+    draw = (generator or default_generator).draw()
+    bits = ops.cast(ops.random_bits(*draw, shape, 0, "cpu"), arg=D.int64)
+    bits = ops.bit_and(bits, ops.lit(0xFFFFFFFF, bits))
+    more = ops.cast(ops.random_bits(*draw, shape, 1, "cpu"), arg=D.int64)
+    more = ops.bit_and(more, ops.lit(0x7FFFFFFF if span > 2**31 else 0x1FFFFF, more))
+    wide = ops.bit_or(ops.shl(more, ops.lit(32, more)), bits)
+    picked = ops.remainder(wide, P.scalar(span, D.int64, "cpu"))
+    return ops.add(picked, P.scalar(low, D.int64, "cpu"))
+
+
+# -- functions ----------------------------------------------------------------------------------
+
+
+def _float_only(dtype: Any, name: str) -> DType:
+    found = check_dtype(dtype, name) or P.default.dtype
+    if found.kind != "f":
+        raise NotImplementedError(f'"check_uniform_bounds" not implemented for '
+                                  f"'{P.type_name(found)}'" if name.startswith("rand")
+                                  and "randn" not in name else
+                                  f'"normal_kernel_cpu" not implemented for '
+                                  f"'{P.type_name(found)}'")
+    return found
+
+
+def _maker(name: str, node: Any) -> Any:
+    def function(*size: Any, generator: Generator | None = None, out: Any = None,
+                 dtype: Any = None, layout: Any = None, device: Any = None,
+                 requires_grad: bool = False, pin_memory: bool = False) -> Tensor:
+        kind = _float_only(dtype, name)
+        device_name(device)
+        shape = size_args(size, name)
+        check_sizes(shape, kind)
+        made = leaf(node(shape, kind, generator), requires_grad)
+        if out is not None:
+            from lazygrad.tensor.declare import store_out
+
+            return store_out(name, made, out)
+        return made
+
+    function.__name__ = function.__qualname__ = name
+    return function
+
+
+rand = _maker("rand", uniform_node)
+randn = _maker("randn", normal_node)
+
+
+def rand_like(input: Tensor, *, dtype: Any = None, generator: Generator | None = None,
+              requires_grad: bool = False, **more: Any) -> Tensor:
+    return rand(shape_of(input), dtype=dtype or input.dtype,  # type: ignore[no-any-return]
+                generator=generator, requires_grad=requires_grad)
+
+
+def randn_like(input: Tensor, *, dtype: Any = None, generator: Generator | None = None,
+               requires_grad: bool = False, **more: Any) -> Tensor:
+    return randn(shape_of(input), dtype=dtype or input.dtype,  # type: ignore[no-any-return]
+                 generator=generator, requires_grad=requires_grad)
+
+
+def randint(*args: Any, generator: Generator | None = None, dtype: Any = None, size: Any = None,
+            low: Any = None, high: Any = None, device: Any = None, layout: Any = None,
+            requires_grad: bool = False, out: Any = None) -> Tensor:
+    """Integers in [low, high)."""
+    given = list(args)
+    if size is None:
+        size = given.pop()
+    if high is None:
+        high = given.pop()
+    if low is None:
+        low = given.pop() if given else 0
+    dtype = check_dtype(dtype, "randint") or D.int64
+    device_name(device)
+    if low >= high:
+        raise RuntimeError(
+            f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}"
+        )
+    shape = size_args((tuple(size),), "randint")
+    check_sizes(shape, dtype)
+    return leaf(P.cast(integer_node(shape, int(low), int(high), generator), dtype), requires_grad)
+
+
+def randint_like(input: Tensor, *bounds: Any, dtype: Any = None, low: Any = None, high: Any = None,
+                 generator: Generator | None = None, requires_grad: bool = False,
+                 **more: Any) -> Tensor:
+    given = [b for b in (low, *bounds, high) if b is not None]
+    return randint(*given, shape_of(input), dtype=dtype or input.dtype, generator=generator,
+                   requires_grad=requires_grad)
+
+
+def randperm(n: int, *, generator: Generator | None = None, out: Any = None, dtype: Any = None,
+             layout: Any = None, device: Any = None, requires_grad: bool = False,
+             pin_memory: bool = False) -> Tensor:
+    """0 ... n-1 in random order: the order that sorts random keys."""
+    if n < 0:
+        raise RuntimeError(f"n must be non-negative, got{n}")
+    dtype = check_dtype(dtype, "randperm") or D.int64
+    draw = (generator or default_generator).draw()
+    high = ops.cast(ops.random_bits(*draw, (n,), 0, "cpu"), arg=D.int64)
+    low = ops.cast(ops.random_bits(*draw, (n,), 1, "cpu"), arg=D.int64)
+    low = ops.bit_and(low, ops.lit(0xFFFFFFFF, low))
+    keys = ops.bit_or(ops.shl(high, ops.lit(32, high)), low)
+    return leaf(P.cast(ops.argsort(keys, arg=(0, False)), dtype), requires_grad)
+
+
+def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *,
+           generator: Generator | None = None, dtype: Any = None, out: Any = None,
+           device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Normal numbers of given means and deviations."""
+    if isinstance(std, (int, float)) and std < 0:
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
+    if isinstance(mean, Tensor) or isinstance(std, Tensor):
+        kind = (mean if isinstance(mean, Tensor) else std).dtype
+        shapes = [shape_of(v) for v in (mean, std) if isinstance(v, Tensor)]
+        shape = P.broadcast_shapes(*shapes)
+        unit = wrap(normal_node(shape, kind, generator))
+        return (unit * std + mean).detach()  # type: ignore[operator, attr-defined, no-any-return]
+    kind = check_dtype(dtype, "normal") or P.default.dtype
+    unit = normal_node(size_args((size,), "normal"), kind, generator)
+    return leaf(_affine(unit, std, mean), requires_grad)
+
+
+def _affine(node: Node, scale: Any, shift: Any) -> Node:
+    node = ops.mul(node, P.scalar(scale, node.dtype, "cpu"))
+    return ops.add(node, P.scalar(shift, node.dtype, "cpu"))
+
+
+@declare()
+def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = None,
+              out: Any = None) -> Tensor:
+    """1 with the probability that each element gives."""
+    chance = input if p is None else input.new_full(shape_of(input), p)  # type: ignore
+    x = node_of(chance)
+    if x.buffer is not None and x.numel:
+        from lazygrad.tensor.convert import host_values
+
+        values = host_values(chance)
+        if not ((values >= 0) & (values <= 1)).all():
+            raise RuntimeError("Expected p_in >= 0 && p_in <= 1 to be true, but got false.  "
+                               "(Could this error message be improved?  If so, please report an "
+                               "enhancement request to PyTorch.)")
+    u = uniform_node(x.shape, D.float64 if x.dtype is D.float64 else D.float32, generator)
+    return wrap(P.cast(ops.lt(u, P.cast(x, u.dtype)), x.dtype))
+
+
+def dropout_mask(shape: tuple[int, ...], p: float, dtype: DType) -> Node:
+    """1 with probability 1 - p, else 0."""
+    u = uniform_node(shape, D.float32, None)
+    return P.cast(ops.le(P.scalar(p, D.float32, "cpu"), u), dtype)
+
+
+# -- in place -----------------------------------------------------------------------------------
+
+
+def _filler(name: str, make: Any) -> None:
+    def function(self: Tensor, *args: Any, generator: Generator | None = None,
+                 **kwargs: Any) -> Tensor:
+        check_inplace(self)
+        node = make(self, generator, *args, **kwargs)
+        return adopt(self, wrap(P.cast(node, self.dtype)), f"{name.capitalize()}Backward0")
+
+    function.__name__ = f"{name}_"
+    declare(f"{name}_", function=False)(function)
+
+
+def _uniform(self: Tensor, generator: Any, a: float = 0.0, b: float = 1.0, *,
+             to: float | None = None, **more: Any) -> Node:
+    low, high = more.get("from", a), b if to is None else to
+    if low > high:
+        raise RuntimeError(
+            f"uniform_ expects to return a [from, to) range, but found from={low} > to={high}"
+        )
+    return _affine(uniform_node(shape_of(self), self.dtype, generator), high - low, low)
+
+
+def _normal(self: Tensor, generator: Any, mean: float = 0.0, std: float = 1.0) -> Node:
+    if std < 0:
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
+    return _affine(normal_node(shape_of(self), self.dtype, generator), std, mean)
+
+
+def _random(self: Tensor, generator: Any, a: Any = None, b: Any = None, *, to: Any = None,
+            **more: Any) -> Node:
+    low = more.get("from", a)
+    high = b if to is None else to
+    if high is None and low is not None:
+        low, high = 0, low
+    if high is None:
+        kind = self.dtype
+        top = {"float16": 2**11, "bfloat16": 2**8, "float32": 2**24, "float64": 2**53,
+               "bool": 1}.get(kind.name)
+        low, high = 0, (int(np.iinfo(kind.np).max) if top is None else top) + 1
+    if low >= high:
+        raise RuntimeError(
+            f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}"
+        )
+    return integer_node(shape_of(self), int(low or 0), int(high), generator)
+
+
+def _bernoulli(self: Tensor, generator: Any, p: Any = 0.5) -> Node:
+    if isinstance(p, Tensor):
+        return node_of(bernoulli(p.expand(shape_of(self)), generator=generator))  # type: ignore
+    if not 0 <= p <= 1:
+        raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p}")
+    u = uniform_node(shape_of(self), D.float32, generator)
+    return P.cast(ops.lt(u, P.scalar(p, D.float32, "cpu")), self.dtype)
+
+
+def _exponential(self: Tensor, generator: Any, lambd: float = 1.0) -> Node:
+    u = uniform_node(shape_of(self), self.dtype, generator, True)
+    return ops.mul(ops.neg(ops.log(u)), P.scalar(1 / lambd, u.dtype, "cpu"))
+
+
+_filler("uniform", _uniform)
+_filler("normal", _normal)
+_filler("random", _random)
+_filler("bernoulli", _bernoulli)
+_filler("exponential", _exponential)
+
+
+@declare()
+def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *,
+                generator: Generator | None = None) -> Tensor:
+    """Indices drawn with the weights of each row."""
+    if input.dtype.kind != "f":
+        raise RuntimeError("multinomial only supports floating-point dtypes for input, got: "
+                           f"{P.type_name(input.dtype)}")
+    if input.ndim not in (1, 2):
+        raise RuntimeError("prob_dist must be 1 or 2 dim")
+    count = shape_of(input)[-1]
+    if num_samples <= 0:
+        raise RuntimeError("cannot sample n_sample <= 0 samples")
+    if not replacement and num_samples > count:
+        raise RuntimeError("cannot sample n_sample > prob_dist.size(-1) samples without "
+                           "replacement")
+    from lazygrad.tensor.convert import host_values
+
+    values = host_values(input)
+    if not np.isfinite(values).all() or (values < 0).any():
+        raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
+    if (values.sum(-1) <= 0).any():
+        raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
+    weights = input.detach().double()  # type: ignore[attr-defined]
+    if not replacement:
+        # the largest of weights / exponential numbers: a draw without replacement
+        u = wrap(uniform_node(shape_of(input), D.float64, generator, True))
+        keys = weights / -u.log()  # type: ignore[attr-defined]
+        return keys.topk(num_samples, -1)[1]  # type: ignore[no-any-return]
+    shape = (*shape_of(input)[:-1], num_samples)
+    u = wrap(uniform_node(shape, D.float64, generator))
+    total = weights.cumsum(-1)
+    total = total / total[..., -1:]
+    return (u.unsqueeze(-1) >= total.unsqueeze(-2)).sum(-1).clamp(max=count - 1)  # type: ignore

@@ -1,0 +1,356 @@
+"""Order: sort, topk, median, unique, running extremes, counting into bins.
+
+Owns: everything that compares elements with each other. Must not know: how sorting is done.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from typing import Any
+
+import numpy as np
+
+from lazygrad.ir import dtypes as D
+from lazygrad.ir import ops
+from lazygrad.ir.node import Node
+from lazygrad.tensor import promotion as P
+from lazygrad.tensor.convert import host_values
+from lazygrad.tensor.core import Tensor, axis_of, node_of, record, record_many, shape_of, wrap
+from lazygrad.tensor.creation import from_values
+from lazygrad.tensor.declare import declare
+from lazygrad.tensor.reductions import drop_axes
+
+sort_result = namedtuple("sort", ["values", "indices"])
+topk_result = namedtuple("topk", ["values", "indices"])
+kthvalue_result = namedtuple("kthvalue", ["values", "indices"])
+median_result = namedtuple("median", ["values", "indices"])
+mode_result = namedtuple("mode", ["values", "indices"])
+cummax_result = namedtuple("cummax", ["values", "indices"])
+cummin_result = namedtuple("cummin", ["values", "indices"])
+
+
+@declare()
+def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False
+            ) -> Tensor:
+    """The indices that sort along a dim."""
+    x = node_of(input)
+    axis = axis_of(dim, len(x.shape))
+    if not x.shape:
+        return wrap(ops.zeros((), D.int64, x.device))
+    return wrap(ops.argsort(x, arg=(axis, descending)))
+
+
+@declare(out=True)
+def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Any:
+    """Values in order along a dim, and where they were."""
+    x = node_of(input)
+    axis = axis_of(dim, len(x.shape))
+    if not x.shape:
+        values = record("SortBackward0", (input,), (x,), ops.copy(x))
+        return sort_result(values, wrap(ops.zeros((), D.int64, x.device)))
+    order = ops.argsort(x, arg=(axis, descending))
+    outs = [ops.gather(x, order, arg=axis), order]
+    return sort_result(*record_many("SortBackward0", (input,), (x,), outs))
+
+
+declare("msort")(lambda input: sort(input, 0)[0])
+
+
+def _first(node: Node, count: int, axis: int, start: int = 0) -> Node:
+    return ops.slice_(node, arg=tuple(
+        (start, start + count, 1) if a == axis else (0, e, 1) for a, e in enumerate(node.shape)))
+
+
+@declare(out=True)
+def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
+    """The k largest (or smallest) along a dim."""
+    x = node_of(input)
+    axis = axis_of(dim, len(x.shape))
+    if not 0 <= k <= (x.shape[axis] if x.shape else 1):
+        raise RuntimeError("selected index k out of range")
+    if not x.shape:
+        values = record("TopkBackward0", (input,), (x,), ops.copy(x))
+        return topk_result(values, wrap(ops.zeros((), D.int64, x.device)))
+    order = ops.copy(_first(ops.argsort(x, arg=(axis, largest)), k, axis))
+    outs = [ops.gather(x, order, arg=axis), order]
+    return topk_result(*record_many("TopkBackward0", (input,), (x,), outs))
+
+
+@declare(out=True)
+def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
+    """The k-th smallest along a dim."""
+    x = node_of(input)
+    axis = axis_of(dim, len(x.shape))
+    if not 1 <= k <= (x.shape[axis] if x.shape else 1):
+        raise RuntimeError("kthvalue(): selected number k out of range for dimension "
+                           f"{axis}")
+    return _at_rank("KthvalueBackward0", kthvalue_result, input, x, axis, k - 1, keepdim)
+
+
+def _at_rank(name: str, result: Any, input: Tensor, x: Node, axis: int, rank: int,
+             keepdim: bool) -> Any:
+    if not x.shape:
+        values = record(name, (input,), (x,), ops.copy(x))
+        return result(values, wrap(ops.zeros((), D.int64, x.device)))
+    order = _first(ops.argsort(x, arg=(axis, False)), 1, axis, rank)
+    if x.dtype.kind == "f" and name.startswith(("Median",)):
+        # a row with a NaN has NaN as its median: NaNs are sorted last
+        last = _first(ops.argsort(x, arg=(axis, False)), 1, axis, x.shape[axis] - 1)
+        worst = ops.gather(x, last, arg=axis)
+        first_nan = ops.argmax(ops.ne(x, x), arg=(axis,))
+        order = ops.where(ops.ne(worst, worst), first_nan, order)
+    outs = [drop_axes(ops.gather(x, order, arg=axis), (axis,), keepdim),
+            drop_axes(ops.copy(order), (axis,), keepdim)]
+    return result(*record_many(name, (input,), (x,), outs))
+
+
+@declare(out=True)
+def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+    """The lower of the middle values."""
+    if dim is None:
+        flat = input.reshape(-1)  # type: ignore[attr-defined]
+        if not flat.numel():
+            return input.new_full((), float("nan"))  # type: ignore[attr-defined]
+        return median(flat, 0)[0]
+    x = node_of(input)
+    axis = axis_of(dim, len(x.shape))
+    extent = x.shape[axis] if x.shape else 1
+    if extent == 0:
+        raise IndexError(f"median(): Expected reduction dim {axis} to have non-zero size.")
+    return _at_rank("MedianBackward1", median_result, input, x, axis, (extent - 1) // 2, keepdim)
+
+
+@declare()
+def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+    if dim is None:
+        flat = input.reshape(-1)  # type: ignore[attr-defined]
+        return nanmedian(flat, 0)[0]
+    axis = axis_of(dim, input.ndim)
+    x = node_of(input)
+    valid = (input == input).sum(axis, keepdim=True)  # type: ignore[attr-defined]
+    order = wrap(ops.argsort(x, arg=(axis, False)))
+    middle = ((valid - 1).clamp(min=0)) // 2
+    index = order.gather(axis, middle)  # type: ignore[attr-defined]
+    values = input.gather(axis, index)  # type: ignore[attr-defined]
+    if not keepdim:
+        values, index = values.squeeze(axis), index.squeeze(axis)
+    return median_result(values, index)
+
+
+@declare()
+def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
+    """The most frequent value along a dim, the smallest of several."""
+    values = host_values(input)
+    axis = axis_of(dim, input.ndim)
+    if not input.ndim:
+        return mode_result(input.clone(), wrap(ops.zeros((), D.int64, "cpu")))  # type: ignore
+
+    def pick(row: np.ndarray) -> int:
+        found, counts = np.unique(row, return_counts=True)
+        return int(np.flatnonzero(row == found[counts.argmax()])[-1])
+
+    where = np.apply_along_axis(pick, axis, values)
+    index = from_values(np.expand_dims(where, axis), D.int64)
+    picked = input.gather(axis, index)  # type: ignore[attr-defined]
+    if not keepdim:
+        picked, index = picked.squeeze(axis), index.squeeze(axis)  # type: ignore[attr-defined]
+    return mode_result(picked, index)
+
+
+# -- running ------------------------------------------------------------------------------------
+
+
+@declare(inplace=True, out=True)
+def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
+    """Sums of all elements up to each."""
+    x = node_of(input)
+    axis = axis_of(dim, len(x.shape))
+    kind = dtype or (x.dtype if x.dtype.kind == "f" else D.int64)
+    value = P.cast(x, kind)
+    node = ops.cumsum(value, arg=axis) if x.shape else ops.copy(value)
+    return record("CumsumBackward0", (input,), (x,), node)
+
+
+@declare(inplace=True, out=True)
+def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
+    """Products of all elements up to each."""
+    x = node_of(input)
+    axis = axis_of(dim, len(x.shape))
+    kind = dtype or (x.dtype if x.dtype.kind == "f" else D.int64)
+    node = P.cast(x, kind)
+    if x.shape:
+        step = 1
+        while step < x.shape[axis]:  # doubling: each round multiplies by what lies `step` before
+            kept = _first(node, step, axis)
+            late = _first(node, x.shape[axis] - step, axis, step)
+            early = _first(node, x.shape[axis] - step, axis)
+            from lazygrad.tensor.joining import cat_nodes
+
+            node = cat_nodes([kept, ops.mul(late, early)], axis)
+            step *= 2
+    return record("CumprodBackward0", (input,), (x,), ops.copy(node))
+
+
+def _running(name: str, better: Any, result: Any) -> Any:
+    """cummax and cummin: positions are found on the host, values gathered from them."""
+
+    def function(input: Tensor, dim: int) -> Any:
+        x = node_of(input)
+        axis = axis_of(dim, len(x.shape))
+        if not x.shape:
+            values = record(f"{name.capitalize()}Backward0", (input,), (x,), ops.copy(x))
+            return result(values, wrap(ops.zeros((), D.int64, x.device)))
+        data = np.moveaxis(host_values(input), axis, -1)
+        where = np.zeros(data.shape, np.int64)
+        best = data[..., :1].copy() if data.shape[-1] else data
+        at = np.zeros(best.shape, np.int64)
+        for i in range(data.shape[-1]):
+            now = data[..., i : i + 1]
+            take = better(now, best) | (now != now)
+            best, at = np.where(take, now, best), np.where(take, i, at)
+            where[..., i : i + 1] = at
+        index = node_of(from_values(np.moveaxis(where, -1, axis), D.int64))
+        outs = [ops.gather(x, index, arg=axis), index]
+        return result(*record_many(f"{name.capitalize()}Backward0", (input,), (x,), outs))
+
+    function.__name__ = function.__qualname__ = name
+    return declare(name)(function)
+
+
+cummax = _running("cummax", np.greater_equal, cummax_result)
+cummin = _running("cummin", np.less_equal, cummin_result)
+
+
+@declare()
+def logcumsumexp(input: Tensor, dim: int) -> Tensor:
+    top = input.detach().amax(dim, True)  # type: ignore[attr-defined]
+    return (input - top).exp().cumsum(dim).log() + top  # type: ignore
+
+
+# -- sets and bins ------------------------------------------------------------------------------
+
+
+@declare()
+def unique(input: Tensor, sorted: bool = True, return_inverse: bool = False,
+           return_counts: bool = False, dim: int | None = None) -> Any:
+    """The different values, in order."""
+    values = host_values(input)
+    found, inverse, counts = np.unique(
+        values, return_inverse=True, return_counts=True, axis=dim, equal_nan=False)
+    parts = [from_values(found, input.dtype)]
+    if return_inverse:
+        shape = values.shape if dim is None else (values.shape[dim],)
+        parts.append(from_values(inverse.astype(np.int64).reshape(shape), D.int64))
+    if return_counts:
+        parts.append(from_values(counts.astype(np.int64), D.int64))
+    return parts[0] if len(parts) == 1 else tuple(parts)
+
+
+@declare()
+def unique_consecutive(input: Tensor, return_inverse: bool = False, return_counts: bool = False,
+                       dim: int | None = None) -> Any:
+    """The values without repetitions in a row."""
+    values = host_values(input)
+    flat = values.reshape(-1) if dim is None else np.moveaxis(values, dim, 0)
+    rows = flat.reshape(len(flat), -1)
+    starts = np.ones(len(flat), bool)
+    starts[1:] = (rows[1:] != rows[:-1]).any(1)
+    kept = flat[starts]
+    if dim is not None:
+        kept = np.moveaxis(kept, 0, dim)
+    parts = [from_values(kept, input.dtype)]
+    inverse = np.cumsum(starts) - 1
+    if return_inverse:
+        parts.append(from_values(inverse.reshape(values.shape if dim is None else -1), D.int64))
+    if return_counts:
+        parts.append(from_values(np.bincount(inverse).astype(np.int64), D.int64))
+    return parts[0] if len(parts) == 1 else tuple(parts)
+
+
+@declare()
+def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
+    """How often each non-negative integer occurs."""
+    if input.ndim != 1 or input.dtype.kind == "f":
+        raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
+    values = host_values(input)
+    if values.size and values.min() < 0:
+        raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
+    if weights is None:
+        return from_values(np.bincount(values, minlength=minlength).astype(np.int64), D.int64)
+    given = host_values(weights)
+    kind = weights.dtype if weights.dtype in (D.float32, D.float64) else D.float64
+    return from_values(np.bincount(values, given, minlength), kind)
+
+
+@declare()
+def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
+    values = host_values(input)
+    low, high = (min, max) if min != max else (values.min(), values.max())
+    counts, _ = np.histogram(values, bins, (low, high))
+    return from_values(counts.astype(np.float64), input.dtype)
+
+
+@declare(method=False)
+def searchsorted(sorted_sequence: Tensor, input: Any, *, out_int32: bool = False,
+                 right: bool = False, side: str | None = None, sorter: Any = None) -> Tensor:
+    """Where values would be inserted to keep a sequence sorted."""
+    where = side or ("right" if right else "left")
+    edges = host_values(sorted_sequence)
+    scalar = not isinstance(input, Tensor)
+    values = np.asarray(input) if scalar else host_values(input)
+    if edges.ndim == 1:
+        found = np.searchsorted(edges, values, where)
+    else:
+        rows = [np.searchsorted(e, v, where) for e, v in
+                zip(edges.reshape(-1, edges.shape[-1]), values.reshape(-1, values.shape[-1]))]
+        found = np.stack(rows).reshape(values.shape)
+    return from_values(np.asarray(found, np.int64), D.int32 if out_int32 else D.int64)
+
+
+@declare()
+def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False
+              ) -> Tensor:
+    return searchsorted(boundaries, input, out_int32=out_int32, right=right)
+
+
+@declare()
+def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False
+         ) -> Tensor:
+    a = host_values(elements) if isinstance(elements, Tensor) else np.asarray(elements)
+    b = host_values(test_elements) if isinstance(test_elements, Tensor) else \
+        np.asarray(test_elements)
+    return from_values(np.isin(a, b, invert=invert), D.bool_)
+
+
+@declare()
+def quantile(input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *,
+             interpolation: str = "linear") -> Tensor:
+    """Values below which a share q of the elements lies."""
+    if input.dtype not in (D.float32, D.float64):
+        raise RuntimeError("quantile() input tensor must be either float or double dtype")
+    shares = q if isinstance(q, Tensor) else input.new_tensor(q)  # type: ignore[attr-defined]
+    flat = input if dim is not None else input.reshape(-1)  # type: ignore[attr-defined]
+    axis = axis_of(0 if dim is None else dim, flat.ndim)
+    ordered = sort(flat.movedim(axis, -1), -1)[0]
+    count = shape_of(ordered)[-1]
+    place = shares.detach() * (count - 1)
+    low = place.floor()
+    rank = low.long()
+    above = (rank + 1).clamp(max=count - 1)
+    a = ordered.index_select(-1, rank.reshape(-1))
+    b = ordered.index_select(-1, above.reshape(-1))
+    weight = (place - low).reshape(-1)
+    picks = {"lower": a, "higher": ordered.index_select(-1, place.ceil().long().reshape(-1)),
+             "nearest": ordered.index_select(-1, place.round().long().reshape(-1)),
+             "midpoint": (a + b) / 2}
+    result = picks.get(interpolation)
+    if result is None:
+        result = a + (b - a) * weight
+    if keepdim:
+        result = result.unsqueeze(axis if dim is not None else 0)
+        if dim is None:
+            result = result.reshape((1,) * input.ndim + (-1,))
+        else:
+            result = result.movedim(-1, 0).movedim(0, -1)
+    result = result.movedim(-1, 0)
+    return result if shares.ndim else result.squeeze(0)  # type: ignore[no-any-return]

@@ -1,0 +1,243 @@
+"""`Storage`: the mutable slot that tensors are handles on, and its memory shared with numpy.
+
+Owns: the current value of a storage, its version, and the rule that memory which Python can write
+to behind our back is read at once and written at once. Must not know: views' meaning for users,
+autograd, or which op reads or writes.
+
+A storage whose memory is shared has `node` None: whoever wants its value must come through
+`read`, which notes it, so that the statement's result is computed before Python has control
+again (`settle`).
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import weakref
+from typing import Any
+
+import numpy as np
+
+from lazygrad.ir import ops
+from lazygrad.ir.dtypes import DType
+from lazygrad.ir.node import Node, Shape
+from lazygrad.ir.views import View
+from lazygrad.realize import realize_nodes
+from lazygrad.runtime.memory import Buffer
+
+
+class Shared:
+    """Memory that others may write: where it is, and who may still hold it."""
+
+    __slots__ = ("buffer", "shape", "dtype", "device", "exports", "owner", "forever", "leaf")
+
+    def __init__(self, buffer: Buffer, shape: Shape, dtype: DType, device: str):
+        self.buffer = buffer
+        self.shape = shape
+        self.dtype = dtype
+        self.device = device
+        self.exports: list[Any] = []  # weak references to what was handed out
+        self.owner: np.ndarray | None = None  # the foreign array that the memory belongs to
+        self.forever = False  # an address was handed out: no one can say who uses it
+        self.leaf: Node | None = None  # the node that stands for it within one statement
+
+    def in_use(self) -> bool:
+        """Whether anyone else may still write to the memory."""
+        if self.forever:
+            return True
+        owner = self.owner
+        if owner is not None:
+            # three references are ours: the slot, the buffer's owner and the local name
+            if owner.base is not None or not owner.flags.owndata or sys.getrefcount(owner) > 4:
+                return True
+        self.exports = [export for export in self.exports if export() is not None]
+        return bool(self.exports)
+
+    def array(self) -> np.ndarray:
+        return self.buffer.array(self.dtype.np, self.shape)
+
+
+class Storage:
+    """One value, row-major; every tensor on it sees what is written to it."""
+
+    __slots__ = ("node", "version", "shared", "__weakref__")
+
+    def __init__(self, node: Node | None):
+        self.node = node
+        self.version = 0
+        self.shared: Shared | None = None
+
+    @property
+    def dtype(self) -> DType:
+        held = self.node or self.shared
+        assert held is not None
+        return held.dtype
+
+    @property
+    def device(self) -> str:
+        held = self.node or self.shared
+        assert held is not None
+        return held.device
+
+    @property
+    def shape(self) -> Shape:
+        held = self.node or self.shared
+        assert held is not None
+        return held.shape
+
+
+class _Depth(threading.local):
+    """How many composite functions are running: only the outermost settles."""
+
+    value = 0
+
+
+depth = _Depth()
+reads: list[Shared] = []  # shared memory read since the last settle
+
+
+def read(storage: Storage) -> Node:
+    """The current value. Notes it if the memory is shared."""
+    node = storage.node
+    if node is not None:
+        return node
+    shared = storage.shared
+    assert shared is not None
+    if shared.leaf is not None:
+        return shared.leaf
+    leaf = ops.buffer_leaf(shared.buffer, shared.shape, shared.dtype, shared.device)
+    if shared.in_use():
+        shared.leaf = leaf
+        reads.append(shared)
+    else:
+        storage.shared, storage.node = None, leaf
+    return leaf
+
+
+def settle(nodes: list[Node]) -> None:
+    """Compute what was recorded from shared memory, before anyone can write to it."""
+    if depth.value:
+        return
+    try:
+        realize_nodes(nodes)
+    finally:
+        for shared in reads:
+            shared.leaf = None
+        reads.clear()
+
+
+def freeze() -> None:
+    """Give the nodes that stand for shared memory a copy of their own: they will be kept."""
+    for shared in reads:
+        leaf = shared.leaf
+        if leaf is not None and leaf.buffer is shared.buffer:
+            fresh = Buffer(shared.buffer.nbytes)
+            if leaf.numel:
+                fresh.array(shared.dtype.np, shared.shape)[...] = shared.array()
+            leaf.buffer = fresh
+            shared.leaf = None
+
+
+def write(storage: Storage, node: Node) -> None:
+    """Replace the whole value; `node` has the storage's shape and dtype."""
+    storage.version += 1
+    shared = storage.shared
+    if shared is None or not _still(storage):
+        storage.node = node
+        return
+    if node.buffer is None:
+        realize_nodes([node])
+    if depth.value:
+        freeze()
+    if node.buffer is not shared.buffer and node.numel:
+        shared.array()[...] = node.buffer.array(shared.dtype.np, shared.shape)
+    forget()
+
+
+def write_view(storage: Storage, view: View, value: Node) -> None:
+    """Replace the elements that `view` selects; `value` has its shape."""
+    storage.version += 1
+    if storage.shared is None or not _still(storage):
+        assert storage.node is not None
+        storage.node = ops.update(storage.node, value, arg=view)
+        return
+    if value.buffer is None:
+        realize_nodes([value])
+    if depth.value:
+        freeze()
+    if value.numel:
+        shared = storage.shared
+        flat = shared.array().reshape(-1)[view.offset :]
+        steps = tuple(stride * flat.itemsize for stride in view.strides)
+        target = np.lib.stride_tricks.as_strided(flat, view.shape, steps)
+        target[...] = value.buffer.array(shared.dtype.np, value.shape)
+    forget()
+
+
+def _still(storage: Storage) -> bool:
+    """Whether the memory is shared at this moment; takes it back if it is not."""
+    if storage.node is None:
+        read(storage)
+    return storage.shared is not None
+
+
+def forget() -> None:
+    """What was read from shared memory has been used up by a write that has landed."""
+    if not depth.value:
+        for shared in reads:
+            shared.leaf = None
+        reads.clear()
+
+
+def pin(storage: Storage) -> Shared:
+    """Give the storage memory of its own that may be handed out."""
+    shared = storage.shared
+    if shared is not None:
+        return shared
+    node = storage.node
+    assert node is not None
+    if node.buffer is None:
+        realize_nodes([node])
+    buffer = node.buffer
+    # references to the node: the storage's, the local name, the argument of getrefcount;
+    # to the buffer: the node's, the local name, the argument
+    if sys.getrefcount(node) > 3 or sys.getrefcount(buffer) > 3:
+        fresh = Buffer(max(buffer.nbytes, node.numel * node.dtype.itemsize))
+        if node.numel:
+            kind, shape = node.dtype.np, node.shape
+            fresh.array(kind, shape)[...] = buffer.array(kind, shape)
+        buffer = fresh
+    shared = Shared(buffer, node.shape, node.dtype, node.device)
+    storage.shared, storage.node = shared, None
+    return shared
+
+
+class Export:
+    """What numpy holds as the base of an array: keeps the memory, and can be watched."""
+
+    __slots__ = ("buffer", "__array_interface__", "__weakref__")
+
+    def __init__(self, buffer: Buffer, address: int, shape: Shape, strides: Shape, kind: str):
+        self.buffer = buffer
+        self.__array_interface__ = {
+            "shape": shape,
+            "typestr": kind,
+            "data": (address, False),
+            "strides": strides,
+            "version": 3,
+        }
+
+
+def export(storage: Storage, view: View) -> np.ndarray:
+    """A numpy array over the storage's memory."""
+    shared = pin(storage)
+    size = shared.dtype.itemsize
+    base = Export(
+        shared.buffer,
+        shared.buffer.address + view.offset * size,
+        view.shape,
+        tuple(stride * size for stride in view.strides),
+        shared.dtype.np.str,
+    )
+    shared.exports.append(weakref.ref(base))
+    return np.asarray(base)

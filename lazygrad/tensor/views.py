@@ -1,0 +1,662 @@
+"""Views: other shapes and strides over the same memory, as in PyTorch.
+
+Owns: every operation that may share its input's storage, and which of them must copy instead.
+Must not know: how values are computed or how a write reaches a storage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+from lazygrad.ir import ops
+from lazygrad.ir.views import View, contiguous_strides
+from lazygrad.tensor import promotion as P
+from lazygrad.tensor.core import (
+    Tensor,
+    alias,
+    axis_of,
+    index_of,
+    make_view,
+    mode,
+    needs_grad,
+    node_of,
+    record,
+    shape_of,
+    view_of,
+)
+from lazygrad.tensor.declare import check_tensor, declare
+from lazygrad.tensor.size import extents
+
+
+def size_args(given: tuple[Any, ...], name: str = "size") -> tuple[int, ...]:
+    """Sizes given one by one or as one sequence, as a tuple of ints."""
+    if len(given) == 1 and not isinstance(given[0], int):
+        first = given[0]
+        if isinstance(first, (tuple, list)):
+            given = tuple(first)
+        elif isinstance(first, Tensor) and first.ndim == 1:
+            given = tuple(first.tolist())  # type: ignore[attr-defined]
+    result = []
+    for position, value in enumerate(given):
+        if type(value) is int:
+            result.append(value)
+            continue
+        if isinstance(value, (bool, float, str)) or not hasattr(value, "__index__"):
+            raise TypeError(
+                f"{name}(): argument 'size' (position 1) must be tuple of ints, "
+                f"not {type(value).__name__}"
+                if len(given) == 1 else
+                f"{name}(): argument 'size' must be tuple of ints, but found element of type "
+                f"{type(value).__name__} at pos {position}"
+            )
+        result.append(int(value.__index__()))
+    return tuple(result)
+
+
+def infer_size(shape: Sequence[int], numel: int) -> tuple[int, ...]:
+    """The shape with its -1 filled in. Raises RuntimeError if it does not hold numel elements."""
+    unknown = None
+    count = 1
+    for axis, extent in enumerate(shape):
+        if extent == -1:
+            if unknown is not None:
+                raise RuntimeError("only one dimension can be inferred")
+            unknown = axis
+        elif extent < 0:
+            raise RuntimeError(f"invalid shape dimension {extent}")
+        else:
+            count *= extent
+    if unknown is not None:
+        if count == 0:
+            if numel == 0:
+                raise RuntimeError(
+                    f"cannot reshape tensor of 0 elements into shape {extents(shape)} because the "
+                    "unspecified dimension size -1 can be any value and is ambiguous"
+                )
+        elif numel % count == 0:
+            return (*shape[:unknown], numel // count, *shape[unknown + 1 :])
+    elif count == numel:
+        return tuple(shape)
+    raise RuntimeError(f"shape '{extents(shape)}' is invalid for input of size {numel}")
+
+
+def _shape_view(input: Tensor, shape: tuple[int, ...], name: str) -> Tensor | None:
+    """`input` under another shape on the same memory, or None."""
+    view = view_of(input)
+    if prod(shape) == 0:
+        found: View | None = View(shape, contiguous_strides(shape), view.offset)
+    else:
+        found = view.reshape(shape)
+    return None if found is None else make_view(input, found, name, ops.reshape, shape)
+
+
+@declare(function=False)
+def view(self: Tensor, *shape: Any) -> Tensor:
+    """The same memory under another shape; with a dtype, reinterpreted."""
+    if len(shape) == 1 and isinstance(shape[0], P.DType):
+        return _view_dtype(self, shape[0])
+    wanted = infer_size(size_args(shape, "view"), self.numel())
+    made = _shape_view(self, wanted, "ViewBackward0")
+    if made is None:
+        raise RuntimeError(
+            "view size is not compatible with input tensor's size and stride (at least one "
+            "dimension spans across two contiguous subspaces). Use .reshape(...) instead."
+        )
+    return made
+
+
+def _view_dtype(self: Tensor, dtype: P.DType) -> Tensor:
+    if dtype is self.dtype:
+        return make_view(self, view_of(self), "AliasBackward0", ops.reshape, shape_of(self))
+    from lazygrad.tensor.numpy_bridge import reinterpret
+
+    return reinterpret(self, dtype)
+
+
+@declare(function=False)
+def view_as(self: Tensor, other: Tensor) -> Tensor:
+    return view(self, *shape_of(other))
+
+
+def _reshaped(input: Tensor, shape: Sequence[int], name: str) -> Tensor:
+    wanted = infer_size(shape, input.numel())
+    made = _shape_view(input, wanted, "ViewBackward0")
+    if made is None:
+        x = node_of(input)
+        value = ops.copy(ops.reshape(x, arg=wanted))
+        made = record(name, (input,), (x,), value)
+    return made
+
+
+def _reshape(input: Tensor, *shape: Any) -> Tensor:
+    """A view where the memory allows it, else a copy."""
+    check_tensor(input, "reshape")
+    return _reshaped(input, size_args(shape, "reshape"), "UnsafeViewBackward0")
+
+
+declare("reshape")(_reshape)
+reshape = _reshape
+
+
+@declare(function=False)
+def reshape_as(self: Tensor, other: Tensor) -> Tensor:
+    return _reshape(self, shape_of(other))
+
+
+@declare()
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """Dimensions start_dim to end_dim as one."""
+    shape = shape_of(input)
+    first, last = axis_of(start_dim, len(shape)), axis_of(end_dim, len(shape))
+    if first > last:
+        raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
+    if not shape:
+        return _reshape(input, 1)
+    if first == last:
+        return input
+    return _reshape(input, *shape[:first], prod(shape[first : last + 1]), *shape[last + 1 :])
+
+
+@declare()
+def ravel(input: Tensor) -> Tensor:
+    return _reshape(input.contiguous(), -1)  # type: ignore[attr-defined]
+
+
+@declare()
+def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
+    """One dimension as several."""
+    shape = shape_of(input)
+    axis = axis_of(dim, len(shape))
+    sizes = tuple(sizes)
+    if not sizes:
+        raise RuntimeError("unflatten: sizes must be non-empty")
+    known = prod(size for size in sizes if size != -1)
+    bad = shape[axis] % known if -1 in sizes and known else (-1 not in sizes
+                                                            and known != shape[axis])
+    if bad:
+        raise RuntimeError(
+            f"unflatten: Provided sizes {extents(sizes)} don't multiply up to the size of dim "
+            f"{axis} ({shape[axis]}) in the input tensor"
+        )
+    whole = infer_size(sizes, shape[axis]) if prod(shape) else sizes
+    return view(input, *shape[:axis], *whole, *shape[axis + 1 :])
+
+
+# -- axes ---------------------------------------------------------------------------------------
+
+
+def permuted(input: Tensor, order: tuple[int, ...], name: str) -> Tensor:
+    return make_view(input, view_of(input).permute(order), name, ops.permute, order)
+
+
+@declare()
+def permute(input: Tensor, *dims: Any) -> Tensor:
+    """The axes in another order."""
+    check_tensor(input, "permute")
+    given = size_args(dims, "permute")
+    rank = input.ndim
+    if len(given) != rank:
+        raise RuntimeError(
+            "permute(sparse_coo): number of dimensions in the tensor input does not match the "
+            f"length of the desired ordering of dimensions i.e. input.dim() = {rank} is not "
+            f"equal to len(dims) = {len(given)}"
+        )
+    order = tuple(axis_of(dim, rank) for dim in given)
+    if len(set(order)) != rank:
+        raise RuntimeError("permute(): duplicate dims are not allowed.")
+    return permuted(input, order, "PermuteBackward0")
+
+
+@declare("transpose", "swapaxes", "swapdims")
+def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
+    """Two axes exchanged."""
+    check_tensor(input, "transpose")
+    rank = input.ndim
+    a, b = axis_of(dim0, rank), axis_of(dim1, rank)
+    order = list(range(rank))
+    if rank:
+        order[a], order[b] = order[b], order[a]
+    return permuted(input, tuple(order), "TransposeBackward0")
+
+
+@declare()
+def t(input: Tensor) -> Tensor:
+    """The transpose of a matrix; vectors stay."""
+    rank = input.ndim
+    if rank > 2:
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {rank}D")
+    return permuted(input, tuple(range(rank))[::-1], "TBackward0")
+
+
+def _T(self: Tensor) -> Tensor:
+    if self.ndim not in (0, 2):
+        import warnings
+
+        warnings.warn(
+            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is "
+            "deprecated and it will throw an error in a future release. Consider `x.mT` to "
+            "transpose batches of matrices or `x.permute(*torch.arange(x.ndim - 1, -1, -1))` to "
+            "reverse the dimensions of a tensor.",
+            stacklevel=3,
+        )
+    return permuted(self, tuple(range(self.ndim))[::-1], "PermuteBackward0")
+
+
+def _mT(self: Tensor) -> Tensor:
+    if self.ndim < 2:
+        raise RuntimeError(
+            "tensor.mT is only supported on matrices or batches of matrices. Got "
+            f"{self.ndim}-D tensor."
+        )
+    return transpose(self, -2, -1)
+
+
+@declare("movedim", "moveaxis")
+def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
+    """Some axes at other places, the others in their order."""
+    rank = input.ndim
+    src = [axis_of(d, rank) for d in ((source,) if isinstance(source, int) else source)]
+    dst = [axis_of(d, rank) for d in
+           ((destination,) if isinstance(destination, int) else destination)]
+    if len(src) != len(dst):
+        raise RuntimeError(
+            f"movedim: Invalid source or destination dims: source ({extents(src)} dims) should "
+            f"contain the same number of dims as destination ({extents(dst)} dims)"
+        )
+    if len(set(src)) != len(src):
+        raise RuntimeError(f"movedim: repeated dim in `source` ({extents(src)})")
+    if len(set(dst)) != len(dst):
+        raise RuntimeError(f"movedim: repeated dim in `destination` ({extents(dst)})")
+    order = [-1] * rank
+    for a, b in zip(src, dst):
+        order[b] = a
+    rest = iter(axis for axis in range(rank) if axis not in src)
+    return permuted(input, tuple(a if a >= 0 else next(rest) for a in order), "PermuteBackward0")
+
+
+@declare()
+def squeeze(input: Tensor, dim: Any = None) -> Tensor:
+    """Without axes of extent 1."""
+    shape = shape_of(input)
+    if dim is None:
+        drop = {axis for axis, extent in enumerate(shape) if extent == 1}
+        name = "SqueezeBackward0"
+    else:
+        dims = (dim,) if isinstance(dim, int) else tuple(dim)
+        drop = {axis_of(d, len(shape)) for d in dims}
+        drop = {axis for axis in drop if shape and shape[axis] == 1}
+        name = "SqueezeBackward1" if isinstance(dim, int) else "SqueezeBackward2"
+    keep = [axis for axis in range(len(shape)) if axis not in drop]
+    old = view_of(input)
+    found = View(tuple(shape[a] for a in keep), tuple(old.strides[a] for a in keep), old.offset)
+    return make_view(input, found, name, ops.reshape, found.shape)
+
+
+@declare()
+def unsqueeze(input: Tensor, dim: int) -> Tensor:
+    """With an axis of extent 1 at `dim`."""
+    check_tensor(input, "unsqueeze")
+    old = view_of(input)
+    axis = axis_of(dim, len(old.shape) + 1)
+    step = old.shape[axis] * old.strides[axis] if axis < len(old.shape) else 1
+    found = View(
+        (*old.shape[:axis], 1, *old.shape[axis:]),
+        (*old.strides[:axis], step, *old.strides[axis:]),
+        old.offset,
+    )
+    return make_view(input, found, "UnsqueezeBackward0", ops.reshape, found.shape)
+
+
+@declare(function=False)
+def expand(self: Tensor, *sizes: Any, implicit: bool = False) -> Tensor:
+    """Axes of extent 1, and new leading ones, repeated without copying."""
+    wanted = size_args(sizes, "expand")
+    old = shape_of(self)
+    lead = len(wanted) - len(old)
+    if lead < 0:
+        raise RuntimeError(
+            f"expand(lazygrad.{P.type_name(self.dtype)}Tensor{{{extents(old)}}}, "
+            f"size={extents(wanted)}): the number of sizes provided ({len(wanted)}) must be "
+            f"greater or equal to the number of dimensions in the tensor ({len(old)})"
+        )
+    shape = []
+    for axis, extent in enumerate(wanted):
+        have = old[axis - lead] if axis >= lead else None
+        if extent == -1:
+            if have is None:
+                raise RuntimeError(
+                    f"The expanded size of the tensor (-1) isn't allowed in a leading, "
+                    f"non-existing dimension {axis}"
+                )
+            extent = have
+        elif have is not None and have != extent and have != 1:
+            raise RuntimeError(
+                f"The expanded size of the tensor ({extent}) must match the existing size "
+                f"({have}) at non-singleton dimension {axis}.  Target sizes: "
+                f"{extents(wanted)}.  Tensor sizes: {extents(old)}"
+            )
+        shape.append(extent)
+    target = tuple(shape)
+    found = view_of(self).expand(target)
+    if self._storage.node is None:
+        return make_view(self, found, "ExpandBackward0")
+    return make_view(self, found, "ExpandBackward0",
+                     lambda node, arg: P.spread_to(ops.reshape(node, arg=node.shape), arg), target)
+
+
+@declare(function=False)
+def expand_as(self: Tensor, other: Tensor) -> Tensor:
+    return expand(self, *shape_of(other))
+
+
+@declare()
+def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
+    return expand(input, *size)
+
+
+# -- parts --------------------------------------------------------------------------------------
+
+
+def sliced(input: Tensor, spans: tuple[tuple[int, int, int], ...], name: str) -> Tensor:
+    return make_view(input, view_of(input).slice(spans), name, ops.slice_, spans)
+
+
+@declare()
+def select(input: Tensor, dim: int, index: int) -> Tensor:
+    """One index along `dim`, which goes."""
+    shape = shape_of(input)
+    if not shape:
+        raise IndexError("select() cannot be applied to a 0-dim tensor.")
+    axis = axis_of(dim, len(shape))
+    at = index_of(index)
+    if not -shape[axis] <= at < shape[axis]:
+        raise IndexError(
+            f"select(): index {at} out of range for tensor of size {extents(shape)} at "
+            f"dimension {axis}"
+        )
+    return selected(input, axis, at + shape[axis] if at < 0 else at)
+
+
+def selected(input: Tensor, axis: int, at: int) -> Tensor:
+    old = view_of(input)
+    shape = old.shape[:axis] + old.shape[axis + 1 :]
+    found = View(shape, old.strides[:axis] + old.strides[axis + 1 :],
+                 old.offset + at * old.strides[axis])
+    spans = tuple((at, at + 1, 1) if a == axis else (0, e, 1) for a, e in enumerate(old.shape))
+    return make_view(
+        input, found, "SelectBackward0",
+        lambda node, arg: ops.reshape(ops.slice_(node, arg=spans), arg=arg), shape,
+    )
+
+
+@declare()
+def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
+    """`length` indices from `start` along `dim`."""
+    shape = shape_of(input)
+    if not shape:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    axis = axis_of(dim, len(shape))
+    if length < 0:
+        raise RuntimeError("narrow(): length must be non-negative.")
+    first = int(start)
+    extent = shape[axis]
+    if not -extent <= first <= extent:
+        raise IndexError(
+            f"start out of range (expected to be in range of [{-extent}, {extent}], "
+            f"but got {first})"
+        )
+    if first < 0:
+        first += extent
+    if first + length > extent:
+        raise RuntimeError(
+            f"start ({first}) + length ({length}) exceeds dimension size ({extent})."
+        )
+    return _span(input, axis, first, first + length)
+
+
+def _span(input: Tensor, axis: int, first: int, stop: int, step: int = 1) -> Tensor:
+    spans = tuple((first, stop, step) if a == axis else (0, e, 1)
+                  for a, e in enumerate(shape_of(input)))
+    return sliced(input, spans, "SliceBackward0")
+
+
+@declare()
+def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Parts of one size along `dim`, or of the sizes listed."""
+    shape = shape_of(tensor)
+    axis = axis_of(dim, len(shape))
+    extent = shape[axis]
+    if isinstance(split_size_or_sections, int):
+        size = split_size_or_sections
+        if size < 0:
+            raise RuntimeError(
+                f"split expects split_size be non-negative, but got split_size={size}"
+            )
+        if size == 0 and extent:
+            raise RuntimeError(
+                "split_size can only be 0 if dimension size is 0, but got dimension size of "
+                f"{extent}"
+            )
+        parts = [min(size, extent - at) for at in range(0, extent, size)] if size else [0]
+        parts = parts or [0]
+    else:
+        parts = list(split_size_or_sections)
+        if sum(parts) != extent:
+            raise RuntimeError(
+                f"split_with_sizes expects split_sizes to sum exactly to {extent} (input "
+                f"tensor's size at dimension {axis}), but got split_sizes={extents(parts)}"
+            )
+    result, at = [], 0
+    for size in parts:
+        result.append(_span(tensor, axis, at, at + size))
+        at += size
+    return tuple(result)
+
+
+@declare()
+def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    return split(input, list(split_sizes), dim)
+
+
+@declare()
+def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """At most `chunks` parts of one size, the last one smaller."""
+    if chunks <= 0:
+        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    extent = shape_of(input)[axis_of(dim, input.ndim)]
+    size = -(-extent // chunks)
+    if size == 0:
+        return split(input, [0] * chunks, dim)
+    return split(input, size, dim)
+
+
+@declare()
+def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Parts of nearly one size, or between the indices listed."""
+    axis = axis_of(dim, input.ndim)
+    extent = shape_of(input)[axis]
+    if isinstance(indices_or_sections, Tensor):
+        indices_or_sections = indices_or_sections.tolist()  # type: ignore[attr-defined]
+    if isinstance(indices_or_sections, int):
+        count = indices_or_sections
+        if count <= 0:
+            raise RuntimeError(f"number of sections must be larger than 0, got {count}")
+        size, more = divmod(extent, count)
+        sizes = [size + 1] * more + [size] * (count - more)
+        return split(input, sizes, dim)
+    cuts = [0, *indices_or_sections]
+    result = []
+    for first, stop in zip(cuts, [*cuts[1:], extent]):
+        low, high, _ = slice(first, stop).indices(extent)
+        result.append(_span(input, axis, low, max(low, high)))
+    return tuple(result)
+
+
+def _axis_split(name: str, axis: int, rank: int) -> Any:
+    def function(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+        if input.ndim < rank:
+            raise RuntimeError(
+                f"torch.{name} requires a tensor with at least {rank} dimension"
+                f"{'s' * (rank > 1)}, but got a tensor with {input.ndim} dimensions!"
+            )
+        along = 0 if name == "hsplit" and input.ndim == 1 else axis
+        return tensor_split(input, indices_or_sections, along)
+
+    function.__name__ = name
+    return declare(name)(function)
+
+
+hsplit, vsplit, dsplit = (
+    _axis_split("hsplit", 1, 1), _axis_split("vsplit", 0, 2), _axis_split("dsplit", 2, 3)
+)
+
+
+@declare()
+def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    """All indices along `dim`, one tensor each."""
+    axis = axis_of(dim, input.ndim)
+    if not input.ndim:
+        raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
+    return tuple(selected(input, axis, i) for i in range(shape_of(input)[axis]))
+
+
+@declare()
+def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """The diagonal of two axes, as a last axis."""
+    old = view_of(input)
+    rank = len(old.shape)
+    a, b = axis_of(dim1, rank), axis_of(dim2, rank)
+    if a == b:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+    rows, columns = old.shape[a], old.shape[b]
+    size = max(min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns), 0)
+    start = old.offset
+    if size:
+        start += offset * old.strides[b] if offset >= 0 else -offset * old.strides[a]
+    rest = [axis for axis in range(rank) if axis not in (a, b)]
+    found = View(
+        (*(old.shape[axis] for axis in rest), size),
+        (*(old.strides[axis] for axis in rest), old.strides[a] + old.strides[b]),
+        start,
+    )
+    if input._view is None:
+        return make_view(input, found, "DiagonalBackward0", ops.as_strided, found)
+    own = View.contiguous(old.shape)
+    inner = View(found.shape, (*(own.strides[axis] for axis in rest),
+                               own.strides[a] + own.strides[b]),
+                 0 if not size else offset * own.strides[b] if offset >= 0
+                 else -offset * own.strides[a])
+    return make_view(input, found, "DiagonalBackward0", ops.as_strided, inner)
+
+
+@declare(function=False)
+def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
+    """Windows along a dimension, as a new last axis."""
+    old = view_of(self)
+    axis = axis_of(dimension, len(old.shape))
+    if not old.shape:
+        old = View((1,), (1,), old.offset)
+        self = _reshape(self, 1)
+    extent = old.shape[axis]
+    if size > extent:
+        raise RuntimeError(
+            f"maximum size for tensor at dimension {axis} is {extent} but size is {size}"
+        )
+    if size < 0:
+        raise RuntimeError(f"size is {size} but must be >= 0")
+    if step <= 0:
+        raise RuntimeError(f"step is {step} but must be > 0")
+    found = old.window(axis, size, step)
+    assert found is not None
+    return make_view(self, found, "UnfoldBackward0", ops.window, (axis, size, step))
+
+
+@declare()
+def as_strided(
+    input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
+) -> Tensor:
+    """Any strides over the storage."""
+    old = view_of(input)
+    shape, steps = tuple(size), tuple(stride)
+    if len(shape) != len(steps):
+        raise RuntimeError("mismatch in length of strides and shape")
+    found = View(shape, steps, old.offset if storage_offset is None else storage_offset)
+    if any(step < 0 for step in steps):
+        raise RuntimeError(
+            "as_strided: Negative strides are not supported at the moment, got strides: "
+            f"{extents(steps)}"
+        )
+    room = prod(input._storage.shape)
+    if found.numel and found.bounds()[1] >= room:
+        need = (found.bounds()[1] + 1) * input.itemsize
+        raise RuntimeError(
+            f"setStorage: sizes {extents(shape)}, strides {extents(steps)}, storage offset "
+            f"{found.offset}, and itemsize {input.itemsize} requiring a storage size of {need} "
+            f"are out of bounds for storage of size {room * input.itemsize}"
+        )
+    if input._view is None:
+        return make_view(input, found, "AsStridedBackward0", ops.as_strided, found)
+    return make_view(input, found, "AsStridedBackward0")
+
+
+# -- off the graph ------------------------------------------------------------------------------
+
+
+@declare()
+def detach(input: Tensor) -> Tensor:
+    """The same memory, without history."""
+    return alias(input)
+
+
+@declare()
+def view_as_real(input: Tensor) -> Tensor:
+    raise RuntimeError("view_as_real is only supported for complex tensors")
+
+
+def detach_(self: Tensor) -> Tensor:
+    """Cut this tensor off its history."""
+    meta = self._meta
+    if meta is not None:
+        if meta.base is not None:
+            raise RuntimeError(
+                "Can't detach views in-place. Use detach() instead. If you are using "
+                "DistributedDataParallel (DDP) for training, and gradient_as_bucket_view is set "
+                "as True, gradients are views of DDP buckets, and hence detach_() cannot be "
+                "called on these gradients. To fix this error, please refer to the "
+                "Optimizer.zero_grad() function in torch/optim/optimizer.py as a solution."
+            )
+        meta.fn = None
+        meta.requires_grad = False
+    return self
+
+
+def _inplace_view(name: str, fn: Any) -> Any:
+    def run(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        made = fn(self, *args, **kwargs)
+        if mode.grad and needs_grad(self):
+            meta = self._meta
+            assert meta is not None
+            if meta.fn is None:
+                raise RuntimeError(
+                    "a leaf Variable that requires grad is being used in an in-place operation."
+                )
+            meta.fn, meta.nr = made._meta.fn, made._meta.nr
+        self._view, self._cached = made._view, made._cached
+        self._storage.version += 1
+        if self._meta is not None:
+            self._meta.version = self._storage.version
+        return self
+
+    run.__name__ = name
+    return declare(name, function=False)(run)
+
+
+for _name, _fn in (("t_", t), ("transpose_", transpose), ("swapaxes_", transpose),
+                   ("swapdims_", transpose), ("squeeze_", squeeze), ("unsqueeze_", unsqueeze),
+                   ("as_strided_", as_strided)):
+    _inplace_view(_name, _fn)
+
+PROPERTIES = {"T": _T, "mT": _mT, "H": _T, "mH": _mT}
+__all__ = [name for name in globals() if not name.startswith("_")]
