@@ -233,8 +233,10 @@ class Partition:
         self.parents: dict[int, set[int]] = {}
         self.position = {node: number for number, node in enumerate(folded.nodes)}
         self.decisions: list[Decision] = []
+        self.refused: list[tuple[Node, Node]] = []
         for number, node in enumerate(folded.nodes):
             self._add(number, node)
+        self._retry_refused()
         self._merge_siblings()
 
     # -- one node after the other ---------------------------------------------------------------
@@ -264,6 +266,7 @@ class Partition:
             fused = True
         except Refused as refusal:
             reason, fused = str(refusal), False
+            self.refused.append((producer, consumer))
         self.decisions.append(Decision(describe(producer), describe(consumer), fused, reason))
 
     def _fuse(self, first: int, second: int) -> str:
@@ -375,6 +378,14 @@ class Partition:
             if bits & (low | high):
                 self.ancestors[number] = (bits & ~high) | low | both
         self.ancestors[a.number] = both
+
+    def _retry_refused(self) -> None:
+        """Try edges again that failed while a group was smaller: it may reduce by now."""
+        again, self.refused = self.refused, []
+        for producer, consumer in again:
+            a, b = (self.groups[self.group_of[n]] for n in (producer, consumer))
+            if a is not b and not a.alone and not b.alone and (a.axes or b.axes):
+                self._try_edge(producer, consumer)
 
     # -- groups that read the same values --------------------------------------------------------
     def _merge_siblings(self) -> None:

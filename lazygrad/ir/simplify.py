@@ -110,6 +110,17 @@ def reduce_before_permute(node: Node) -> Node | None:
     return ops.permute(node.op(moved.srcs[0], arg=axes), arg=moved.arg)
 
 
+def transposed_matmul(node: Node) -> Node | None:
+    """(a @ b) transposed is b' @ a': the same products, added in the same order."""
+    if node.op is not ops.permute or node.srcs[0].op is not ops.matmul:
+        return None
+    product, last = node.srcs[0], node.ndim - 1
+    if product.buffer is not None or node.arg != (*range(last - 1), last, last - 1):
+        return None
+    a, b = product.srcs
+    return ops.matmul(ops.swap(b), ops.swap(a))
+
+
 def reduce_nothing(node: Node) -> Node | None:
     """A reduction over no axes."""
     if node.op.lowering is Lowering.REDUCE and node.arg == ():
@@ -173,6 +184,7 @@ RULES: tuple[Rule, ...] = (
     still_movement,
     reshape_twice,
     reduce_before_permute,
+    transposed_matmul,
     reduce_nothing,
     pick_by_comparison,
     spread_by_comparison,
@@ -211,16 +223,31 @@ def simplify(outputs: Sequence[Node]) -> list[Node]:
 def _simplify(outputs: Sequence[Node]) -> list[Node]:
     unique: dict[object, Node] = {}
     new: dict[Node, Node] = {}
+    known: set[Node] = set()  # nodes of the result
+
+    def intern(node: Node) -> Node:
+        if node.buffer is None and node.op is not ops.SCALAR:
+            key = (node.op, node.arg, node.srcs, node.shape, node.dtype)
+            node = unique.setdefault(key, node)
+        known.add(node)
+        return node
+
+    def intern_all(root: Node) -> Node:
+        """A rule may have made several nodes: those inside become unique as well."""
+        made: dict[Node, Node] = {}
+        for node in toposort([root], stop=known.__contains__):
+            srcs = () if node in known else tuple(made[s] for s in node.srcs)
+            same = node in known or srcs == node.srcs
+            made[node] = intern(node if same else _with_srcs(node, srcs))
+        return made[root]
+
     for node in toposort(outputs):
         if node.buffer is not None or node.op is ops.SCALAR:
-            new[node] = node
+            new[node] = intern(node)
             continue
         override.place = node.place  # what a rule makes stands for the line it came from
         srcs = tuple(new[s] for s in node.srcs)
-        fresh = _rewritten(node if srcs == node.srcs else _with_srcs(node, srcs))
-        if fresh.buffer is not None or fresh.op is ops.SCALAR:
-            new[node] = fresh
-            continue
-        key = (fresh.op, fresh.arg, fresh.srcs, fresh.shape, fresh.dtype)
-        new[node] = unique.setdefault(key, fresh)
+        plain = node if srcs == node.srcs else _with_srcs(node, srcs)
+        fresh = _rewritten(plain)
+        new[node] = intern(fresh) if fresh is plain else intern_all(fresh)
     return [new[node] for node in outputs]

@@ -10,7 +10,7 @@ from lazygrad.ir.dtypes import DType, int64
 from lazygrad.ir.node import Node, Shape
 from lazygrad.ir.ops.core import Lowering, Op, register
 from lazygrad.ir.ops.leaf import lit
-from lazygrad.ir.ops.pointwise import cast, div, eq, mul, where
+from lazygrad.ir.ops.pointwise import cast, div, eq, mul, sub, where
 
 
 def _reduced(shape: Shape, axes: tuple[int, ...]) -> Shape:
@@ -48,15 +48,18 @@ def _prod(x: np.ndarray, *, node: Node) -> np.ndarray:
 
 
 def _prod_vjp(g: Node, y: Node, x: Node, *, arg: Any) -> tuple[Node]:
-    """y / x, and where one factor of a row is zero, the product of the others."""
-    zero = lit(0, x)
+    """y / x, and at a factor that is zero the product of the others: the one other zero of a row,
+    written so that its own gradient is right, times what is not zero."""
+    zero, one, shape = lit(0, x), lit(1, x), x.shape
     is_zero = eq(x, zero)
-    others = prod(where(is_zero, lit(1, x), x), arg=arg)
-    zeros = sum_(cast(is_zero, arg=x.dtype), arg=arg)
-    alone = where(eq(zeros, lit(1, x)), others, lit(0, x))
-    none = where(eq(zeros, zero), others, lit(0, x))
-    quotient = div(spread(none, x.shape), where(is_zero, lit(1, x), x))
-    return (mul(spread(g, x.shape), where(is_zero, spread(alone, x.shape), quotient)),)
+    factors = where(is_zero, one, x)
+    rest = spread(prod(factors, arg=arg), shape)
+    zeros = spread(sum_(cast(is_zero, arg=x.dtype), arg=arg), shape)
+    other_zero = sub(spread(sum_(where(is_zero, x, zero), arg=arg), shape), x)
+    in_pair = where(eq(zeros, lit(2, x)), mul(other_zero, rest), zero)
+    at_zero = where(eq(zeros, one), rest, in_pair)
+    quotient = div(spread(y, shape), factors)
+    return (mul(spread(g, shape), where(is_zero, at_zero, quotient)),)
 
 
 def _extreme_vjp(g: Node, y: Node, x: Node, *, arg: Any) -> tuple[Node]:
@@ -83,7 +86,7 @@ sum_ = register(
        lambda g, y, x, *, arg: (spread(g, x.shape),), (), kinds="uif", identity=lambda d: "0")
 )
 prod = register(
-    Op("prod", Lowering.REDUCE, _keep_dtype, _prod, _prod_vjp, (0,), kinds="uif",
+    Op("prod", Lowering.REDUCE, _keep_dtype, _prod, _prod_vjp, (0, -1), kinds="uif",
        domain=(0.5, 1.5), identity=lambda d: "1")
 )
 max_ = register(
