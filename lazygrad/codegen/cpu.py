@@ -34,7 +34,7 @@ from lazygrad.ir.kernel import Kernel
 from lazygrad.ir.node import place_text
 from lazygrad.ir.ops import Lowering
 
-UNROLLED = 8  # bodies of reductions up to this many statements are unrolled over the lanes
+UNROLLED = 3  # bodies of reductions up to this many statements are unrolled over the lanes
 PARTIAL_BYTES = 16  # a full reduction's partial result: a value and, for argmax, its index
 
 

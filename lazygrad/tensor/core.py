@@ -8,7 +8,7 @@ operation. Methods are put on the class by the modules that declare them (method
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from lazygrad.autograd.graph import (
@@ -34,7 +34,7 @@ class Meta:
     """What autograd knows about a tensor. A tensor without one needs no gradient."""
 
     __slots__ = ("requires_grad", "fn", "nr", "grad", "accumulator", "hooks", "post_hooks",
-                 "base", "version", "inference", "no_grad_view")
+                 "base", "version", "inference", "no_grad_view", "maker")
 
     def __init__(self) -> None:
         self.requires_grad = False
@@ -48,6 +48,7 @@ class Meta:
         self.version = 0  # of a view: the storage's version that `fn` is right for
         self.inference = False
         self.no_grad_view = False
+        self.maker: str | None = None  # of a view that is one of several made together
 
 
 class Tensor:
@@ -55,6 +56,7 @@ class Tensor:
 
     __slots__ = ("_storage", "_view", "_meta", "_cached", "__dict__", "__weakref__")
 
+    __module__ = "lazygrad"  # the name that users see and pickle
     _storage: Storage
     _view: View | None  # None: the whole storage, in its shape
     _meta: Meta | None
@@ -297,6 +299,15 @@ def wrap_as(node: Node, order: Sequence[int] | None) -> Tensor:
     return t
 
 
+def cut(node: Node) -> Node:
+    """Inside a composite function: this value, not to be differentiated through."""
+    if depth.cuts is None:
+        return node
+    other = ops.reshape(node, arg=node.shape)
+    depth.cuts.append(other)
+    return other
+
+
 def alias(t: Tensor) -> Tensor:
     """Another handle on the same memory, without history."""
     made = _alloc(Tensor)
@@ -405,17 +416,24 @@ def record_many(
 
 
 def make_fn(
-    name: str, tensors: Sequence[Tensor], nodes: Sequence[Node], outs: Sequence[Node]
+    name: str, tensors: Sequence[Tensor], nodes: Sequence[Node], outs: Sequence[Node],
+    stops: Sequence[Node] = (),
 ) -> GradFn:
-    """The record of an operation. The same tensor given twice is one input."""
+    """The record of an operation. The same tensor given twice is one input.
+
+    What tensors without gradient were computed from is none of its business.
+    """
     ins: list[Node] = []
     edges: list[Edge] = []
+    given: list[Node] = list(stops)
     for t, node in zip(tensors, nodes):
         edge = edge_of(t)
-        if edge is not None and node not in ins:
+        if edge is None:
+            given.append(node)
+        elif node not in ins:
             ins.append(node)
             edges.append(edge)
-    return fn_class(name)(ins, outs, edges, capture(outs, ins))
+    return fn_class(name)(ins, outs, edges, capture(outs, ins, None, given))
 
 
 def note_saved(
@@ -514,6 +532,25 @@ def make_view(t: Tensor, view: View, name: str, op: Any = None, arg: Any = None)
     return made
 
 
+def make_views(t: Tensor, name: str, parts: Iterable[Callable[[], Tensor]]) -> tuple[Tensor, ...]:
+    """Several views made by one operation, of which there is one record."""
+    before = mode.grad
+    mode.grad = False
+    try:
+        made = [part() for part in parts]
+    finally:
+        mode.grad = before
+    if made and recording((t,)) and t._storage.node is not None and t.dtype.kind == "f":
+        fn = make_fn(name, (t,), (node_of(t),), [node_of(part) for part in made])
+        for number, part in enumerate(made):
+            attach(part, fn, number)
+    for part in made:
+        meta = meta_of(part)
+        meta.no_grad_view = meta.no_grad_view and not before
+        meta.maker = name
+    return tuple(made)
+
+
 def strided_in(node: Node, outer: View, view: View) -> Node:
     """`view` of a storage, computed from the node of another view of it that covers it."""
     if outer.is_contiguous:
@@ -570,6 +607,13 @@ def check_inplace(t: Tensor, others: Sequence[Tensor] = ()) -> None:
             raise RuntimeError(
                 "a view of a leaf Variable that requires grad is being used in an in-place "
                 "operation."
+            )
+        if meta.maker is not None:
+            raise RuntimeError(
+                f"Output {meta.nr} of {meta.maker} is a view and is being modified inplace. This "
+                "view is the output of a function that returns multiple views. Such functions do "
+                "not allow the output views to be modified inplace. You should replace the "
+                "inplace operation by an out-of-place one."
             )
 
 
