@@ -9,12 +9,13 @@ import importlib
 from typing import Any
 
 from lazygrad import autograd, tensor
+from lazygrad.config import config as _config
 from lazygrad.tensor import *  # noqa: F403
 from lazygrad.tensor import __all__ as _names
 
 __version__ = "0.1.0"
 
-_LATER = ("nn", "optim", "utils", "cuda", "random", "linalg", "special", "testing")
+_LATER = ("nn", "optim", "utils", "cuda", "random", "linalg", "special", "testing", "debug")
 
 
 def __getattr__(name: str) -> Any:
@@ -26,5 +27,10 @@ def __getattr__(name: str) -> Any:
         return found
     raise AttributeError(f"module 'lazygrad' has no attribute {name!r}")
 
+
+if _config.debug:
+    from lazygrad import debug
+
+    debug.install()
 
 __all__ = [*_names, "autograd", "cuda", "nn", "optim"]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -62,11 +63,11 @@ class Look:
 
     def name_of(self, step: Step) -> str:
         """The name of a step's kernel."""
-        from lazygrad.runtime.build import matmul_symbol
+        from lazygrad.runtime.units import matmul_symbol
 
         if isinstance(step, KernelStep):
             return self.code.of(step.kernels[0]).name
-        return matmul_symbol(step.node) if isinstance(step, MatmulStep) else step.node.op.name
+        return matmul_symbol(step.node.dtype) if isinstance(step, MatmulStep) else step.node.op.name
 
     def graph(self) -> Record:
         return printer.graph_record(self.structure.order, self.structure.outputs)
@@ -117,15 +118,16 @@ class Look:
                 continue
             name = self.name_of(step)
             kernel = step.kernels[0] if isinstance(step, KernelStep) else None
-            text = self.code.bodies[name] if kernel is None else self.code.of(kernel).shown
+            text = self.code.all()[name].body if kernel is None else self.code.of(kernel).shown
             records.append({"name": name, "text": text})
         return records
 
     def unit(self, names: Sequence[str] | None = None) -> str:
         """The translation unit of these kernels (of all by default), as the compiler sees it."""
-        from lazygrad.runtime.build import unit_text
+        from lazygrad.runtime.units import unit_text
 
-        return unit_text(self.code, list(self.code.bodies) if names is None else names)
+        texts = self.code.all()
+        return unit_text([texts[n] for n in (texts if names is None else names)], self.code.target)
 
     def distinct(self) -> list[Step]:
         """Steps, each name once (matrix products of other shapes count as others)."""
@@ -146,10 +148,19 @@ class Look:
                 for step, made, size in zip(self.schedule.steps, steps, moved)
             ],
             "bytes": sum(moved),
-            "refused": [
-                printer.decision_record(d) for d in self.schedule.decisions if not d.fused
-            ],
+            "refused": self.refused(),
         }
+
+    def refused(self) -> list[Record]:
+        """Decisions against fusing nodes that are in different kernels in the end, the last one
+        for each two."""
+        group_of = {n: i for i, group in enumerate(self.schedule.groups) for n in group.nodes}
+        last = {
+            d.edge: d
+            for d in self.schedule.decisions
+            if not d.fused and group_of[d.edge[0]] != group_of[d.edge[1]]
+        }
+        return [printer.decision_record(d) for d in last.values()]
 
 
 def _shapes(step: MatmulStep | HostStep) -> list[tuple[int, ...]]:
@@ -218,6 +229,7 @@ class Lines:
         self.level = level
         self.file = file
         self.count = 0
+        self.shown: set[str] = set()  # kernels whose source was written
         self.places: dict[Any, list[str]] = {}  # per program and its lines: the lines of each step
 
     def write(self, text: str) -> None:
@@ -231,7 +243,7 @@ class Lines:
         launches = [launch for part in program.parts for launch in _launches(part)]
         following = {
             id(one): not after.counted
-            for one, after in zip(launches, launches[1:])
+            for one, after in pairwise(launches)
             if isinstance(one, Launch) and isinstance(after, Launch)
         }
         spent = 0
@@ -258,9 +270,14 @@ class Lines:
             found = [", ".join(k["places"][:4]) for k in look.summary()["kernels"]]
             self.places[key] = found
             if self.level >= SOURCE:
-                for source in look.sources():
-                    self.write(source["text"])
+                self.show(look)
         return found
+
+    def show(self, look: Look) -> None:
+        for source in look.sources():
+            if source["name"] not in self.shown:
+                self.shown.add(source["name"])
+                self.write(source["text"])
 
     def line(self, program: Program, launch: Launch | HostCall, spent: int, place: str) -> str:
         """*** CPU   3 add_mul_tanh_a1b2  n=4096  12.3us  9.8 GB/s  <- train.py:31"""
@@ -273,7 +290,8 @@ class Lines:
             name, size, moved = launch.name.removeprefix("lg_"), launch.size, launch.moved
         where = "HOST" if isinstance(launch, HostCall) else "CPU"
         rate = f"{moved / spent:.1f} GB/s" if spent else "- GB/s"
-        text = f"*** {where:<4}{self.count:4} {name:<36}  n={size:<9} {spent / 1e3:9.1f}us  {rate:>10}"
+        took = f"{spent / 1e3:.1f}us"
+        text = f"*** {where:<4}{self.count:4} {name:<44}  n={size:<9} {took:>11}  {rate:>10}"
         return f"{text}  <- {place}" if place else text
 
 

@@ -64,17 +64,23 @@ def _run(
         inner[id(t)] = twin
     # a tensor without gradient on the same node must not be taken for the one with
     taken = set(nodes)
+    stops = []
     for t in found:
-        if id(t) not in inner and core.node_of(t) in taken:
+        if id(t) not in inner:
             node = core.node_of(t)
-            inner[id(t)] = core.wrap(core.ops.reshape(node, arg=node.shape))
+            if node in taken:
+                node = core.ops.reshape(node, arg=node.shape)
+                inner[id(t)] = core.wrap(node)
+            stops.append(node)
     swap = functools.partial(_swap, inner)
     depth.value += 1
     mode.grad = False
+    depth.cuts = stops
     try:
         result = function(*map(swap, args), **{k: swap(v) for k, v in kwargs.items()})
     finally:
         mode.grad = True
+        depth.cuts = None
         depth.value -= 1
     outputs = _tensors(result)
     outs = [core.node_of(t) for t in outputs]
@@ -84,7 +90,7 @@ def _run(
         storage.settle(outs)
     if not any(node.dtype.kind == "f" for node in outs):
         return result
-    fn = core.make_fn(name, sources, nodes, outs)
+    fn = core.make_fn(name, sources, nodes, outs, stops)
     fn.keep()
     fn.reads_values = saves is None or bool(saves)
     if saves:
@@ -113,15 +119,17 @@ def _note(
     fn: Any, saves: tuple[str, ...], function: Any, args: Any, kwargs: Any, outputs: list[Any]
 ) -> None:
     """Remember the versions of the tensors that PyTorch's record would save."""
+    from lazygrad.tensor import core
+
     names = function.__code__.co_varnames[: function.__code__.co_argcount]
     given = dict(zip(names, args)) | kwargs
     for wanted in saves:
         if wanted == "result":
             for number, t in enumerate(outputs):
-                fn.saved.append((t._storage, t._storage.version, fn.name(), number))
+                fn.saved.append(core.saved_entry(t, core.node_of(t), fn.name(), number))
             continue
         t = given.get(wanted)
         if hasattr(t, "_storage"):
             meta = t._meta
             maker = meta.fn.name() if meta is not None and meta.fn is not None else None
-            fn.saved.append((t._storage, t._storage.version, maker, meta.nr if meta else 0))
+            fn.saved.append(core.saved_entry(t, core.node_of(t), maker, meta.nr if meta else 0))

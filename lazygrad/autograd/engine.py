@@ -74,11 +74,12 @@ def grad(
     job = _Job(keep, create_graph, targets, accumulate=False)
     job.run(roots, seeds)
     results = [job.found.get(target) for target in targets]
-    if not allow_unused and any(result is None for result in results):
-        raise RuntimeError(
-            "One of the differentiated Tensors appears to not have been used in the graph. Set "
-            "allow_unused=True if this is the desired behavior."
-        )
+    for i, result in enumerate(results):
+        if result is None and not allow_unused:
+            raise RuntimeError(
+                f"The differentiated Tensor at index {i} appears to not have been used in the "
+                "graph. Set allow_unused=True if this is the desired behavior."
+            )
     if materialize_grads:
         results = [
             zeros_like(t, requires_grad=create_graph) if result is None else result

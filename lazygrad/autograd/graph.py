@@ -24,7 +24,8 @@ from lazygrad.ir.ops import BUFFER, Op
 
 Entry = tuple[Node, Op, tuple[Node, ...], Any]  # a node and its sources, kept from being dropped
 Edge = tuple[Any, int] | None
-Saved = tuple[Any, int, Any, int]  # storage, its version then, who made the value, output number
+# storage, its version and its loose writes then, who made the value, output number, value, view
+Saved = tuple[Any, int, int, Any, int, Node, Any]
 
 _sequence = itertools.count()
 _classes: dict[str, type[GradFn]] = {}  # named cache: PyTorch shows each name as a class
@@ -207,7 +208,10 @@ class GradFn(BaseFn):
                     table[src] = part if have is None else ops.add(have, part)
         finally:
             override.place = before
-        return [table.get(node) for node in inputs]
+        return [
+            ops.zeros(node.shape, node.dtype, node.device) if found is None else found
+            for node, found in ((node, table.get(node)) for node in inputs)
+        ]
 
     def apply(self, grads: Sequence[Any], create: bool) -> Sequence[Any]:
         """Tensors in, tensors out; with `create` the way from one to the other is recorded."""
@@ -225,9 +229,28 @@ class GradFn(BaseFn):
         """Raise if values have been freed, or were changed in place since."""
         if self.released:
             raise RuntimeError(SECOND_TIME)
-        for storage, version, maker, number in self.saved:
+        for storage, version, loose, maker, number, node, view in self.saved:
             if storage.version != version:
                 raise RuntimeError(_modified(storage, version, maker, number))
+            if storage.loose != loose:
+                self._substitute(node, storage, view)
+
+    def _substitute(self, node: Node, storage: Any, view: Any) -> None:
+        """A saved value was written through `.data`: backward reads what is there now."""
+        from lazygrad.tensor import core
+        from lazygrad.tensor.storage import read
+
+        now = read(storage)
+        now = now if view is None else core.strided(now, view)
+
+        def swap(nodes: Sequence[Node]) -> tuple[Node, ...]:
+            return tuple(now if n is node else n for n in nodes)
+
+        self.captured = [
+            (now if out is node else out, op, swap(srcs), arg)
+            for out, op, srcs, arg in self.captured
+        ]
+        self.in_nodes, self.out_nodes = swap(self.in_nodes), swap(self.out_nodes)
 
     def release(self) -> None:
         """Let go of the values. A record that reads none goes on working, on shapes alone."""
@@ -300,17 +323,22 @@ def fn_class(name: str) -> type[GradFn]:
 
 
 def capture(
-    outs: Sequence[Node], ins: Sequence[Node], known: dict[Node, Entry] | None = None
+    outs: Sequence[Node],
+    ins: Sequence[Node],
+    known: dict[Node, Entry] | None = None,
+    stops: Sequence[Node] = (),
 ) -> list[Entry]:
     """The nodes between `ins` and `outs` that depend on `ins`, sources first, with their sources.
 
     `known` gives the sources of nodes that were captured before: theirs may have been dropped.
+    `stops` are values taken as given, whatever they were computed from.
     """
     if len(outs) == 1 and known is None:
         out = outs[0]
-        if all(src in ins or not src.srcs for src in out.srcs):
+        if all(src in ins or not src.srcs or src in stops for src in out.srcs):
             return [] if out in ins else [(out, out.op, out.srcs, out.arg)]
-    depends: dict[Node, bool] = dict.fromkeys(ins, True)
+    depends: dict[Node, bool] = dict.fromkeys(stops, False)
+    depends.update(dict.fromkeys(ins, True))
     entries: list[Entry] = []
     stack: list[tuple[Node, bool]] = [(out, False) for out in outs]
     while stack:

@@ -49,7 +49,7 @@ def print_entries(as_json: bool) -> None:
 
 def print_info(as_json: bool) -> None:
     entries = cache.entries()
-    record = {
+    record: dict[str, Any] = {
         "path": str(cache.root()),
         "format": cache.FORMAT,
         "entries": len(entries),

@@ -14,7 +14,7 @@ import lazygrad as lg
 from lazygrad import nn, optim
 from lazygrad.cli.stats import print_stats
 from lazygrad.data import load_digits
-from lazygrad.tensor import Tensor
+from lazygrad.tensor import Tensor, realize, tensor
 from lazygrad.utils.data import DataLoader, TensorDataset, random_split
 
 __all__ = ["build_model", "demo"]
@@ -48,8 +48,8 @@ def demo(
     console = Console() if console is None else console
     lg.manual_seed(seed)
     pixels, digits = load_digits()
-    images, labels = lg.tensor(pixels).float() / 16.0, lg.tensor(digits).long()
-    lg.realize(images, labels)
+    images, labels = tensor(pixels).float() / 16.0, tensor(digits).long()
+    realize(images, labels)
     held_out = len(digits) // 5
     samples = TensorDataset(images, labels)
     train, test = random_split(samples, [len(digits) - held_out, held_out])

@@ -95,8 +95,12 @@ def _probe(found: compiler.Compiler) -> Finding:
             return Finding("probe", PROBLEM, f"{found.path}: {failure}", "set CC to another one")
         if done.returncode:
             words = " ".join(done.stderr.split())[:300]
-            return Finding("probe", PROBLEM, f"a one-line program fails: {words}",
-                           "reinstall the compiler, or set CC to another one")
+            return Finding(
+                "probe",
+                PROBLEM,
+                f"a one-line program fails: {words}",
+                "reinstall the compiler, or set CC to another one",
+            )
         milliseconds = 1000 * (time.perf_counter() - start)
     return Finding("probe", OK, f"a one-line program compiles in {milliseconds:.0f} ms")
 
@@ -125,8 +129,12 @@ def threads() -> Iterator[Finding]:
     count, limit = compiler.available_threads(), _cpu_limit()
     detail = f"{count} for kernels, {os.cpu_count()} CPUs in the machine"
     if limit is not None and limit < count:
-        yield Finding("threads", NOTE, f"{detail}, of which this container may use {limit:g}: "
-                      f"set LAZYGRAD_NUM_THREADS={max(1, int(limit))}")
+        yield Finding(
+            "threads",
+            NOTE,
+            f"{detail}, of which this container may use {limit:g}: "
+            f"set LAZYGRAD_NUM_THREADS={max(1, int(limit))}",
+        )
     else:
         yield Finding("threads", OK, detail)
 
@@ -160,11 +168,19 @@ def cache_folder() -> Iterator[Finding]:
     if hasattr(os, "getuid") and found.st_uid not in (os.getuid(), 0):
         yield Finding("cache", PROBLEM, f"{detail}; belongs to user {found.st_uid}", elsewhere)
     elif found.st_mode & 0o002:
-        yield Finding("cache", PROBLEM, f"{detail}; anyone may write to it, and so change what "
-                      "you run", f"chmod go-w {folder}")
+        yield Finding(
+            "cache",
+            PROBLEM,
+            f"{detail}; anyone may write to it, and so change what you run",
+            f"chmod go-w {folder}",
+        )
     elif _is_noexec(folder):
-        yield Finding("cache", PROBLEM, f"{detail}; mounted noexec, so nothing compiled can be "
-                      "opened there", "set LAZYGRAD_CACHE_DIR to a folder on another file system")
+        yield Finding(
+            "cache",
+            PROBLEM,
+            f"{detail}; mounted noexec, so nothing compiled can be opened there",
+            "set LAZYGRAD_CACHE_DIR to a folder on another file system",
+        )
     else:
         yield Finding("cache", OK, detail)
 
@@ -214,15 +230,23 @@ def small_program() -> Iterator[Finding]:
     try:
         good = _run_small_program()
     except Exception as failure:  # whatever it is, it is what the user would see
-        yield Finding("pipeline", PROBLEM, f"a small program fails: {failure}",
-                      "LAZYGRAD_BACKEND=interp works around it; please report it")
+        yield Finding(
+            "pipeline",
+            PROBLEM,
+            f"a small program fails: {failure}",
+            "LAZYGRAD_BACKEND=interp works around it; please report it",
+        )
         return
     milliseconds = 1000 * (time.perf_counter() - start)
     if good:
         yield Finding("pipeline", OK, f"a small program is right, after {milliseconds:.0f} ms")
     else:
-        yield Finding("pipeline", PROBLEM, "a small program gives wrong results",
-                      "LAZYGRAD_BACKEND=interp works around it; please report it")
+        yield Finding(
+            "pipeline",
+            PROBLEM,
+            "a small program gives wrong results",
+            "LAZYGRAD_BACKEND=interp works around it; please report it",
+        )
 
 
 def _run_small_program() -> bool:

@@ -127,7 +127,7 @@ class Collector:
         text = compiler.assembly(look.unit(names))
         if self.wanted.full:
             return {"kernels": [], "unit": text}
-        symbols = {s: name for name in names for s in look.code.symbols[name]}
+        symbols = {s: name for name in names for s in look.code.all()[name].symbols}
         found = function_assembly(text, list(symbols))
         return {"kernels": [{"name": s, "text": t} for s, t in found.items()], "unit": None}
 
@@ -149,9 +149,16 @@ def function_assembly(text: str, symbols: list[str]) -> dict[str, str]:
         elif line.lstrip().startswith(".size"):
             current = None
         word = line.strip()
-        if current is not None and not (word.startswith(".") and not word.endswith(":")):
+        if current is not None and not _is_directive(word):
             current.append(line)
     return {symbol: "\n".join(lines) for symbol, lines in found.items()}
+
+
+def _is_directive(word: str) -> bool:
+    """Lines that neither do anything nor are jumped to."""
+    if word.endswith(":"):
+        return word.startswith((".LF", ".LV"))
+    return word.startswith(".")
 
 
 # -- text -----------------------------------------------------------------------------------------
@@ -208,6 +215,8 @@ def _deliver(programs: list[Record], wanted: Wanted) -> None:
     if wanted.out is not None:
         _write(programs, wanted.out, wanted)
         return
+    if wanted.kernel:
+        programs = [p for p in programs if p["kernels"] or p.get("unit")]
     for number, program in enumerate(programs):
         mark = "//" if program["stage"] == "source" else "#"
         click.echo("\n" * (number > 0) + f"{mark} {heading(program)}")

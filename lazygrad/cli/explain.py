@@ -89,10 +89,14 @@ class Accounts:
         return account.observe
 
 
+def _compiles(count: int) -> str:
+    return f", {count} compile{'s' * (count != 1)}" if count else ""
+
+
 def account_text(number: int, record: Record) -> str:
     """One program: a line of counts, its kernels, what was kept apart."""
     found = ", ".join(f"{count} {_FOUND[name]}" for name, count in record["found"].items())
-    compiled = f", {record['compiles']} compiled" if record["compiles"] else ""
+    compiled = _compiles(record["compiles"])
     time = f"; {record['nanoseconds'] / 1e6:.3f} ms in kernels" if record["nanoseconds"] else ""
     plural = "s" * (record["runs"] != 1)
     head = f"{number}. {record['place'] or 'no user line'}: {record['runs']} run{plural} "
@@ -113,7 +117,11 @@ def explain_script(script: str, args: tuple[str, ...], module: bool, as_json: bo
         for number, record in enumerate(records, 1):
             click.echo(account_text(number, record))
         runs = sum(r["runs"] for r in records)
-        kernels = sum(r["runs"] * len(r["kernels"]) for r in records)
+        compiled = [r for r in records if "interpreted" not in r["found"]]
+        kernels = sum(r["runs"] * len(r["kernels"]) for r in compiled)
         compiles = sum(r["compiles"] for r in records)
-        click.echo(f"{len(records)} programs, {runs} runs, {kernels} kernels, {compiles} compiles")
+        click.echo(
+            f"{len(records)} programs, {runs} runs, {kernels} kernels, "
+            f"the compiler ran {compiles} times"
+        )
     return code

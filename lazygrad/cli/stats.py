@@ -9,11 +9,11 @@ from dataclasses import fields
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 
-from lazygrad.cli.output import table
+from lazygrad.ir.printer import size_text
 from lazygrad.runtime.memory import pool
 from lazygrad.runtime.stats import stats
-from lazygrad.ir.printer import size_text
 
 DUMP = "python -m lazygrad dump {script} --stage source"
 
@@ -24,7 +24,9 @@ def stats_record() -> dict[str, Any]:
 
 
 def _rows() -> list[tuple[str, str, str]]:
-    built = f"{stats.built} planned, {stats.disk_hits} found on disk, {stats.program_hits} in memory"
+    built = (
+        f"{stats.built} planned, {stats.disk_hits} found on disk, {stats.program_hits} in memory"
+    )
     rows = [
         ("ops recorded", f"{stats.nodes:,}", f"in {stats.realizes:,} programs run"),
         ("programs", f"{stats.built + stats.disk_hits:,}", built),
@@ -46,7 +48,10 @@ def print_stats(console: Console | None = None, script: str = "demo") -> None:
     from lazygrad.cli.output import console as make_console
 
     console = make_console() if console is None else console
-    shown = table("", "", "", right=("",))
+    shown = Table.grid(padding=(0, 2))
+    shown.add_column()
+    shown.add_column(justify="right")
+    shown.add_column(style="dim")
     for name, count, note in _rows():
         shown.add_row(name, count, note)
     for stage, seconds in sorted(stats.seconds.items(), key=lambda item: -item[1]):

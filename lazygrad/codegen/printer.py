@@ -120,9 +120,7 @@ def _stage_lines(number: int, stage: Record, strategy: str) -> list[str]:
         ("reduces to", "v", stage["reductions"]),
         ("stores", "s", stage["stores"]),
     )
-    after = _doing(
-        ("computes", "v", stage["row_values"]), ("stores", "s", stage["row_stores"])
-    )
+    after = _doing(("computes", "v", stage["row_values"]), ("stores", "s", stage["row_stores"]))
     title = "loop" if strategy == "pointwise" else f"pass {number} over the reduced axes"
     lines = [f"  {title}: {within}"] if within else []
     return lines + ([f"  when it has ended: {after}"] if after else [])

@@ -12,8 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import prod
-
-import networkx as nx
+from typing import TYPE_CHECKING
 
 from lazygrad.ir import ops
 from lazygrad.ir.node import Node, Shape, place_text
@@ -27,6 +26,9 @@ from lazygrad.ir.operands import (
 )
 from lazygrad.ir.ops import Lowering
 from lazygrad.ir.views import View
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 MAX_NODES = 128  # ops in a kernel: keeps compile time and register pressure bounded
 MAX_BUFFERS = 40  # distinct values read from memory by a kernel
@@ -43,6 +45,7 @@ class Decision:
     consumer: str
     fused: bool
     reason: str
+    edge: tuple[Node, Node] = field(compare=False, repr=False)
 
     def __str__(self) -> str:
         verb = "fused with" if self.fused else "kept apart from"
@@ -267,7 +270,9 @@ class Partition:
         except Refused as refusal:
             reason, fused = str(refusal), False
             self.refused.append((producer, consumer))
-        self.decisions.append(Decision(describe(producer), describe(consumer), fused, reason))
+        self.decisions.append(
+            Decision(describe(producer), describe(consumer), fused, reason, (producer, consumer))
+        )
 
     def _fuse(self, first: int, second: int) -> str:
         """Make two groups one, or raise Refused with the reason."""
@@ -412,6 +417,8 @@ class Partition:
     # -- result -----------------------------------------------------------------------------------
     def graph(self) -> nx.DiGraph:
         """Groups and who needs whom."""
+        import networkx as nx  # here, so that a compiler may be at work while it is loaded
+
         graph = nx.DiGraph()
         for number, group in self.groups.items():
             first = self.position[group.nodes[0]]
@@ -426,6 +433,8 @@ class Partition:
 
     def ordered(self) -> list[Group]:
         """Groups in an order that respects every dependency, earliest recorded first."""
+        import networkx as nx
+
         graph = self.graph()
         order = nx.lexicographical_topological_sort(graph, key=lambda n: graph.nodes[n]["first"])
         return [self.groups[number] for number in order]
@@ -433,6 +442,8 @@ class Partition:
 
 def check_partition(partition: Partition) -> None:
     """Every compute node is in exactly one group, and groups have an order to run in."""
+    import networkx as nx
+
     seen = [node for group in partition.groups.values() for node in group.nodes]
     if len(seen) != len(set(seen)) or set(seen) != set(partition.folded.nodes):
         raise AssertionError("the groups are not a partition of the compute nodes")

@@ -327,11 +327,7 @@ def scaled(stride: int, name: str) -> str:
 
 def access_text(access: Access, index: str = "") -> str:
     """37*i0 + i1 + 5"""
-    terms = [
-        scaled(stride, f"i{axis}")
-        for axis, stride in enumerate(access.strides)
-        if stride
-    ]
+    terms = [scaled(stride, f"i{axis}") for axis, stride in enumerate(access.strides) if stride]
     if index:
         terms.append(index)
     text = " + ".join(terms)
@@ -342,7 +338,7 @@ def access_text(access: Access, index: str = "") -> str:
 
 
 def box_text(access: Access, kernel: Kernel) -> str:
-    """ where 1 <= i0 < 4: outside of it 0 is read"""
+    """where 1 <= i0 < 4: outside of it 0 is read"""
     inside = [
         f"{low} <= i{axis} < {high}"
         for axis, ((low, high), extent) in enumerate(zip(access.box or (), kernel.extents))
@@ -385,9 +381,7 @@ def kernel_record(kernel: Kernel, names: Names, name: str) -> Record:
     """Axes, buffers, instructions and stores."""
     return {
         "name": name,
-        "axes": [
-            {"extent": n, "reduced": r} for n, r in zip(kernel.extents, kernel.reduced)
-        ],
+        "axes": [{"extent": n, "reduced": r} for n, r in zip(kernel.extents, kernel.reduced)],
         "buffers": [value_record(names, n) for n in kernel.buffers],
         "instructions": [
             {

@@ -257,8 +257,9 @@ def _conv(
     widths = [width for side in reversed(sides) for width in side]
     batched = input if input.dim() == nd + 2 else input.unsqueeze(0)
     extra = () if bias is None else (bias,)
-    options = {"step": step, "widths": widths, "spread": spread, "groups": groups}
-    out: Tensor = _convolve(batched, weight, *extra, **options)
+    out: Tensor = _convolve(
+        batched, weight, *extra, step=step, widths=widths, spread=spread, groups=groups
+    )
     return out if batched is input else out.squeeze(0)
 
 
@@ -467,6 +468,11 @@ def avg_pool2d(
     replaces the count. RuntimeError for sizes that do not fit.
     """
     name = "avg_pool2d"
+    if input.dim() < 3:
+        rank = input.dim()
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [-{rank}, {rank - 1}], but got -3)"
+        )
     size = _pool_pair(kernel_size, name, "kernel_size")
     step = _pool_pair(stride, name, "stride") if stride else list(size)
     if stride == 0:

@@ -105,7 +105,7 @@ class Module:
     def __delattr__(self, name: str) -> None:
         for register in (self._parameters, self._buffers, self._modules):
             if name in register:
-                del register[name]  # type: ignore[attr-defined]
+                del register[name]
                 self._non_persistent.discard(name)
                 return
         super().__delattr__(name)
@@ -394,13 +394,15 @@ class Module:
         (TypeError otherwise).
         """
         values = (*args, *kwargs.values())
-        dtypes = [v for v in values if hasattr(v, "is_floating_point") and not _is_tensor(v)]
+        dtypes = [
+            v for v in values if hasattr(v, "is_floating_point") and not isinstance(v, Tensor)
+        ]
         if any(not dtype.is_floating_point for dtype in dtypes):
             raise TypeError(
                 "nn.Module.to only accepts floating point or complex dtypes, "
                 f"but got desired dtype={dtypes[0]}"
             )
-        others = [v for v in values if _is_tensor(v)]
+        others = [v for v in values if isinstance(v, Tensor)]
         if others:
             dtypes, args = [others[0].dtype], (others[0].device, others[0].dtype)
             kwargs = {}
@@ -491,10 +493,6 @@ class Module:
             return f"{self._get_name()}({extra})"
         body = "\n  ".join(lines + children)
         return f"{self._get_name()}(\n  {body}\n)"
-
-
-def _is_tensor(value: object) -> bool:
-    return isinstance(value, Tensor)
 
 
 def _clear_grad(param: Tensor, set_to_none: bool) -> None:

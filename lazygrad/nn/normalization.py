@@ -110,6 +110,8 @@ class _BatchNorm(Module):
         moves = self.training and mean is not None
         momentum = 0.0 if self.momentum is None else self.momentum
         if moves:
+            # No op once they are known. Fresh ones would make the first step its own program.
+            realize(mean, var, self.num_batches_tracked)
             with no_grad():
                 self.num_batches_tracked.add_(1)
             if self.momentum is None:

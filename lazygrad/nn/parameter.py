@@ -22,8 +22,12 @@ class Parameter(Tensor):
     """
 
     def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Parameter:
-        source: Any = empty(0) if data is None else data
-        made: Parameter = Tensor._make_subclass(cls, source.detach(), requires_grad)
+        source: Any = (empty(0) if data is None else data).detach()
+        if requires_grad and not source.is_floating_point():
+            raise RuntimeError(
+                "Only Tensors of floating point and complex dtype can require gradients"
+            )
+        made: Parameter = Tensor._make_subclass(cls, source, requires_grad)
         return made
 
     def __init__(self, data: Tensor | None = None, requires_grad: bool = True) -> None:

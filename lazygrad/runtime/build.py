@@ -7,17 +7,14 @@ the others in one unit, and laying out slots. Must not know: Tensors, or when to
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Sequence
 from math import prod
-from pathlib import Path
 
-from lazygrad.codegen.cpu import Rendered, render, translation_unit
+from lazygrad.codegen.cpu import Rendered, render
 from lazygrad.codegen.gemm import (
     gemm_dims,
     gemm_grain,
     gemm_items,
-    gemm_source,
 )
 from lazygrad.codegen.target import Target
 from lazygrad.ir import ops
@@ -34,9 +31,9 @@ from lazygrad.ir.schedule import (
     reads,
     writes,
 )
-from lazygrad.ir.structure import Structure, digest
+from lazygrad.ir.structure import Structure
 from lazygrad.ir.views import contiguous_strides
-from lazygrad.runtime import cache, compiler
+from lazygrad.runtime import compiler
 from lazygrad.runtime.program import (
     ARENA,
     ERROR_BYTES,
@@ -52,12 +49,14 @@ from lazygrad.runtime.program import (
     Site,
 )
 from lazygrad.runtime.stats import stats
-from lazygrad.runtime.store import code_version
-
-UNIT_HEAD = """typedef void (*lg_kernel)(char **p, const i64 *d, i64 lo, i64 hi);
-__attribute__((visibility("default"))) const lg_kernel lg_table[] = {%s};
-"""
-
+from lazygrad.runtime.units import (
+    MatmulCompilation,
+    Text,
+    compile_missing,
+    matmul_symbol,
+    matmul_text,
+    where,
+)
 
 class Code:
     """The text of all kernels of a schedule: by kernel object, and functions by symbol."""
@@ -65,8 +64,8 @@ class Code:
     def __init__(self, target: Target):
         self.target = target
         self.rendered: dict[int, Rendered] = {}
-        self.bodies: dict[str, str] = {}  # by the name of a kernel: its functions' text
-        self.symbols: dict[str, list[str]] = {}
+        self.texts: dict[str, Text] = {}  # by the name of a kernel
+        self.matmuls: dict[str, Text] = {}
 
     def of(self, kernel: Kernel) -> Rendered:
         found = self.rendered.get(id(kernel))
@@ -83,78 +82,15 @@ class Code:
         for step in schedule.steps:
             if isinstance(step, KernelStep):
                 made = self.of(step.kernels[0])
-                self.bodies[made.name] = made.body
-                self.symbols[made.name] = [phase.symbol for phase in made.phases]
+                symbols = tuple(phase.symbol for phase in made.phases)
+                self.texts[made.name] = Text(made.body, symbols)
             elif isinstance(step, MatmulStep):
-                name = matmul_symbol(step.node)
-                if name not in self.bodies:
-                    short = step.node.dtype.short
-                    self.bodies[name] = gemm_source(short, name, self.target.vector_bytes)
-                    self.symbols[name] = [name]
+                dtype = step.node.dtype
+                self.matmuls.setdefault(dtype.name, matmul_text(dtype, self.target))
 
-
-def matmul_symbol(node: Node) -> str:
-    return f"lg_matmul_{node.dtype.short}"
-
-
-_functions: dict[str, tuple[str, int, int]] = {}  # named cache: kernel body digest:symbol -> where
-
-
-def unit_text(code: Code, names: Sequence[str]) -> str:
-    symbols = [s for name in names for s in code.symbols[name]]
-    text = translation_unit([code.bodies[name] for name in names], code.target)
-    return text + UNIT_HEAD % ", ".join(symbols)
-
-
-def _found_on_disk(name: str, key: str, symbols: list[str]) -> bool:
-    folder = cache.find(key, "at.json")
-    if folder is None:
-        return False
-    try:
-        path, count, at = json.loads((folder / "at.json").read_text(encoding="utf-8"))
-    except (ValueError, OSError):
-        cache.drop(key)
-        return False
-    if not Path(path).is_file():
-        return False
-    for position, symbol in enumerate(symbols):
-        _functions[key + symbol] = (path, count, at + position)
-    return True
-
-
-def _kernel_key(code: Code, name: str) -> str:
-    found = compiler.compiler()
-    assert found is not None
-    return digest("kernel", code.bodies[name], str(code.target.vector_bytes), found.identity,
-                  code_version(), " ".join(compiler.FLAGS), compiler.cpu_features())
-
-
-def compile_missing(code: Code) -> dict[str, tuple[str, int, int]]:
-    """Where each function is: symbol -> (unit, size of its table, position). Compiles one unit."""
-    keys = {name: _kernel_key(code, name) for name in code.bodies}
-    missing = []
-    for name, key in keys.items():
-        symbols = code.symbols[name]
-        if key + symbols[0] in _functions or _found_on_disk(name, key, symbols):
-            stats.kernel_hits += 1
-            continue
-        missing.append(name)
-    if missing:
-        with stats.stage("compile"):
-            path = str(compiler.build(unit_text(code, missing)))
-        count = sum(len(code.symbols[name]) for name in missing)
-        at = 0
-        for name in missing:
-            record = json.dumps([path, count, at])
-            cache.make(keys[name], lambda f, text=record: _write(f / "at.json", text))  # type: ignore[misc]
-            for symbol in code.symbols[name]:
-                _functions[keys[name] + symbol] = (path, count, at)
-                at += 1
-    return {s: _functions[keys[name] + s] for name in code.bodies for s in code.symbols[name]}
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    def all(self) -> dict[str, Text]:
+        """Every kernel's text by name, matrix products by their symbol."""
+        return self.texts | {t.symbols[0]: t for t in self.matmuls.values()}
 
 
 class _Layout:
@@ -211,7 +147,7 @@ class _Builder:
         self.schedule = schedule
         self.code = code
         self.layout = _Layout(schedule, structure)
-        self.where = compile_missing(code)
+        self.where = where(code.all().values(), code.target)
         self.functions: list[tuple[str, int, int]] = []
         self.sites: list[Site] = []
         self.parts: list[list[Launch] | HostCall] = []
@@ -279,7 +215,7 @@ class _Builder:
             )
         ]
         pointers.append(self.layout.pointer(node))
-        symbol = matmul_symbol(node)
+        symbol = matmul_symbol(node.dtype)
         moved = sum(nbytes(n) for n in (step.a.base, step.b.base, node))
         self.append(
             Launch(self.function(symbol), gemm_grain(dims),
@@ -357,5 +293,8 @@ def build_program(structure: Structure) -> tuple[Program, list[int]]:
 
     Also gives, per output of the structure, its position among the program's outputs.
     """
+    matmuls = MatmulCompilation(structure.order, compiler.target())
     schedule, code = plan(structure)
+    compile_missing(code.texts.values(), code.target)
+    matmuls.wait()
     return _Builder(schedule, structure, code).run()

@@ -16,6 +16,7 @@ from lazygrad.autograd.graph import (
     BaseFn,
     Edge,
     GradFn,
+    Saved,
     capture,
     fn_class,
 )
@@ -34,7 +35,8 @@ class Meta:
     """What autograd knows about a tensor. A tensor without one needs no gradient."""
 
     __slots__ = ("requires_grad", "fn", "nr", "grad", "accumulator", "hooks", "post_hooks",
-                 "base", "version", "inference", "no_grad_view", "maker")
+                 "base", "version", "inference", "no_grad_view", "maker",
+                 "loose")
 
     def __init__(self) -> None:
         self.requires_grad = False
@@ -48,6 +50,7 @@ class Meta:
         self.version = 0  # of a view: the storage's version that `fn` is right for
         self.inference = False
         self.no_grad_view = False
+        self.loose = False  # from `.data`: writes are not told by the version
         self.maker: str | None = None  # of a view that is one of several made together
 
 
@@ -448,10 +451,15 @@ def note_saved(
         if node in kept:
             meta = t._meta
             maker = meta.fn.name() if meta is not None and meta.fn is not None else None
-            fn.saved.append((t._storage, t._storage.version, maker, meta.nr if meta else 0))
+            fn.saved.append(saved_entry(t, node, maker, meta.nr if meta else 0))
     for number, (t, node) in enumerate(zip(results, outs)):
         if node in kept:
-            fn.saved.append((t._storage, t._storage.version, fn.name(), number))
+            fn.saved.append(saved_entry(t, node, fn.name(), number))
+
+
+def saved_entry(t: Tensor, node: Node, maker: str | None, number: int) -> Saved:
+    stored = t._storage
+    return (stored, stored.version, stored.loose, maker, number, node, t._view)
 
 
 def attach(t: Tensor, fn: BaseFn, number: int) -> None:
@@ -479,13 +487,20 @@ def record_gradient(
     outs = [node for node in results if node is not None]
     known = {entry[0]: entry for entry in forward.captured}
     entries = capture(outs, ins, known)
-    fn = fn_class(_second(forward.name()))(ins, outs, edges, entries)
+    # gradients of linear operations do not depend on the operation's inputs
+    made = {entry[0] for entry in entries}
+    used = {src for entry in entries for src in entry[2]}.union(outs)
+    pairs = [(node, edge) for node, edge in zip(ins, edges) if node in used]
+    reached = made.union(node for node, _ in pairs)
+    outs = [node for node in outs if node in reached]
+    if not outs:
+        return
+    fn = fn_class(_second(forward.name()))(
+        [node for node, _ in pairs], outs, [edge for _, edge in pairs], entries)
     fn.keep()
-    number = 0
-    for t in tensors:
-        if t is not None:
-            attach(t, fn, number)
-            number += 1
+    for t, node in zip(tensors, results):
+        if t is not None and node in reached:
+            attach(t, fn, outs.index(node))
 
 
 def _second(name: str) -> str:
@@ -510,6 +525,7 @@ def make_view(t: Tensor, view: View, name: str, op: Any = None, arg: Any = None)
     source = t._meta
     meta.base = t if source is None or source.base is None else source.base
     meta.version = stored.version
+    meta.loose = source is not None and source.loose
     if stored.node is not None and op is not None:
         made._cached = (stored.node, op(node_of(t), arg=arg))
     if source is not None and needs_grad(t):
@@ -547,7 +563,7 @@ def make_views(t: Tensor, name: str, parts: Iterable[Callable[[], Tensor]]) -> t
     for part in made:
         meta = meta_of(part)
         meta.no_grad_view = meta.no_grad_view and not before
-        meta.maker = name
+        meta.maker = name.removesuffix("Backward0")
     return tuple(made)
 
 
@@ -570,14 +586,13 @@ def _refresh(t: Tensor, meta: Meta) -> None:
     assert base is not None
     if not needs_grad(base):
         return
-    outer, node = node_of(base), node_of(t)
+    outer = node_of(base)
     mine = strided_in(outer, view_of(base), view_of(t))
     if t._storage.node is not None:
         t._cached = (t._storage.node, mine)
     else:
         memory.freeze()
         memory.forget()
-    del node
     entries = capture([mine], [outer])
     attach(t, fn_class("AsStridedBackward0")([outer], [mine], [edge_of(base)], entries), 0)
 
@@ -596,6 +611,14 @@ def check_inplace(t: Tensor, others: Sequence[Tensor] = ()) -> None:
     meta = t._meta
     if not mode.grad or meta is None:
         return
+    if meta.no_grad_view and meta.base is not None and needs_grad(meta.base):
+        raise RuntimeError(
+            "A view was created in no_grad mode and is being modified inplace with grad mode "
+            "enabled. Given that this use case is ambiguous and error-prone, it is forbidden. "
+            "You can clarify your code by moving both the view and the inplace either both "
+            "inside the no_grad block (if you don't want the inplace to be tracked) or both "
+            "outside (if you want the inplace to be tracked)."
+        )
     if needs_grad(t):
         if meta.fn is None:
             raise RuntimeError(
@@ -615,6 +638,36 @@ def check_inplace(t: Tensor, others: Sequence[Tensor] = ()) -> None:
                 "not allow the output views to be modified inplace. You should replace the "
                 "inplace operation by an out-of-place one."
             )
+
+
+def check_overlap(t: Tensor, other: Tensor) -> None:
+    """Raise if a write to `t` would change, element by element, what is read from `other`."""
+    if t._storage is not other._storage or t is other:
+        return
+    a, b = view_of(t), view_of(other)
+    if not (_dense(a) and _dense(b)) or not a.numel or not b.numel:
+        return
+    low, high = a.bounds()
+    first, last = b.bounds()
+    if last < low or high < first:
+        return
+    if (low, a.numel) == (first, b.numel) and a.strides == b.strides:
+        return
+    raise RuntimeError(
+        "unsupported operation: some elements of the input tensor and the written-to tensor "
+        "refer to a single memory location. Please clone() the tensor before performing the "
+        "operation."
+    )
+
+
+def _dense(view: View) -> bool:
+    """Whether the elements fill their span of memory, each place once."""
+    step = 1
+    for stride, extent in sorted((s, e) for s, e in zip(view.strides, view.shape) if e != 1):
+        if stride != step:
+            return False
+        step *= extent
+    return True
 
 
 def adopt(t: Tensor, result: Tensor, name: str | None = None) -> Tensor:
@@ -658,6 +711,7 @@ def adopt(t: Tensor, result: Tensor, name: str | None = None) -> Tensor:
 def put(t: Tensor, node: Node) -> None:
     """Write a value into t's memory, nothing else."""
     stored, view = t._storage, t._view
+    version = stored.version
     if view is None:
         memory.write(stored, node)
     elif view.is_contiguous and view.numel == Size(stored.shape).numel():
@@ -665,6 +719,9 @@ def put(t: Tensor, node: Node) -> None:
                      else ops.reshape(node, arg=stored.shape))
     else:
         memory.write_view(stored, view, node)
+    if t._meta is not None and t._meta.loose:
+        stored.version = version
+        stored.loose += 1
     if reads:
         memory.forget()
 

@@ -15,7 +15,14 @@ from lazygrad.autograd.modes import mode
 from lazygrad.ir.node import Shape
 from lazygrad.ir.views import contiguous_strides
 from lazygrad.tensor import promotion
-from lazygrad.tensor.core import Tensor, adopt, check_inplace, needs_grad, shape_of
+from lazygrad.tensor.core import (
+    Tensor,
+    adopt,
+    check_inplace,
+    check_overlap,
+    needs_grad,
+    shape_of,
+)
 from lazygrad.tensor.size import extents
 
 
@@ -59,6 +66,9 @@ def inplace_form(name: str, fn: Callable[..., Any]) -> Callable[..., Tensor]:
             check_inplace(self)
         elif mode.grad and args and isinstance(args[0], Tensor) and needs_grad(args[0]):
             check_inplace(self)
+        for other in args:
+            if isinstance(other, Tensor) and other._storage is self._storage:
+                check_overlap(self, other)
         return adopt(self, fn(self, *args, **kwargs))
 
     run.__name__ = f"{name}_"

@@ -340,16 +340,18 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """input / other, rounded down ("floor") or towards zero ("trunc") if asked for."""
     if rounding_mode is None:
         return true_divide(input, other)
-    if rounding_mode == "floor":
-        return _floordiv(input, other)
-    if rounding_mode != "trunc":
+    if rounding_mode not in ("trunc", "floor"):
         raise RuntimeError(
             "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found "
             f"'{rounding_mode}'"
         )
     tensors, nodes, (x, y), order = operands("div", input, other)
-    value = ops.trunc(ops.div(x, y)) if x.dtype.kind == "f" else ops.truncdiv(x, y)
-    return record("DivBackward1", tensors, nodes, value, order)
+    if rounding_mode == "floor":
+        value = ops.floordiv(x, y)
+    else:
+        value = ops.trunc(ops.div(x, y)) if x.dtype.kind == "f" else ops.truncdiv(x, y)
+    return record("DivBackward2" if len(tensors) > 1 else "DivBackward3", tensors, nodes, value,
+                  order)
 
 
 def _no_zero(other: Any, t: Any) -> None:
@@ -554,7 +556,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     value = ops.where(P.expand_to(c, shape), *(P.expand_to(node, shape) for node in pair))
     if value.shape != shape:
         value = P.spread_to(value, shape)
-    return record("WhereBackward0", tensors, nodes, value,
+    return record("WhereBackward0", [condition, *tensors], [c, *nodes], value,
                   layout_order([condition, *tensors], shape))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from lazygrad.autograd.composite import composite
+from lazygrad.autograd.graph import fn_class
 from lazygrad.ir import dtypes as D
 from lazygrad.ir import ops
 from lazygrad.ir.node import Node
@@ -21,6 +22,7 @@ from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import (
     Tensor,
     axis_of,
+    cut,
     node_of,
     nodes_of,
     record,
@@ -31,6 +33,15 @@ from lazygrad.tensor.core import (
 from lazygrad.tensor.declare import check_tensor, declare, layout_order
 from lazygrad.tensor.elementwise import operands, where
 from lazygrad.tensor.reductions import axes_of, drop_axes
+
+
+def rename(t: Tensor, name: str) -> Tensor:
+    """Show the record of a function that was composed in place under its own name."""
+    fn = t._meta.fn if t._meta is not None else None
+    if fn is not None:
+        fn.__class__ = fn_class(name)
+    return t
+
 
 # -- limits -------------------------------------------------------------------------------------
 
@@ -50,7 +61,7 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
         node = next(rest) if isinstance(limit, Tensor) else None
         limits.append(node if node is not None else limit)
         if node is not None:
-            dtype = P.promote_types(dtype, node.dtype) if node.shape or not x.shape else \
+            dtype = D.promote_types(dtype, node.dtype) if node.shape or not x.shape else \
                 P.pair_dtype(x, node)
             shape = P.joint_shape(shape, node.shape)
         elif limit is not None:
@@ -243,6 +254,7 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
 
 
 @declare(inplace=True, out=True)
+@composite("SincBackward0")
 def sinc(input: Tensor) -> Tensor:
     x = input * math.pi  # type: ignore[operator]
     return where(input == 0, input.new_ones(()), x.sin() / where(input == 0, 1.0, x))  # type: ignore
@@ -273,7 +285,7 @@ def _shifted(x: Node, axis: int) -> Node:
     """x minus its largest along the axis: what exp can take."""
     if not x.shape or x.shape[axis] == 0:
         return x
-    return ops.sub(x, P.spread_to(ops.max_(x, arg=(axis,)), x.shape))
+    return ops.sub(x, P.spread_to(cut(ops.max_(x, arg=(axis,))), x.shape))
 
 
 def _soft_input(input: Tensor, dim: int, dtype: Any, name: str) -> tuple[Node, int]:
@@ -400,6 +412,7 @@ def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False,
 
 
 @declare()
+@composite("DistBackward0")
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     return norm(input - other, p)  # type: ignore[operator]
 
@@ -465,7 +478,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
         shape.insert(axis, size)
     room = input.new_zeros(shape)  # type: ignore[attr-defined]
     room.diagonal(offset, a, b).copy_(input)
-    return room  # type: ignore[no-any-return]
+    return rename(room, "DiagEmbedBackward0")
 
 
 @declare()
@@ -549,6 +562,7 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Any = None, append: 
 
 
 @declare(out=True)
+@composite("TakeBackward0", saves=("index",))
 def take(input: Tensor, index: Tensor) -> Tensor:
     """Elements by their position in row-major order."""
     flat = input.reshape(-1)  # type: ignore[attr-defined]
@@ -570,6 +584,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
 
 def _indexed(name: str, change: Any) -> Any:
     """index_add and its kin: whole slices at given indices along a dim."""
+    grad = "".join(part.capitalize() for part in name.split("_")) + "Backward0"
 
     def function(input: Tensor, dim: int, index: Tensor, source: Any, **options: Any) -> Tensor:
         axis = axis_of(dim, input.ndim)
@@ -578,7 +593,7 @@ def _indexed(name: str, change: Any) -> Any:
         key = (slice(None),) * axis + (index.reshape(-1),)  # type: ignore[attr-defined]
         made = input.clone()  # type: ignore[attr-defined]
         change(made, key, source, **options)
-        return made  # type: ignore[no-any-return]
+        return rename(made, grad)
 
     function.__name__ = function.__qualname__ = name
     return declare(name, inplace=True)(function)

@@ -60,6 +60,8 @@ def _as_items(index: Any) -> list[Any]:
             result.append(_sequence_index(item))
         elif isinstance(item, np.bool_):
             result.append(bool(item))
+        elif isinstance(item, str):
+            raise TypeError(f"new(): invalid data type '{type(item).__name__}'")
         elif hasattr(item, "__index__"):
             result.append(item.__index__())
         else:
@@ -113,7 +115,7 @@ def _basic(t: Tensor, items: list[Any]) -> tuple[Tensor, list[Tensor | None]]:
             extent = old.shape[axis]
             if not -extent <= item < extent:
                 raise IndexError(
-                    f"index {item} is out of bounds for dimension {len(shape)} with size {extent}"
+                    f"index {item} is out of bounds for dimension {axis} with size {extent}"
                 )
             at = item + extent if item < 0 else item
             spans.append((at, at + 1, 1))
@@ -223,15 +225,15 @@ class _Plan:
 
     def _linear(self, given: list[Tensor]) -> Node:
         total: Node | None = None
-        for axis, t in zip(self.axes, given):
+        for number, (axis, t) in enumerate(zip(self.axes, given)):
             size = self.shape[axis]
             node = node_of(t)
-            if node.buffer is not None and node.numel:
-                _check_bounds(host_values(t), axis, size, prod(self.shape) == 0)
+            if known(t) and node.numel:
+                _check_bounds(host_values(t), number, size)
             node = P.cast(node, D.int64)
             node = ops.where(ops.lt(node, ops.lit(0, node)),
                              ops.add(node, P.scalar(size, D.int64, node.device)), node)
-            if total is not None and node_of(t).buffer is None:
+            if total is not None and not known(t):
                 # out of range must not land on another row
                 wrong = ops.bit_or(ops.lt(node, ops.lit(0, node)),
                                    ops.le(P.scalar(size, D.int64, node.device), node))
@@ -289,7 +291,13 @@ class _Plan:
         return ops.reshape(value, arg=(self.count, self.width))
 
 
-def _check_bounds(values: np.ndarray, axis: int, size: int, empty: bool) -> None:
+def known(t: Tensor) -> bool:
+    """Whether the values are in memory already: then bad indices are refused at once."""
+    node = t._storage.node
+    return node is None or node.buffer is not None
+
+
+def _check_bounds(values: np.ndarray, axis: int, size: int) -> None:
     low, high = int(values.min()), int(values.max())
     if low < -size or high >= size:
         bad = values[(values < -size) | (values >= size)].flat[0]
@@ -475,7 +483,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     if not rank:
         return record("GatherBackward0", (input,), (x,), ops.copy(P.spread_to(x, i.shape)))
     node = ops.gather(_cut(x, i.shape, axis), i, arg=axis)
-    return record("GatherBackward0", (input,), (x,), node)
+    return record("GatherBackward0", (input, index), (x, i), node)
 
 
 def _check_fits(text: str, shape: Shape, index: Shape, axis: int) -> None:
@@ -487,7 +495,7 @@ def _check_fits(text: str, shape: Shape, index: Shape, axis: int) -> None:
 
 def check_range(index: Tensor, axis: int, size: int, negative: bool = False) -> None:
     """Raise if the index is known already and out of range."""
-    if node_of(index).buffer is None or not index.numel():
+    if not known(index) or not index.numel():
         return
     values = host_values(index)
     if values.min() < 0 or values.max() >= size:
@@ -552,7 +560,8 @@ def _scatter_function(name: str, op: Any, grad: str) -> Any:
             x, i = ops.reshape(x, arg=(1,)), ops.reshape(i, arg=(1,))
             s = ops.reshape(s, arg=(1,))
         node = scattered(op, x, i, s, axis)
-        return record(grad, sources, nodes, ops.reshape(node, arg=()) if scalar else node)
+        return record(grad if len(nodes) > 1 else grad.replace("0", "1"), (*sources, index),
+                      [*nodes, i], ops.reshape(node, arg=()) if scalar else node)
 
     function.__name__ = function.__qualname__ = name
     return declare(name, inplace=True, out=True)(function)
@@ -584,7 +593,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     if index.dtype not in (D.int64, D.int32):
         raise RuntimeError("index_select(): Expected dtype int32 or int64 for index")
     x, i = node_of(input), P.cast(node_of(index), D.int64)
-    if i.buffer is not None and i.numel:
+    if known(index) and i.numel:
         values = host_values(index)
         if values.min() < 0 or values.max() >= (x.shape[axis] if x.shape else 1):
             raise IndexError("index out of range in self")
@@ -637,7 +646,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
         v, sources, nodes = P.scalar(value, x.dtype, x.device), (input,), [x]
     node = ops.where(P.expand_to(m, shape), v, P.expand_to(x, shape))
     node = node if node.shape == shape else P.spread_to(node, shape)
-    return record("MaskedFillBackward0", sources, nodes, node)
+    return record(f"MaskedFillBackward{len(nodes) - 1}", (*sources, mask), [*nodes, m], node)
 
 
 @declare(inplace=True)
@@ -668,7 +677,8 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
         return tuple(from_values(where, D.int64) for where in found)
     if not input.ndim:
         return from_values(np.zeros((int(bool(values)), 0), np.int64), D.int64)
-    return from_values(np.stack(found, axis=1), D.int64)
+    # in memory all positions of one axis lie together, as in PyTorch
+    return from_values(np.stack(found), D.int64).t()  # type: ignore[attr-defined, no-any-return]
 
 
 @declare()

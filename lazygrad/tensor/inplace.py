@@ -17,7 +17,9 @@ from lazygrad.tensor.core import (
     Meta,
     Tensor,
     adopt,
+    alias,
     check_inplace,
+    check_overlap,
     meta_of,
     needs_grad,
     node_of,
@@ -40,6 +42,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
             f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
         )
     check_inplace(self)
+    check_overlap(self, src)
     shape = shape_of(self)
     own = shape_of(src)
     lead = len(own) - len(shape)
@@ -134,7 +137,9 @@ def resize_as_(self: Tensor, other: Tensor, memory_format: Any = None) -> Tensor
 
 
 def get_data(self: Tensor) -> Tensor:
-    return self.detach()  # type: ignore[attr-defined, no-any-return]
+    made = alias(self)
+    meta_of(made).loose = True
+    return made
 
 
 def set_data(self: Tensor, value: Any) -> None:
@@ -190,8 +195,9 @@ def set_grad(self: Tensor, value: Any) -> None:
             )
         if shape_of(value) != shape_of(self):
             raise RuntimeError(
-                f"assigned grad has data of a different size: expected {extents(shape_of(self))}"
-                f" but got {extents(shape_of(value))}"
+                f"attempting to assign a gradient of size '{extents(shape_of(value))}' to a "
+                f"tensor of size '{extents(shape_of(self))}'. Please ensure that the gradient "
+                "and the tensor are the same size"
             )
     meta_of(self).grad = value
 
@@ -210,7 +216,8 @@ def get_requires_grad(self: Tensor) -> bool:
 
 def set_requires_grad(self: Tensor, value: Any) -> None:
     if value and self.dtype.kind != "f":
-        raise RuntimeError("only Tensors of floating point dtype can require gradients")
+        raise RuntimeError(
+            "only Tensors of floating point and complex dtype can require gradients")
     if not value and self._meta is not None and self._meta.fn is not None and needs_grad(self):
         raise RuntimeError(
             "you can only change requires_grad flags of leaf variables. If you want to use a "
@@ -222,6 +229,8 @@ def set_requires_grad(self: Tensor, value: Any) -> None:
 
 @declare(function=False)
 def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
+    if requires_grad and self.dtype.kind != "f":
+        raise RuntimeError("only Tensors of floating point dtype can require gradients")
     set_requires_grad(self, requires_grad)
     return self
 

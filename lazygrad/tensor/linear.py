@@ -172,7 +172,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         node = ops.reshape(node, arg=(*node.shape[:-2], node.shape[-1]))
     if q == 1:
         node = ops.reshape(node, arg=node.shape[:-1])
-    name = "UnsafeViewBackward0" if p > 1 and (q > 2 or p > 2) else "SqueezeBackward4"
+    name = "UnsafeViewBackward0"
     return record(name, (input, other), (a, b), node)
 
 

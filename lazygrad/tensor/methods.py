@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.tensor import convert, elementwise, indexing, inplace, linear, numpy_bridge, views
+from lazygrad.tensor import convert, elementwise, functions, indexing, inplace, linear, numpy_bridge, views
 from lazygrad.tensor.core import Tensor, as_class, needs_grad, shape_of
 from lazygrad.tensor.declare import DECLARED, inplace_form
 
@@ -95,7 +95,7 @@ _OPERATORS: dict[str, tuple[Any, bool]] = {
 
 def _rpow(a: Any, b: Tensor) -> Tensor:
     base = elementwise.wrap(elementwise.P.scalar(a, elementwise.P.python_dtype(a), "cpu"))
-    return elementwise.pow(base, b)
+    return functions.rename(elementwise.pow(base, b), "PowBackward2")
 
 
 def _fast(operation: Callable[[Any, Any], Any]) -> Any:
@@ -181,6 +181,20 @@ def _deepcopy(self: Tensor, memo: dict[int, Any]) -> Tensor:
     return made
 
 
+def _copy(self: Tensor) -> Tensor:
+    """copy.copy: another handle on the same memory."""
+    made = as_class(views.alias(self), type(self))
+    if needs_grad(self):
+        if self.grad_fn is not None:  # type: ignore[attr-defined]
+            raise RuntimeError(
+                "Only Tensors created explicitly by the user (graph leaves) support the copy "
+                "protocol at the moment."
+            )
+        made.requires_grad = True  # type: ignore[attr-defined]
+    made.__dict__.update(self.__dict__)
+    return made
+
+
 def _reduce(self: Tensor, protocol: Any = None) -> Any:
     if self.grad_fn is not None:  # type: ignore[attr-defined]
         raise RuntimeError(
@@ -256,7 +270,7 @@ _PLAIN: dict[str, Any] = {
     "__hash__": Tensor.__hash__,
     "__getitem__": indexing.getitem, "__setitem__": indexing.setitem,
     "__array__": numpy_bridge.array_protocol, "__array_wrap__": numpy_bridge.array_wrap,
-    "__deepcopy__": _deepcopy, "__reduce_ex__": _reduce, "__setstate__": _setstate,
+    "__copy__": _copy, "__deepcopy__": _deepcopy, "__reduce_ex__": _reduce, "__setstate__": _setstate,
     "as_subclass": as_subclass, "apply_": _apply, "is_same_size": _is_same_size,
     "data": property(inplace.get_data, inplace.set_data),
     "grad": property(inplace.get_grad, inplace.set_grad, inplace.del_grad),

@@ -18,7 +18,7 @@ from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
 from lazygrad.ir.node import Node
 from lazygrad.tensor import promotion as P
-from lazygrad.tensor.core import Tensor, axis_of, node_of, record, record_many, shape_of, wrap
+from lazygrad.tensor.core import Tensor, axis_of, cut, node_of, record, record_many, shape_of, wrap
 from lazygrad.tensor.declare import check_tensor, declare
 from lazygrad.tensor.size import extents
 
@@ -376,7 +376,7 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     else:
         top = ops.max_(x, arg=axes)
         size = ops.absolute(top)
-        top = ops.where(ops.lt(size, ops.lit(float("inf"), top)), top, ops.lit(0, top))
+        top = cut(ops.where(ops.lt(size, ops.lit(float("inf"), top)), top, ops.lit(0, top)))
         moved = ops.exp(ops.sub(x, P.spread_to(top, x.shape)))
         value = ops.add(ops.log(ops.sum_(moved, arg=axes)), top)
     return wrap(drop_axes(value, axes, keepdim))

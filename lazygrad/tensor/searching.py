@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.autograd.composite import composite
 from lazygrad.ir import dtypes as D
 from lazygrad.ir import ops
 from lazygrad.ir.node import Node
@@ -18,6 +19,7 @@ from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, axis_of, node_of, record, record_many, shape_of, wrap
 from lazygrad.tensor.creation import from_values
 from lazygrad.tensor.declare import declare
+from lazygrad.tensor.functions import rename
 from lazygrad.tensor.reductions import drop_axes
 
 sort_result = namedtuple("sort", ["values", "indices"])
@@ -111,7 +113,8 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
         flat = input.reshape(-1)  # type: ignore[attr-defined]
         if not flat.numel():
             return input.new_full((), float("nan"))  # type: ignore[attr-defined]
-        return median(flat, 0)[0]
+        made = median(flat, 0)[0]
+        return rename(made, "MedianBackward0")
     x = node_of(input)
     axis = axis_of(dim, len(x.shape))
     extent = x.shape[axis] if x.shape else 1
@@ -222,6 +225,7 @@ cummin = _running("cummin", np.less_equal, cummin_result)
 
 
 @declare()
+@composite("LogcumsumexpBackward0")
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     top = input.detach().amax(dim, True)  # type: ignore[attr-defined]
     return (input - top).exp().cumsum(dim).log() + top  # type: ignore

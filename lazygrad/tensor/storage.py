@@ -60,11 +60,12 @@ class Shared:
 class Storage:
     """One value, row-major; every tensor on it sees what is written to it."""
 
-    __slots__ = ("node", "version", "shared", "__weakref__")
+    __slots__ = ("node", "version", "loose", "shared", "__weakref__")
 
     def __init__(self, node: Node | None):
         self.node = node
         self.version = 0
+        self.loose = 0  # writes through `.data`, which versions do not tell
         self.shared: Shared | None = None
 
     @property
@@ -90,6 +91,7 @@ class _Depth(threading.local):
     """How many composite functions are running: only the outermost settles."""
 
     value = 0
+    cuts: list[Node] | None = None  # values that the outermost one does not differentiate through
 
 
 depth = _Depth()

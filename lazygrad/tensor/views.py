@@ -6,6 +6,7 @@ Must not know: how values are computed or how a write reaches a storage.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from math import prod
 from typing import Any
@@ -17,14 +18,18 @@ from lazygrad.tensor.core import (
     Tensor,
     alias,
     axis_of,
+    cut,
+    depth,
     index_of,
     make_view,
+    make_views,
     mode,
     needs_grad,
     node_of,
     record,
     shape_of,
     view_of,
+    wrap,
 )
 from lazygrad.tensor.declare import check_tensor, declare
 from lazygrad.tensor.size import extents
@@ -448,11 +453,12 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
                 f"split_with_sizes expects split_sizes to sum exactly to {extent} (input "
                 f"tensor's size at dimension {axis}), but got split_sizes={extents(parts)}"
             )
-    result, at = [], 0
-    for size in parts:
-        result.append(_span(tensor, axis, at, at + size))
-        at += size
-    return tuple(result)
+    ends = list(itertools.accumulate(parts, initial=0))
+    name = "SplitBackward0" if isinstance(split_size_or_sections, int) else \
+        "SplitWithSizesBackward0"
+    return make_views(tensor, name,
+                      (lambda a=a, b=b: _span(tensor, axis, a, b) for a, b in
+                       zip(ends, ends[1:])))
 
 
 @declare()
@@ -519,7 +525,9 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     axis = axis_of(dim, input.ndim)
     if not input.ndim:
         raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
-    return tuple(selected(input, axis, i) for i in range(shape_of(input)[axis]))
+    return make_views(input, "UnbindBackward0",
+                      (lambda i=i: selected(input, axis, i)  # type: ignore[misc]
+                       for i in range(shape_of(input)[axis])))
 
 
 @declare()
@@ -607,6 +615,8 @@ def as_strided(
 @declare()
 def detach(input: Tensor) -> Tensor:
     """The same memory, without history."""
+    if depth.cuts is not None:
+        return wrap(cut(node_of(input)))
     return alias(input)
 
 
