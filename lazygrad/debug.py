@@ -80,7 +80,7 @@ class Look:
         return printer.groups_record(self.schedule, self.names)
 
     def steps(self) -> Record:
-        return printer.schedule_record(self.schedule, self.names, lambda k: self.code.of(k).name)
+        return printer.schedule_record(self.schedule, self.names, self.name_of)
 
     def kernels(self) -> list[Record]:
         """Every distinct kernel, and the steps that have none."""
@@ -112,15 +112,14 @@ class Look:
 
     def sources(self) -> list[Record]:
         """The C of every distinct kernel, with the user's lines as comments."""
-        records = []
+        texts = {}
         for step in self.distinct():
-            if isinstance(step, HostStep):
-                continue
             name = self.name_of(step)
-            kernel = step.kernels[0] if isinstance(step, KernelStep) else None
-            text = self.code.all()[name].body if kernel is None else self.code.of(kernel).shown
-            records.append({"name": name, "text": text})
-        return records
+            if isinstance(step, KernelStep):
+                texts[name] = self.code.of(step.kernels[0]).shown
+            elif isinstance(step, MatmulStep):
+                texts[name] = self.code.all()[name].body
+        return [{"name": name, "text": text} for name, text in texts.items()]
 
     def unit(self, names: Sequence[str] | None = None) -> str:
         """The translation unit of these kernels (of all by default), as the compiler sees it."""
@@ -144,8 +143,8 @@ class Look:
         return {
             "ops": len(self.structure.order),
             "kernels": [
-                {"name": self.name_of(step), "places": made["places"], "bytes": size}
-                for step, made, size in zip(self.schedule.steps, steps, moved)
+                {"name": step["name"], "places": step["places"], "bytes": size}
+                for step, size in zip(steps, moved)
             ],
             "bytes": sum(moved),
             "refused": self.refused(),

@@ -88,13 +88,15 @@ def _parts(order: list[Node], pending: Sequence[Node]) -> list[list[Node]]:
     """Cuts of a long order: what each part must leave in memory for later ones."""
     size = config.max_pending // 2
     last_use: dict[Node, int] = {}
+    base: dict[Node, Node] = {}  # what is computed behind each node's chain of movement
     for number, node in enumerate(order):
-        for src in node.srcs if node.buffer is None else ():
-            for base in _bases(src):
-                last_use[base] = number
+        srcs = node.srcs if node.buffer is None else ()
+        moves = node.op.lowering is Lowering.MOVEMENT
+        base[node] = base[srcs[0]] if srcs and moves else node
+        for src in srcs:
+            last_use[base[src]] = number
     for node in pending:
-        for base in _bases(node):
-            last_use[base] = len(order)
+        last_use[base[node]] = len(order)
     parts = []
     for start in range(0, len(order), size):
         stop = start + size

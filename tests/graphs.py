@@ -12,7 +12,7 @@ from lazygrad.ir.interp import evaluate, from_storage, to_storage
 from lazygrad.ir.node import Node, toposort
 from lazygrad.ir.ops import Op
 from lazygrad.ir.views import View
-from lazygrad.realize import read, realize_nodes
+from lazygrad.realize import observers, read, realize_nodes
 from lazygrad.runtime.memory import from_array
 from lazygrad.runtime.stats import stats
 
@@ -51,6 +51,21 @@ def kernels_of(outputs: Sequence[Node]) -> int:
     before = stats.kernels
     realize_nodes(outputs)
     return stats.kernels - before
+
+
+class Launches:
+    """The names of the kernels that run in a block."""
+
+    def __enter__(self) -> list[str]:
+        self.names: list[str] = []
+        observers.append(self.watch)
+        return self.names
+
+    def watch(self, structure: object, program: object) -> Callable[..., None]:
+        return lambda launch, nanoseconds: self.names.append(launch.name)
+
+    def __exit__(self, *error: object) -> None:
+        observers.remove(self.watch)
 
 
 def dtypes_of(op: Op) -> list[DType]:

@@ -93,7 +93,7 @@ def check(function: Function, arrays: Sequence[np.ndarray]) -> None:
         np.testing.assert_allclose(got, want, rtol=2e-5, atol=2e-6)
 
 
-# -- the functions: from the registry for pointwise ops and reductions, by hand where there is an arg
+# -- the functions: from the registry, by hand where there is an arg
 Case = tuple[Function, list[np.ndarray]]
 
 

@@ -8,12 +8,14 @@ installed, calls are compared with it element by element on other shapes.
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import numpy as np
 import pytest
 
 import lazygrad as lg
+from lazygrad.autograd import gradcheck, gradgradcheck
 from lazygrad.nn import functional as F
 
 
@@ -180,7 +182,7 @@ def test_grad_fn_has_pytorchs_name(call: str, name: str) -> None:
 
 ERRORS = [
     ("F.gelu(x, approximate='foo')", RuntimeError, "approximate argument must be either none or"),
-    ("F.linear(x, lg.ones(4, 5))", RuntimeError, "mat1 and mat2 shapes cannot be multiplied (2x3"),
+    ("F.linear(x, im[0, 0])", RuntimeError, "mat1 and mat2 shapes cannot be multiplied (2x3"),
     ("F.embedding(x, x)", RuntimeError, "Expected tensor for argument #1 'indices' to have one"),
     ("F.embedding(t, x[0])", RuntimeError, "'weight' must be 2-D"),
     ("F.one_hot(lg.tensor([-1]))", RuntimeError, "Class values must be non-negative."),
@@ -296,3 +298,29 @@ def test_against_torch(call: str) -> None:
     for ours, theirs in zip(*results, strict=True):
         assert (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype)
         np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-11)
+
+
+SECOND = [
+    "F.gelu(x)",
+    "F.softplus(x, 2.0)",
+    "F.linear(x, w, b)",
+    "F.conv2d(im, k, b, padding=1, stride=2)",
+    "F.max_pool2d(im, 2)",
+    "F.avg_pool2d(im, 3, 2, 1)",
+    "F.batch_norm(im, None, None, b[:2], b[1:], training=True)",
+    "F.layer_norm(x, (3,), b, b)",
+    "F.cross_entropy(x, t)",
+    "F.binary_cross_entropy_with_logits(x, p)",
+    "F.embedding(t, w)",
+]
+
+
+@pytest.mark.parametrize("call", SECOND)
+def test_first_and_second_gradient_are_finite_differences(call: str) -> None:
+    made = {name: leaf for name, leaf in leaves().items() if re.search(rf"\b{name}\b", call)}
+
+    def function(*values: Any) -> Any:
+        return eval(call, {"F": F, **constants(), **dict(zip(made, values, strict=True))})
+
+    assert gradcheck(function, tuple(made.values()))
+    assert gradgradcheck(function, tuple(made.values()))

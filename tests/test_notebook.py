@@ -146,7 +146,11 @@ def test_grad_of_a_tensor_that_is_no_leaf_warns(ran: dict[str, Ran], cell: str, 
 
 
 def test_other_cells_do_not_warn(ran: dict[str, Ran]) -> None:
-    loud = {cell for cell, result in ran.items() if result.warned}
+    loud = {
+        cell
+        for cell, result in ran.items()
+        if any("no C compiler was found" not in text for text in result.warned)
+    }
     assert loud == {"grads", "rebind-grad", "loop-last-grad"}
 
 

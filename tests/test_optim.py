@@ -13,6 +13,7 @@ import pytest
 
 import lazygrad as lg
 from lazygrad import nn, optim
+from lazygrad.runtime.stats import stats
 
 
 def wave_array(*shape: int) -> np.ndarray:
@@ -206,3 +207,41 @@ def test_a_model_learns_xor() -> None:
         nn.functional.cross_entropy(model(x), y).backward()
         optimizer.step()
     assert model(x).argmax(1).tolist() == y.tolist()
+
+
+# -- launches and compiles ---------------------------------------------------------------------
+
+
+def counted(optimizer: Any, params: list[Any]) -> tuple[int, int, int]:
+    """Programs run, kernels run and compiles of one step on gradients that are known."""
+    for p in params:
+        p.grad = lg.ones_like(p)
+    lg.realize(*(p.grad for p in params))
+    before = (stats.realizes, stats.kernels, stats.compiles)
+    optimizer.step()
+    after = (stats.realizes, stats.kernels, stats.compiles)
+    return tuple(b - a for a, b in zip(before, after))  # type: ignore[return-value]
+
+
+COUNTED = ["SGD(lr=0.1)", "SGD(lr=0.1, momentum=0.9)", "Adam()", "AdamW(amsgrad=True)"]
+
+
+@pytest.mark.parametrize("rule", COUNTED)
+def test_one_parameter_is_one_kernel(rule: str) -> None:
+    params = [lg.randn(33, 5, requires_grad=True)]
+    optimizer = eval(f"optim.{rule[:-1]}, params=params)".replace("(, ", "("))
+    counted(optimizer, params)
+    if stats.interpreted:
+        pytest.skip("no C compiler: programs are interpreted")
+    assert counted(optimizer, params) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("rule", COUNTED)
+def test_all_parameters_are_one_launch_and_a_new_rate_compiles_nothing(rule: str) -> None:
+    params = [lg.randn(3 + i, 5, requires_grad=True) for i in range(4)]
+    optimizer = eval(f"optim.{rule[:-1]}, params=params)".replace("(, ", "("))
+    counted(optimizer, params)
+    for rate in (0.2, 1.0, 0.0):
+        optimizer.param_groups[0]["lr"] = rate
+        programs, _, compiles = counted(optimizer, params)
+        assert (programs, compiles) == (1, 0)

@@ -66,8 +66,17 @@ class RemovableHandle:
 class BaseFn:
     """What records and leaves have in common: hooks, and a place in the graph."""
 
-    __slots__ = ("edges", "seq", "tensor_hooks", "pre_hooks", "post_hooks", "retained", "notes",
-                 "stack", "__weakref__")
+    __slots__ = (
+        "__weakref__",
+        "edges",
+        "notes",
+        "post_hooks",
+        "pre_hooks",
+        "retained",
+        "seq",
+        "stack",
+        "tensor_hooks",
+    )
 
     def __init__(self, edges: Sequence[Edge], seq: int):
         self.edges = tuple(edges)
@@ -130,7 +139,7 @@ class AccumulateGrad(BaseFn):
 class GradFn(BaseFn):
     """One operation: `out_nodes` computed from `in_nodes`, whose gradients go along `edges`."""
 
-    __slots__ = ("in_nodes", "out_nodes", "captured", "saved", "kept", "reads_values", "released")
+    __slots__ = ("captured", "in_nodes", "kept", "out_nodes", "reads_values", "released", "saved")
 
     def __init__(
         self,

@@ -61,7 +61,8 @@ def dump_script(script: str, args: tuple[str, ...], module: bool, wanted: Wanted
     if wanted.as_json and wanted.out is None:
         print_json(collector.programs)
     elif not collector.programs:
-        error(f"{script} ran no program: nothing was computed")
+        if not code:
+            error(f"{script} ran no program: nothing was computed")
     else:
         _deliver(collector.programs, wanted)
     if wanted.kernel and collector.programs and not collector.matched:
@@ -202,13 +203,10 @@ def sections(program: Record) -> list[Section]:
     suffix = "c" if stage == "source" else "s"
     if program["unit"]:
         return [Section(f"{name}.{suffix}", program["unit"])]
-    numbered: dict[str, int] = {}
-    found = []
-    for kernel in program["kernels"]:
-        number = numbered[kernel["name"]] = numbered.get(kernel["name"], 0) + 1
-        if number == 1:
-            found.append(Section(f"{name}.{kernel['name']}.{suffix}", kernel["text"]))
-    return found
+    return [
+        Section(f"{name}.{kernel['name']}.{suffix}", kernel["text"])
+        for kernel in program["kernels"]
+    ]
 
 
 def _deliver(programs: list[Record], wanted: Wanted) -> None:

@@ -112,7 +112,8 @@ def explain_script(script: str, args: tuple[str, ...], module: bool, as_json: bo
     if as_json:
         print_json(records)
     elif not records:
-        error(f"{script} ran no program: nothing was computed")
+        if not code:
+            error(f"{script} ran no program: nothing was computed")
     else:
         for number, record in enumerate(records, 1):
             click.echo(account_text(number, record))
@@ -120,8 +121,5 @@ def explain_script(script: str, args: tuple[str, ...], module: bool, as_json: bo
         compiled = [r for r in records if "interpreted" not in r["found"]]
         kernels = sum(r["runs"] * len(r["kernels"]) for r in compiled)
         compiles = sum(r["compiles"] for r in records)
-        click.echo(
-            f"{len(records)} programs, {runs} runs, {kernels} kernels, "
-            f"the compiler ran {compiles} times"
-        )
+        click.echo(f"programs {len(records)}, runs {runs}, kernels {kernels}, compiles {compiles}")
     return code

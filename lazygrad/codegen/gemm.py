@@ -118,7 +118,7 @@ def _fma(name: str, compute: str, vector_bytes: int, lanes: int) -> str:
     suffix = "f" if compute == "float" else ""
     vector = name.removesuffix("fma") + "v"
     return f"""\
-#if defined __clang__
+#if defined __clang__ && (defined __FMA__ || defined __aarch64__)
 #define {name}(a, b, c) __builtin_elementwise_fma(a, b, c)
 #elif defined {condition}
 #define {name}(a, b, c) {builtin}

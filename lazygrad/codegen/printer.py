@@ -12,18 +12,19 @@ from typing import Any
 from lazygrad.codegen.cpu import Rendered
 from lazygrad.codegen.expr import Emitter
 from lazygrad.codegen.gemm import gemm_grain, gemm_items
-from lazygrad.codegen.loops import CHUNK, COLUMN_TILE, TILE, place
+from lazygrad.codegen.loops import CHUNK, SQUARE, TILE, place
 from lazygrad.codegen.target import Target
 from lazygrad.ir.kernel import Kernel
 from lazygrad.ir.printer import size_text
 
 Record = dict[str, Any]
 
-_WORK_ITEM = {
-    "pointwise": f"{TILE} elements of the innermost axis",
+_WORK_ITEM = {  # one for each strategy of `loops`; a test compares the two
+    "pointwise": f"at most {TILE} elements of the innermost axis",
+    "tiled": f"{SQUARE} places along the axis that crosses the innermost one",
     "rows": "one row",
-    "columns": f"{COLUMN_TILE} columns",
-    "full": f"{CHUNK} elements, then one item that combines the partial results",
+    "columns": "a tile of columns",
+    "full": f"at most {CHUNK} elements, then one item that combines the partial results",
 }
 
 
@@ -49,6 +50,8 @@ def plan_record(kernel: Kernel, made: Rendered, target: Target) -> Record:
                 "stores": stage.stores,
                 "row_values": stage.row_values,
                 "row_stores": stage.row_stores,
+                "saves": stage.saves,
+                "loads": stage.loads,
             }
             for stage in loops.stages
         ],
@@ -85,7 +88,8 @@ def plan_text(record: Record) -> str:
         lines += _stage_lines(number, stage, record["strategy"])
     lines.append(f"  a work item is {_WORK_ITEM[record['strategy']]}")
     lines += _launch_lines(record)
-    extra = f"  {record['parameters']} run-time parameters"
+    count = record["parameters"]
+    extra = f"  {count} run-time parameter{'s' * (count != 1)}"
     if record["error_cells"]:
         extra += f", {record['error_cells']} error cells"
     if record["scratch"]:
@@ -116,11 +120,13 @@ def product_text(record: Record) -> str:
 
 def _stage_lines(number: int, stage: Record, strategy: str) -> list[str]:
     within = _doing(
-        ("computes", "v", stage["values"]),
+        ("reads back", "v", stage["loads"]),
+        ("computes", "v", [n for n in stage["values"] if n not in stage["loads"]]),
+        ("keeps", "v", stage["saves"]),
         ("reduces to", "v", stage["reductions"]),
         ("stores", "s", stage["stores"]),
     )
     after = _doing(("computes", "v", stage["row_values"]), ("stores", "s", stage["row_stores"]))
-    title = "loop" if strategy == "pointwise" else f"pass {number} over the reduced axes"
+    title = "loop" if strategy in ("pointwise", "tiled") else f"pass {number} over the reduced axes"
     lines = [f"  {title}: {within}"] if within else []
     return lines + ([f"  when it has ended: {after}"] if after else [])

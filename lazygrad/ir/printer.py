@@ -30,7 +30,7 @@ from lazygrad.ir.schedule import (
 from lazygrad.ir.views import View
 
 Record = dict[str, Any]
-NameOf = Callable[[Kernel], str]
+NameOf = Callable[[Step], str]
 _COMMENT_COLUMN = 56
 
 
@@ -246,14 +246,14 @@ def groups_text(record: Record) -> str:
 def step_record(step: Step, names: Names, name_of: NameOf) -> Record:
     """What one step runs, reads and writes."""
     if isinstance(step, KernelStep):
-        kind, title, count = "kernel", name_of(step.kernels[0]), len(step.kernels)
+        kind, count = "kernel", len(step.kernels)
         nodes = [n for k in step.kernels for n in computed_in(k)]
     else:
         kind = "matmul" if isinstance(step, MatmulStep) else "host"
-        title, count, nodes = step.node.op.name, 1, [step.node]
+        count, nodes = 1, [step.node]
     return {
         "kind": kind,
-        "name": title,
+        "name": name_of(step),
         "instances": count,
         "reads": [value_record(names, n) for n in reads(step)],
         "writes": [value_record(names, n) for n in writes(step)],

@@ -128,8 +128,18 @@ class _Scheduler:
         else:
             self.steps.append(KernelStep([_copy_kernel(source, node)]))
 
-    def run(self, signature: Signature) -> Schedule:
+    def lower(self) -> dict[int, Kernel]:
+        """The kernel of every group that becomes one, by the group's number."""
         wanted = self._wanted()
+        kernels = {}
+        for number, group in self.partition.groups.items():
+            if not group.alone:
+                stored = [n for n in group.nodes if n in wanted]
+                kernels[number] = lower(group, self.folded, stored)
+                check_kernel(kernels[number])
+        return kernels
+
+    def run(self, kernels: dict[int, Kernel], signature: Signature) -> Schedule:
         groups = self.partition.ordered()
         for group in groups:
             first = group.nodes[0]
@@ -141,10 +151,7 @@ class _Scheduler:
                 for node in group.nodes:
                     if writes_in_place_here(node):
                         self.prepare_update(node, group)
-                stored = [n for n in group.nodes if n in wanted]
-                kernel = lower(group, self.folded, stored)
-                check_kernel(kernel)
-                self.steps.append(KernelStep([kernel]))
+                self.steps.append(KernelStep([kernels[group.number]]))
             inside = set(group.nodes)
             for base in {
                 o.base for n in group.nodes for o in self.folded.operands[n]
@@ -154,7 +161,6 @@ class _Scheduler:
         schedule = Schedule(steps, self.outputs, self.memory)
         schedule.decisions = self.partition.decisions
         schedule.groups = groups
-        schedule.operands = self.folded.operands
         plan_memory(schedule)
         return schedule
 
@@ -239,12 +245,23 @@ def check_schedule(schedule: Schedule) -> None:
             raise AssertionError(f"output {node!r} is never written")
 
 
-def make_schedule(outputs: Sequence[Node], signature: Signature = lambda k: "") -> Schedule:
-    """Simplify, fold movement, partition and order: all that does not depend on a backend."""
+def make_schedule(
+    outputs: Sequence[Node],
+    signature: Signature = lambda kernel: "",
+    lowered: Callable[[list[Kernel]], None] = lambda kernels: None,
+) -> Schedule:
+    """Simplify, fold movement, partition and order: all that does not depend on a backend.
+
+    `lowered` is told of the kernels as soon as they are known, so that a compiler can be at work
+    while they are put in order.
+    """
     folded = fold_movement(simplify(outputs))
     partition = Partition(folded)
+    scheduler = _Scheduler(partition, folded.outputs)
+    kernels = scheduler.lower()
+    lowered(list(kernels.values()))
     check_partition(partition)
-    schedule = _Scheduler(partition, folded.outputs).run(signature)
+    schedule = scheduler.run(kernels, signature)
     check_schedule(schedule)
     return schedule
 

@@ -50,7 +50,7 @@ from lazygrad.runtime.program import (
 )
 from lazygrad.runtime.stats import stats
 from lazygrad.runtime.units import (
-    MatmulCompilation,
+    Compilation,
     Text,
     compile_missing,
     matmul_symbol,
@@ -70,7 +70,8 @@ class Code:
     def of(self, kernel: Kernel) -> Rendered:
         found = self.rendered.get(id(kernel))
         if found is None:
-            found = self.rendered[id(kernel)] = render(kernel, self.target)
+            with stats.stage("render"):
+                found = self.rendered[id(kernel)] = render(kernel, self.target)
         return found
 
     def signature(self, kernel: Kernel) -> str:
@@ -78,12 +79,15 @@ class Code:
         made = self.of(kernel)
         return made.name if len(made.phases) == 1 else ""
 
+    @staticmethod
+    def text(made: Rendered) -> Text:
+        return Text(made.body, tuple(phase.symbol for phase in made.phases))
+
     def add(self, schedule: Schedule) -> None:
         for step in schedule.steps:
             if isinstance(step, KernelStep):
                 made = self.of(step.kernels[0])
-                symbols = tuple(phase.symbol for phase in made.phases)
-                self.texts[made.name] = Text(made.body, symbols)
+                self.texts[made.name] = self.text(made)
             elif isinstance(step, MatmulStep):
                 dtype = step.node.dtype
                 self.matmuls.setdefault(dtype.name, matmul_text(dtype, self.target))
@@ -278,13 +282,23 @@ def matmul_dims(node: Node, a: Operand, b: Operand) -> tuple[int, ...]:
     )
 
 
-def plan(structure: Structure) -> tuple[Schedule, Code]:
-    """Schedule and code, nothing compiled: what dumps show and programs are built from."""
+def plan(
+    structure: Structure, compilation: Compilation | None = None
+) -> tuple[Schedule, Code]:
+    """Schedule and code: what dumps show and programs are built from.
+
+    Kernels are given to `compilation`, if there is one, before they are put in order.
+    """
     code = Code(compiler.target())
+
+    def lowered(kernels: list[Kernel]) -> None:
+        if compilation is not None and kernels:
+            texts = {made.name: code.text(made) for made in map(code.of, kernels)}
+            compilation.start(lambda: texts.values())
+
     with stats.stage("plan"):
-        schedule = make_schedule(structure.outputs, code.signature)
-    with stats.stage("render"):
-        code.add(schedule)
+        schedule = make_schedule(structure.outputs, code.signature, lowered)
+    code.add(schedule)
     return schedule, code
 
 
@@ -293,8 +307,9 @@ def build_program(structure: Structure) -> tuple[Program, list[int]]:
 
     Also gives, per output of the structure, its position among the program's outputs.
     """
-    matmuls = MatmulCompilation(structure.order, compiler.target())
-    schedule, code = plan(structure)
-    compile_missing(code.texts.values(), code.target)
-    matmuls.wait()
+    compilation = Compilation(compiler.target())
+    compilation.matmuls(structure.order)
+    schedule, code = plan(structure, compilation)
+    compilation.wait()
+    compile_missing(code.all().values(), code.target)  # copies, which ordering may have added
     return _Builder(schedule, structure, code).run()

@@ -2,22 +2,25 @@
 
 Owns: the folder, its safety, atomic entries, listing and clearing. Must not know: what entries
 mean. An entry is a folder that is written under a private name and renamed when complete, so
-that any number of processes may write the same one; whatever is missing or broken is a miss.
+that any number of processes may write the same one; whatever is missing or broken is a miss: each
+entry holds the digests of its files, which are compared before one is used.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from lazygrad.config import config
 
-FORMAT = "1"
+FORMAT = "2"
+SUMS = "sums"  # per file of an entry: digest and name
 
 
 def root() -> Path:
@@ -44,41 +47,96 @@ def _usable_root() -> Path:
         if not os.access(folder, os.W_OK):
             raise OSError("it cannot be written to")
     except OSError as error:
-        warnings.warn(
-            f"lazygrad: the cache folder {folder} cannot be used ({error}); compiled programs are "
-            "kept for this process only. Set LAZYGRAD_CACHE_DIR to another folder.",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-        _private.append(tempfile.TemporaryDirectory(prefix="lazygrad-"))
-        return Path(_private[0].name)
+        return _without_cache(folder, error)
     return folder
+
+
+def _without_cache(folder: Path, error: OSError) -> Path:
+    """Go on in a temporary folder, after one warning."""
+    warnings.warn(
+        f"lazygrad: the cache folder {folder} cannot be used ({error}); compiled programs are "
+        "kept for this process only. Set LAZYGRAD_CACHE_DIR to another folder.",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+    _private.append(tempfile.TemporaryDirectory(prefix="lazygrad-"))
+    return Path(_private[0].name)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    try:
+        lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return {}
+    return {name: sum_ for sum_, _, name in (line.partition(" ") for line in lines)}
+
+
+def _is_intact(folder: Path, names: Iterable[str]) -> bool:
+    """Whether the entry holds these files as they were written."""
+    sums = _sums(folder)
+    try:
+        return all(sums.get(name) == _digest(folder / name) for name in names)
+    except OSError:
+        return False
+
+
+_checked: dict[str, tuple[int, int]] = {}  # named cache: file -> (size, time) when it was intact
+
+
+def intact(path: str) -> bool:
+    """Whether a file of an entry, named by its path, is as it was written."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return False
+    state = (found.st_size, found.st_mtime_ns)
+    if _checked.get(path) != state:
+        if not _is_intact(Path(path).parent, [Path(path).name]):
+            return False
+        _checked[path] = state
+    return True
 
 
 def find(key: str, *names: str) -> Path | None:
     """The entry's folder, if it is complete and holds all of `names`."""
     folder = _usable_root() / key[:2] / key
-    return folder if all((folder / name).is_file() for name in names) else None
+    return folder if _is_intact(folder, names) else None
 
 
 def make(key: str, fill: Callable[[Path], None]) -> Path:
-    """Let `fill` write an entry's files into a private folder, then put it in place."""
-    base = _usable_root() / key[:2]
+    """Let `fill` write an entry's files into a private folder, then put it in place.
+
+    Where the folder is full, or cannot be written to any more, a temporary one is used from then on.
+    """
+    folder = _usable_root()
+    try:
+        return _make(folder, key, fill)
+    except OSError as error:
+        if _private:
+            raise
+        return _make(_without_cache(folder, error), key, fill)
+
+
+def _make(root: Path, key: str, fill: Callable[[Path], None]) -> Path:
+    base = root / key[:2]
     base.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder = base / key
     private = Path(tempfile.mkdtemp(prefix=".new-", dir=base))
     try:
         fill(private)
+        names = sorted(f.name for f in private.iterdir())
+        lines = [f"{_digest(private / name)} {name}\n" for name in names]
+        (private / SUMS).write_text("".join(lines), encoding="utf-8")
         for _ in range(3):
             try:
                 os.rename(private, folder)
                 return folder
             except OSError:  # somebody else's entry, or a broken one: take it out of the way
-                if folder.is_dir() and all(
-                    (folder / f.name).is_file()
-                    and (folder / f.name).stat().st_size == f.stat().st_size
-                    for f in private.iterdir()
-                ):
+                if _is_intact(folder, names):
                     return folder
                 shutil.rmtree(folder, ignore_errors=True)
         raise OSError(f"cannot put a cache entry at {folder}")
@@ -106,7 +164,7 @@ def entries() -> list[Entry]:
     for path in folder.glob("??/*"):
         if path.name.startswith("."):
             continue
-        files = [f for f in path.iterdir() if f.is_file()]
+        files = [f for f in path.iterdir() if f.is_file() and f.name != SUMS]
         size = sum(f.stat().st_size for f in files)
         found.append(
             Entry(path.name, size, path.stat().st_mtime, tuple(sorted(f.name for f in files)))

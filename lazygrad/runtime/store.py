@@ -45,7 +45,7 @@ def find(structure: Structure) -> tuple[Program, list[int]] | None:
     except (ValueError, KeyError, TypeError, OSError):
         cache.drop(key)
         return None
-    if not all(Path(path).is_file() for path, _, _ in program.functions):
+    if not all(cache.intact(path) for path, _, _ in program.functions):
         cache.drop(key)
         return None
     return program, raw["outputs"]

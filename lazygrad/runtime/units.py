@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,7 +66,8 @@ def _found_on_disk(key: str, text: Text) -> bool:
     except (ValueError, OSError):
         cache.drop(key)
         return False
-    if not Path(path).is_file():
+    if not cache.intact(path):
+        cache.drop(key)
         return False
     for position, symbol in enumerate(text.symbols):
         _functions[key + symbol] = (path, count, at + position)
@@ -121,30 +122,35 @@ def matmul_text(dtype: DType, target: Target) -> Text:
     return Text(gemm_source(dtype.short, symbol, target.vector_bytes), (symbol,))
 
 
-class MatmulCompilation:
-    """The compiling of the matrix products that a graph needs, going on beside its planning."""
+class Compilation:
+    """Compiling that goes on beside other work: one unit for each call of `start`."""
 
-    def __init__(self, nodes: Iterable[Node], target: Target):
+    def __init__(self, target: Target):
         self.target = target
-        kinds = [
-            n.dtype for n in nodes if n.buffer is None and n.op.lowering is Lowering.CONTRACT
-        ]
-        self.dtypes = list(dict.fromkeys(kinds))
-        self.error: Exception | None = None
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        if self.dtypes:
-            self.thread.start()
+        self.threads: list[threading.Thread] = []
+        self.errors: list[Exception] = []
 
-    def _run(self) -> None:
+    def start(self, texts: Callable[[], Iterable[Text]]) -> None:
+        """Compile what `texts()` gives, on another thread."""
+        thread = threading.Thread(target=self._run, args=(texts,), daemon=True)
+        self.threads.append(thread)
+        thread.start()
+
+    def _run(self, texts: Callable[[], Iterable[Text]]) -> None:
         try:
-            for dtype in self.dtypes:
-                compile_missing([matmul_text(dtype, self.target)], self.target)
+            compile_missing(texts(), self.target)
         except Exception as error:  # told to whoever waits for the result
-            self.error = error
+            self.errors.append(error)
+
+    def matmuls(self, nodes: Iterable[Node]) -> None:
+        """Start with the matrix products of these nodes: their text is known from the dtype."""
+        kinds = (n.dtype for n in nodes if n.buffer is None and n.op.lowering is Lowering.CONTRACT)
+        for dtype in dict.fromkeys(kinds):
+            self.start(lambda dtype=dtype: [matmul_text(dtype, self.target)])  # type: ignore[misc]
 
     def wait(self) -> None:
         """Raises what the compiling raised."""
-        if self.dtypes:
-            self.thread.join()
-        if self.error is not None:
-            raise self.error
+        for thread in self.threads:
+            thread.join()
+        if self.errors:
+            raise self.errors[0]

@@ -24,21 +24,53 @@ from lazygrad.ir import dtypes as _dtypes
 from lazygrad.ir.dtypes import DType, promote_types
 from lazygrad.tensor import (
     convert as _convert,
+)
+from lazygrad.tensor import (
     core as _core,
+)
+from lazygrad.tensor import (
     creation as _creation,
+)
+from lazygrad.tensor import (
     declare as _declare,
+)
+from lazygrad.tensor import (
     elementwise as _elementwise,
-    indexing as _indexing,
-    inplace as _inplace,
-    joining as _joining,
-    linear as _linear,
-    methods as _methods,
+)
+from lazygrad.tensor import (
     functions as _functions,
-    random as _random,
-    searching as _searching,
+)
+from lazygrad.tensor import (
+    indexing as _indexing,
+)
+from lazygrad.tensor import (
+    inplace as _inplace,
+)
+from lazygrad.tensor import (
+    joining as _joining,
+)
+from lazygrad.tensor import (
+    linear as _linear,
+)
+from lazygrad.tensor import (
+    methods as _methods,
+)
+from lazygrad.tensor import (
     promotion as _promotion,
+)
+from lazygrad.tensor import (
+    random as _random,
+)
+from lazygrad.tensor import (
     reductions as _reductions,
+)
+from lazygrad.tensor import (
+    searching as _searching,
+)
+from lazygrad.tensor import (
     size as _size,
+)
+from lazygrad.tensor import (
     views as _views,
 )
 from lazygrad.tensor.convert import realize

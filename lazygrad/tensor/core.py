@@ -8,7 +8,7 @@ operation. Methods are put on the class by the modules that declare them (method
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from lazygrad.autograd.graph import (
@@ -25,18 +25,29 @@ from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
 from lazygrad.ir.node import Node, Shape
 from lazygrad.ir.views import View, contiguous_strides
-from lazygrad.tensor import promotion
 from lazygrad.tensor import storage as memory
-from lazygrad.tensor.size import CPU, Size, device, extents
+from lazygrad.tensor.size import CPU, Size, device
 from lazygrad.tensor.storage import Storage, depth, read, reads
 
 
 class Meta:
     """What autograd knows about a tensor. A tensor without one needs no gradient."""
 
-    __slots__ = ("requires_grad", "fn", "nr", "grad", "accumulator", "hooks", "post_hooks",
-                 "base", "version", "inference", "no_grad_view", "maker",
-                 "loose")
+    __slots__ = (
+        "accumulator",
+        "base",
+        "fn",
+        "grad",
+        "hooks",
+        "inference",
+        "loose",
+        "maker",
+        "no_grad_view",
+        "nr",
+        "post_hooks",
+        "requires_grad",
+        "version",
+    )
 
     def __init__(self) -> None:
         self.requires_grad = False
@@ -57,7 +68,7 @@ class Meta:
 class Tensor:
     """A multi-dimensional array of one dtype that remembers how it was computed."""
 
-    __slots__ = ("_storage", "_view", "_meta", "_cached", "__dict__", "__weakref__")
+    __slots__ = ("__dict__", "__weakref__", "_cached", "_meta", "_storage", "_view")
 
     __module__ = "lazygrad"  # the name that users see and pickle
     _storage: Storage
@@ -330,7 +341,7 @@ def needs_grad(t: Tensor) -> bool:
     meta = t._meta
     if meta is None:
         return False
-    if meta.base is not None and meta.version != t._storage.version:
+    if meta.base is not None and meta.version != t._storage.stamp:
         _refresh(t, meta)
     return meta.requires_grad
 
@@ -511,62 +522,6 @@ def _second(name: str) -> str:
     return f"{stem}Backward0"
 
 
-# -- views --------------------------------------------------------------------------------------
-
-
-def make_view(t: Tensor, view: View, name: str, op: Any = None, arg: Any = None) -> Tensor:
-    """Another tensor on t's storage. `op` with `arg` says what it is of t, where one op does."""
-    made = _alloc(Tensor)
-    stored = t._storage
-    made._storage = stored
-    made._view = view
-    made._cached = None
-    meta = made._meta = Meta()
-    source = t._meta
-    meta.base = t if source is None or source.base is None else source.base
-    meta.version = stored.version
-    meta.loose = source is not None and source.loose
-    if stored.node is not None and op is not None:
-        made._cached = (stored.node, op(node_of(t), arg=arg))
-    if source is not None and needs_grad(t):
-        if mode.grad and stored.dtype.kind == "f":
-            before, after = node_of(t), node_of(made)
-            if stored.node is None:
-                after = strided_in(before, view_of(t), view)
-                memory.freeze()
-                memory.forget()
-            fn = fn_class(name)([before], [after], [edge_of(t)], capture([after], [before]))
-            if not fn.captured and after is not before:
-                after = strided_in(before, view_of(t), view)
-                fn.out_nodes, fn.captured = (after,), capture([after], [before])
-                made._cached = (stored.node, after)  # type: ignore[assignment]
-            attach(made, fn, 0)
-        else:
-            meta.no_grad_view = True
-    if reads and not depth.value:
-        memory.forget()
-    return made
-
-
-def make_views(t: Tensor, name: str, parts: Iterable[Callable[[], Tensor]]) -> tuple[Tensor, ...]:
-    """Several views made by one operation, of which there is one record."""
-    before = mode.grad
-    mode.grad = False
-    try:
-        made = [part() for part in parts]
-    finally:
-        mode.grad = before
-    if made and recording((t,)) and t._storage.node is not None and t.dtype.kind == "f":
-        fn = make_fn(name, (t,), (node_of(t),), [node_of(part) for part in made])
-        for number, part in enumerate(made):
-            attach(part, fn, number)
-    for part in made:
-        meta = meta_of(part)
-        meta.no_grad_view = meta.no_grad_view and not before
-        meta.maker = name.removesuffix("Backward0")
-    return tuple(made)
-
-
 def strided_in(node: Node, outer: View, view: View) -> Node:
     """`view` of a storage, computed from the node of another view of it that covers it."""
     if outer.is_contiguous:
@@ -581,7 +536,7 @@ def strided_in(node: Node, outer: View, view: View) -> Node:
 
 def _refresh(t: Tensor, meta: Meta) -> None:
     """A view after its storage was changed: its history is the base's."""
-    meta.version = t._storage.version
+    meta.version = t._storage.stamp
     base = meta.base
     assert base is not None
     if not needs_grad(base):
@@ -595,170 +550,3 @@ def _refresh(t: Tensor, meta: Meta) -> None:
         memory.forget()
     entries = capture([mine], [outer])
     attach(t, fn_class("AsStridedBackward0")([outer], [mine], [edge_of(base)], entries), 0)
-
-
-# -- in-place -----------------------------------------------------------------------------------
-
-
-def check_inplace(t: Tensor, others: Sequence[Tensor] = ()) -> None:
-    """Raise where PyTorch refuses to write to `t`."""
-    view = t._view
-    if view is not None and view.overlaps_itself:
-        raise RuntimeError(
-            "unsupported operation: more than one element of the written-to tensor refers to a "
-            "single memory location. Please clone() the tensor before performing the operation."
-        )
-    meta = t._meta
-    if not mode.grad or meta is None:
-        return
-    if meta.no_grad_view and meta.base is not None and needs_grad(meta.base):
-        raise RuntimeError(
-            "A view was created in no_grad mode and is being modified inplace with grad mode "
-            "enabled. Given that this use case is ambiguous and error-prone, it is forbidden. "
-            "You can clarify your code by moving both the view and the inplace either both "
-            "inside the no_grad block (if you don't want the inplace to be tracked) or both "
-            "outside (if you want the inplace to be tracked)."
-        )
-    if needs_grad(t):
-        if meta.fn is None:
-            raise RuntimeError(
-                "a leaf Variable that requires grad is being used in an in-place operation."
-            )
-        base = meta.base
-        if base is not None and base._meta is not None and base._meta.requires_grad \
-                and base._meta.fn is None:
-            raise RuntimeError(
-                "a view of a leaf Variable that requires grad is being used in an in-place "
-                "operation."
-            )
-        if meta.maker is not None:
-            raise RuntimeError(
-                f"Output {meta.nr} of {meta.maker} is a view and is being modified inplace. This "
-                "view is the output of a function that returns multiple views. Such functions do "
-                "not allow the output views to be modified inplace. You should replace the "
-                "inplace operation by an out-of-place one."
-            )
-
-
-def check_overlap(t: Tensor, other: Tensor) -> None:
-    """Raise if a write to `t` would change, element by element, what is read from `other`."""
-    if t._storage is not other._storage or t is other:
-        return
-    a, b = view_of(t), view_of(other)
-    if not (_dense(a) and _dense(b)) or not a.numel or not b.numel:
-        return
-    low, high = a.bounds()
-    first, last = b.bounds()
-    if last < low or high < first:
-        return
-    if (low, a.numel) == (first, b.numel) and a.strides == b.strides:
-        return
-    raise RuntimeError(
-        "unsupported operation: some elements of the input tensor and the written-to tensor "
-        "refer to a single memory location. Please clone() the tensor before performing the "
-        "operation."
-    )
-
-
-def _dense(view: View) -> bool:
-    """Whether the elements fill their span of memory, each place once."""
-    step = 1
-    for stride, extent in sorted((s, e) for s, e in zip(view.strides, view.shape) if e != 1):
-        if stride != step:
-            return False
-        step *= extent
-    return True
-
-
-def adopt(t: Tensor, result: Tensor, name: str | None = None) -> Tensor:
-    """Write `result` into `t` and let t's history be the result's. `check_inplace` came before.
-
-    `name` is given for operations whose result does not depend on t, and names the record.
-    """
-    node = node_of(result)
-    stored = t._storage
-    if node.shape != shape_of(t):
-        raise RuntimeError(
-            f"output with shape {extents(shape_of(t))} doesn't match the broadcast shape "
-            f"{extents(node.shape)}"
-        )
-    if node.dtype is not stored.dtype:
-        if not promotion.can_cast(node.dtype, stored.dtype):
-            raise RuntimeError(
-                f"result type {promotion.type_name(node.dtype)} can't be cast to the desired "
-                f"output type {promotion.type_name(stored.dtype)}"
-            )
-        result = result.to(stored.dtype)  # type: ignore[attr-defined]
-        node = node_of(result)
-    if not mode.grad or (t._meta is None and result._meta is None):
-        put(t, node)
-        return t
-    if not needs_grad(result):
-        if name is None or not needs_grad(t):
-            if needs_grad(t) or (t._meta is not None and t._meta.base is not None
-                                 and needs_grad(t._meta.base)):
-                name = name or "CopyBackwards"
-            else:
-                put(t, node)
-                return t
-        edge = edge_of(t)
-        if edge is not None:
-            attach(result, fn_class(name)([node_of(t)], [node], [edge], []), 0)
-    _rebase(t, result, node)
-    return t
-
-
-def put(t: Tensor, node: Node) -> None:
-    """Write a value into t's memory, nothing else."""
-    stored, view = t._storage, t._view
-    version = stored.version
-    if view is None:
-        memory.write(stored, node)
-    elif view.is_contiguous and view.numel == Size(stored.shape).numel():
-        memory.write(stored, node if node.shape == stored.shape
-                     else ops.reshape(node, arg=stored.shape))
-    else:
-        memory.write_view(stored, view, node)
-    if t._meta is not None and t._meta.loose:
-        stored.version = version
-        stored.loose += 1
-    if reads:
-        memory.forget()
-
-
-def _rebase(t: Tensor, result: Tensor, node: Node) -> None:
-    meta = meta_of(t)
-    base = meta.base
-    if base is None:
-        put(t, node)
-        if result._meta is not None and result._meta.fn is not None:
-            retained = meta.fn.retained if meta.fn is not None else None
-            attach(t, result._meta.fn, result._meta.nr)
-            if retained and retained.get(meta.nr) is not None:
-                meta.fn.retained = {meta.nr: weakref.ref(t)}  # type: ignore[union-attr]
-        return
-    # a view: the base's new value is the old one with the result written into it
-    old, outer, view = node_of(base), view_of(base), view_of(t)
-    edge = edge_of(base)
-    put(t, node)
-    if outer.is_contiguous and t._storage.node is not None and base._view is None:
-        new = t._storage.node
-        if view.is_contiguous and new is node:
-            new = ops.reshape(node, arg=old.shape)
-            t._storage.node = new
-    else:
-        size = max(outer.bounds()[1] + 1 if outer.numel else 1,
-                   view.bounds()[1] + 1 if view.numel else 1)
-        room = ops.zeros((size,), old.dtype, old.device)
-        changed = ops.write(ops.write(room, old, outer), node, view)
-        new = strided(changed, outer)
-        if t._storage.node is not None:
-            base._cached = (t._storage.node, new)
-    ins, edges = [], []
-    for source, where in ((old, edge), (node, edge_of(result))):
-        if where is not None:
-            ins.append(source)
-            edges.append(where)
-    fn = fn_class("CopySlices")(ins, [new], edges, capture([new], ins))
-    attach(base, fn, 0)
-    meta.version = -1  # its history is regenerated from the base's when asked for

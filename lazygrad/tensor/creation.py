@@ -148,8 +148,8 @@ def list_values(data: Any, dtype: DType | None) -> tuple[np.ndarray, DType]:
             if isinstance(value, float) and not math.isfinite(value):
                 raise RuntimeError("value cannot be converted to type int64_t without overflow")
             if not info.min <= value <= info.max:
-                kind = {"u": "uint8_t"}.get(dtype.kind, f"int{dtype.itemsize * 8}_t")
-                raise RuntimeError(f"value cannot be converted to type {kind} without overflow")
+                raise RuntimeError(
+                    f"value cannot be converted to type {dtype.name} without overflow")
     wide = np.float64 if dtype.kind == "f" else dtype.np
     values = np.array([int(v) for v in flat] if dtype.kind in "iu" else flat, dtype=wide)
     if dtype.kind == "f" and dtype.itemsize < 8:
@@ -309,6 +309,8 @@ def _filled(name: str, value: Any) -> Any:
     ) -> Tensor:
         dtype = check_dtype(dtype, name) or P.default.dtype
         shape = size_args(size, name)
+        if name == "zeros" and any(extent < 0 for extent in shape):
+            raise RuntimeError("zeros: Dimension size must be non-negative.")
         made = leaf(filled_node(value, shape, dtype, device_name(device)), requires_grad)
         if out is not None:
             from lazygrad.tensor.declare import store_out
@@ -340,7 +342,7 @@ def full(
         node = P.cast(node, dtype or node.dtype)
     else:
         dtype = dtype or P.python_dtype(fill_value)
-        if dtype.kind in "iu" and not isinstance(fill_value, float):
+        if dtype.kind in "iu":
             _check_range(fill_value, dtype)
         node = P.scalar(fill_value, dtype, where)
     check_sizes(shape, node.dtype)
@@ -351,7 +353,7 @@ def full(
 def _check_range(value: Any, dtype: DType) -> None:
     info = np.iinfo(dtype.np)
     if not info.min <= value <= info.max:
-        kind = {"u": "uint8_t"}.get(dtype.kind, f"int{dtype.itemsize * 8}_t")
+        kind = {"uint8": "uint8_t", "int32": "int"}.get(dtype.name, f"{dtype.name}_t")
         raise RuntimeError(f"value cannot be converted to type {kind} without overflow")
 
 

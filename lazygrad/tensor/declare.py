@@ -15,11 +15,9 @@ from lazygrad.autograd.modes import mode
 from lazygrad.ir.node import Shape
 from lazygrad.ir.views import contiguous_strides
 from lazygrad.tensor import promotion
+from lazygrad.tensor.aliasing import adopt, check_inplace, check_overlap
 from lazygrad.tensor.core import (
     Tensor,
-    adopt,
-    check_inplace,
-    check_overlap,
     needs_grad,
     shape_of,
 )
@@ -62,9 +60,7 @@ def inplace_form(name: str, fn: Callable[..., Any]) -> Callable[..., Tensor]:
 
     def run(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         view = self._view
-        if view is not None or self._meta is not None:
-            check_inplace(self)
-        elif mode.grad and args and isinstance(args[0], Tensor) and needs_grad(args[0]):
+        if view is not None or self._meta is not None or (mode.grad and args and isinstance(args[0], Tensor) and needs_grad(args[0])):
             check_inplace(self)
         for other in args:
             if isinstance(other, Tensor) and other._storage is self._storage:

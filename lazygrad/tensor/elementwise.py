@@ -170,8 +170,12 @@ def _binary(
     check: Callable[[str, Any, Any], None] | None = None, compare: bool = False,
 ) -> Callable[[Any, Any], Tensor]:
     grad_name = f"{grad}Backward0"
+    many_name = f"{grad}Backward{'1' if grad in ('Remainder', 'Fmod') else '0'}"
     needs_check = check is not None
     kinds = "f" if to_float else "fiu"
+    if check is not None and check is not _no_bool_sub:
+        kinds = ""  # only some dtypes will do: always look
+    numbers = (D.float32, D.float64) if kinds else ()
 
     def function(input: Any, other: Any) -> Tensor:
         try:
@@ -183,7 +187,7 @@ def _binary(
                 dtype = a.dtype
                 kind = other.__class__
                 if kind is float or kind is int:
-                    if dtype.kind == "f":
+                    if dtype in numbers:
                         side = Node(SCALAR, (), None, (), dtype, a.device, float(other))
                         node = Node(op, (a, side), None, a.shape,
                                     D.bool_ if compare else dtype, a.device)
@@ -205,14 +209,31 @@ def _binary(
                                     D.bool_ if compare else dtype, a.device)
                         if input._meta is None and other._meta is None:
                             return wrap(node)
-                        return record(grad_name, (input, other), (a, b), node)
+                        return record(many_name, (input, other), (a, b), node)
         if needs_check:
             check(name, input, other)  # type: ignore[misc]
         tensors, nodes, pair, order = operands(name, input, other, to_float)
-        return record(grad_name, tensors, nodes, op(*pair), order)
+        if len(tensors) == 1 and pair[0].dtype.is_half and op in _ACCURATE:
+            node = _with_exact_number(op, pair, input, other)
+        else:
+            node = op(*pair)
+        return record(grad_name if len(tensors) == 1 else many_name, tensors, nodes, node, order)
 
     function.__name__ = function.__qualname__ = name
     return function
+
+
+_ACCURATE = (ops.add, ops.sub, ops.mul, ops.div)
+
+
+def _with_exact_number(op: Op, pair: list[Node], a: Any, b: Any) -> Node:
+    """A half tensor with a number: the number is not rounded to half, only the result is."""
+    sides = [
+        ops.cast(node, arg=D.float32) if isinstance(value, Tensor)
+        else P.scalar(value, D.float32, node.device)
+        for node, value in zip(pair, (a, b))
+    ]
+    return ops.cast(op(*sides), arg=pair[0].dtype)
 
 
 def is_bool(value: Any) -> bool:
@@ -529,7 +550,12 @@ def signbit(input: Tensor) -> Tensor:
 # -- selection ----------------------------------------------------------------------------------
 
 
-@declare(out=True)
+def where_method(self: Tensor, condition: Tensor, other: Any) -> Tensor:
+    """self where the condition holds, else other."""
+    return where(condition, self, other)  # type: ignore[no-any-return]
+
+
+@declare(out=True, method=False)
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """input where the condition holds, else other; with one argument: where it is not zero."""
     check_tensor(condition, "where", "condition")

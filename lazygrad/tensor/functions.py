@@ -292,11 +292,13 @@ def _soft_input(input: Tensor, dim: int, dtype: Any, name: str) -> tuple[Node, i
     x = node_of(input)
     if dtype is not None:
         x = P.cast(x, dtype)
+    axis = axis_of(dim, len(x.shape))
     if x.dtype.kind != "f":
+        kernel = "lastdim_kernel_impl" if axis == max(len(x.shape) - 1, 0) else "kernel_impl"
         raise NotImplementedError(
-            f'"{name}_lastdim_kernel_impl" not implemented for \'{P.type_name(x.dtype)}\''
+            f'"{name}_{kernel}" not implemented for \'{P.type_name(x.dtype)}\''
         )
-    return x, axis_of(dim, len(x.shape))
+    return x, axis
 
 
 @composite("SoftmaxBackward0", saves=("result",))

@@ -17,13 +17,11 @@ from lazygrad.ir import ops
 from lazygrad.ir.node import Node, Shape
 from lazygrad.ir.views import View
 from lazygrad.tensor import promotion as P
+from lazygrad.tensor.aliasing import adopt, check_inplace, check_overlap, make_view
 from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import (
     Tensor,
-    adopt,
     axis_of,
-    check_inplace,
-    make_view,
     node_of,
     nodes_of,
     record,
@@ -45,9 +43,7 @@ def _as_items(index: Any) -> list[Any]:
     items = list(index) if isinstance(index, tuple) else [index]
     result: list[Any] = []
     for item in items:
-        if item is None or item is Ellipsis or isinstance(item, (slice, bool)):
-            result.append(item)
-        elif isinstance(item, int):
+        if item is None or item is Ellipsis or isinstance(item, (slice, bool)) or isinstance(item, int):
             result.append(item)
         elif isinstance(item, Tensor):
             if not item.ndim and item.dtype.kind in "iu" and item.dtype is not D.uint8:
@@ -410,6 +406,9 @@ def _fill_mask(self: Tensor, mask: Tensor, value: Any) -> None:
 
 def _put(base: Tensor, tensors: Sequence[Tensor | None], value: Any, accumulate: bool) -> None:
     check_inplace(base)
+    for given in (value, *tensors):
+        if isinstance(given, Tensor):
+            check_overlap(base, given, any_place=True)
     plan = _Plan(shape_of(base), tensors)
     shape = plan.result_shape
     if isinstance(value, Tensor):
@@ -625,7 +624,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     if mask.dtype is not D.bool_:
         raise RuntimeError(
             "masked_fill_ only supports boolean masks, but got mask with dtype "
-            f"{P.type_name(mask.dtype)}"
+            f"{P.c_name(mask.dtype)}"
         )
     x = node_of(input)
     m = node_of(mask)

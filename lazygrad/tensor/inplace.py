@@ -13,13 +13,11 @@ from lazygrad.autograd.engine import backward as run_backward
 from lazygrad.autograd.graph import RemovableHandle, add_hook
 from lazygrad.ir import ops
 from lazygrad.tensor import promotion as P
+from lazygrad.tensor.aliasing import adopt, check_inplace, check_overlap
 from lazygrad.tensor.core import (
     Meta,
     Tensor,
-    adopt,
     alias,
-    check_inplace,
-    check_overlap,
     meta_of,
     needs_grad,
     node_of,

@@ -11,7 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.tensor import convert, elementwise, functions, indexing, inplace, linear, numpy_bridge, views
+from lazygrad.tensor import (
+    convert,
+    elementwise,
+    functions,
+    indexing,
+    inplace,
+    linear,
+    numpy_bridge,
+    views,
+)
 from lazygrad.tensor.core import Tensor, as_class, needs_grad, shape_of
 from lazygrad.tensor.declare import DECLARED, inplace_form
 
@@ -141,6 +150,12 @@ def _contains(self: Tensor, element: Any) -> bool:
     )
 
 
+def _one(self: Tensor) -> Any:
+    if self.numel() != 1:
+        raise ValueError("only one element tensors can be converted to Python scalars")
+    return convert.item(self)
+
+
 def _matmul(self: Tensor, other: Any) -> Any:
     return linear.matmul(self, other) if isinstance(other, Tensor) else NotImplemented
 
@@ -263,15 +278,15 @@ _PLAIN: dict[str, Any] = {
     "__matmul__": _matmul, "__rmatmul__": _rmatmul, "__imatmul__": _matmul,
     "__len__": _len, "__iter__": _iter, "__reversed__": _reversed, "__contains__": _contains,
     "__bool__": convert.to_bool, "__index__": convert.to_index,
-    "__int__": lambda self: int(convert.item(self)),
-    "__float__": lambda self: float(convert.item(self)),
-    "__complex__": lambda self: complex(convert.item(self)),
+    "__int__": lambda self: int(_one(self)),
+    "__float__": lambda self: float(_one(self)),
+    "__complex__": lambda self: complex(_one(self)),
     "__format__": convert.to_format, "__repr__": convert.tensor_repr,
     "__hash__": Tensor.__hash__,
     "__getitem__": indexing.getitem, "__setitem__": indexing.setitem,
     "__array__": numpy_bridge.array_protocol, "__array_wrap__": numpy_bridge.array_wrap,
     "__copy__": _copy, "__deepcopy__": _deepcopy, "__reduce_ex__": _reduce, "__setstate__": _setstate,
-    "as_subclass": as_subclass, "apply_": _apply, "is_same_size": _is_same_size,
+    "where": elementwise.where_method, "as_subclass": as_subclass, "apply_": _apply, "is_same_size": _is_same_size,
     "data": property(inplace.get_data, inplace.set_data),
     "grad": property(inplace.get_grad, inplace.set_grad, inplace.del_grad),
     "requires_grad": property(inplace.get_requires_grad, inplace.set_requires_grad),

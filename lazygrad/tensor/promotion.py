@@ -38,7 +38,7 @@ def set_default_dtype(d: Any) -> None:
     if not isinstance(d, DType):
         raise TypeError(f"invalid dtype object: {d!r}")
     if d.kind != "f":
-        raise TypeError(f"only floating-point types are supported as the default type, got {d!r}")
+        raise TypeError("only floating-point types are supported as the default type")
     default.dtype = d
 
 
@@ -49,6 +49,12 @@ def get_default_dtype() -> DType:
 def type_name(dtype: DType) -> str:
     """`Float`, `Long`: how dtypes stand in messages."""
     return _NAMES[dtype.name]
+
+
+def c_name(dtype: DType) -> str:
+    """`float`, `long int`: how kernels' messages name dtypes."""
+    return {"float32": "float", "float64": "double", "int64": "long int", "int32": "int",
+            "float16": "c10::Half", "bfloat16": "c10::BFloat16"}.get(dtype.name, dtype.name)
 
 
 def python_dtype(value: Any) -> DType:
@@ -139,7 +145,7 @@ def cast(node: Node, dtype: DType) -> Node:
 def broadcast_shapes(*shapes: Any) -> Shape:
     """The common shape. Raises RuntimeError with PyTorch's words where there is none."""
     result: list[int] = []
-    for shape in shapes:
+    for number, shape in enumerate(shapes):
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
         if len(shape) > len(result):
             result = [1] * (len(shape) - len(result)) + result
@@ -150,7 +156,9 @@ def broadcast_shapes(*shapes: Any) -> Shape:
                 continue
             if have != 1:
                 raise RuntimeError(
-                    "Shape mismatch: objects cannot be broadcast to a single shape"
+                    f"Attempting to broadcast a dimension of length {extent} at "
+                    f"{axis - len(shape)}! Mismatching argument at index {number} had {shape}; "
+                    f"but expected shape should be broadcastable to {result}"
                 )
             result[lead + axis] = extent
     return tuple(result)

@@ -316,7 +316,11 @@ def _arg(name: str, op: Any) -> Any:
             raise NotImplementedError(f'"{name}_cpu" not implemented for \'Bool\'')
         rank = len(x.shape)
         if dim is None:
-            _check_nonempty(name, x, (), False)
+            if 0 in x.shape:
+                raise IndexError(
+                    f"{name}(): Expected reduction dim to be specified for input.numel() == 0. "
+                    "Specify the reduction dim with the 'dim' argument."
+                )
             flat = ops.reshape(x, arg=(x.numel,))
             shape = (1,) * rank if keepdim else ()
             return wrap(ops.reshape(op(flat, arg=(0,)), arg=shape))

@@ -49,7 +49,7 @@ class Size(tuple[int, ...]):
 class device:
     """Where a tensor lives: a kind and, for some kinds, an index."""
 
-    __slots__ = ("type", "index")
+    __slots__ = ("index", "type")
 
     type: str
     index: int | None

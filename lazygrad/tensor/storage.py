@@ -29,7 +29,7 @@ from lazygrad.runtime.memory import Buffer
 class Shared:
     """Memory that others may write: where it is, and who may still hold it."""
 
-    __slots__ = ("buffer", "shape", "dtype", "device", "exports", "owner", "forever", "leaf")
+    __slots__ = ("buffer", "device", "dtype", "exports", "forever", "leaf", "owner", "shape")
 
     def __init__(self, buffer: Buffer, shape: Shape, dtype: DType, device: str):
         self.buffer = buffer
@@ -60,13 +60,18 @@ class Shared:
 class Storage:
     """One value, row-major; every tensor on it sees what is written to it."""
 
-    __slots__ = ("node", "version", "loose", "shared", "__weakref__")
+    __slots__ = ("__weakref__", "loose", "node", "shared", "version")
 
     def __init__(self, node: Node | None):
         self.node = node
         self.version = 0
         self.loose = 0  # writes through `.data`, which versions do not tell
         self.shared: Shared | None = None
+
+    @property
+    def stamp(self) -> int:
+        """Changes with every write."""
+        return self.version + self.loose
 
     @property
     def dtype(self) -> DType:
@@ -217,7 +222,7 @@ def pin(storage: Storage) -> Shared:
 class Export:
     """What numpy holds as the base of an array: keeps the memory, and can be watched."""
 
-    __slots__ = ("buffer", "__array_interface__", "__weakref__")
+    __slots__ = ("__array_interface__", "__weakref__", "buffer")
 
     def __init__(self, buffer: Buffer, address: int, shape: Shape, strides: Shape, kind: str):
         self.buffer = buffer

@@ -14,6 +14,7 @@ from typing import Any
 from lazygrad.ir import ops
 from lazygrad.ir.views import View, contiguous_strides
 from lazygrad.tensor import promotion as P
+from lazygrad.tensor.aliasing import make_view, make_views
 from lazygrad.tensor.core import (
     Tensor,
     alias,
@@ -21,8 +22,6 @@ from lazygrad.tensor.core import (
     cut,
     depth,
     index_of,
-    make_view,
-    make_views,
     mode,
     needs_grad,
     node_of,
@@ -656,7 +655,7 @@ def _inplace_view(name: str, fn: Any) -> Any:
         self._view, self._cached = made._view, made._cached
         self._storage.version += 1
         if self._meta is not None:
-            self._meta.version = self._storage.version
+            self._meta.version = self._storage.stamp
         return self
 
     run.__name__ = name

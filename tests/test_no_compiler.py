@@ -1,0 +1,63 @@
+"""Without a C compiler everything runs on the interpreter, with one warning that says what to do."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+STEP = """
+import warnings
+warnings.simplefilter("always")
+import lazygrad as lg
+from lazygrad import nn, optim
+lg.manual_seed(0)
+model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3))
+optimizer = optim.Adam(model.parameters(), lr=0.05)
+x, t = lg.randn(16, 4), lg.randint(0, 3, (16,))
+for _ in range(60):
+    optimizer.zero_grad()
+    loss = nn.functional.cross_entropy(model(x), t)
+    loss.backward()
+    optimizer.step()
+print(float(loss))
+"""
+
+
+def without_compiler(*command: str) -> subprocess.CompletedProcess[str]:
+    env = {k: v for k, v in os.environ.items() if k not in ("CC", "LAZYGRAD_CC")}
+    env |= {"PATH": "", "PYTHONPATH": str(HERE.parent)}
+    return subprocess.run(
+        [sys.executable, *command], env=env, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_model_trains() -> None:
+    done = without_compiler("-c", STEP)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 0.9
+
+
+def test_one_warning_names_the_remedy() -> None:
+    warned = [
+        line for line in without_compiler("-c", STEP).stderr.splitlines() if "Warning" in line
+    ]
+    assert len(warned) == 1, warned
+    assert "no C compiler was found" in warned[0]
+    assert "Install gcc or clang" in warned[0]
+
+
+def test_no_warning_where_nothing_would_be_compiled() -> None:
+    done = without_compiler("-W", "error", "-c", "import lazygrad as lg; print(lg.zeros(2, 3))")
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_notebook_passes() -> None:
+    files = ("test_notebook.py", "test_printing.py")
+    done = without_compiler(
+        "-m", "pytest", "-q", "-p", "no:cacheprovider", *(str(HERE / name) for name in files)
+    )
+    assert done.returncode == 0, done.stdout[-3000:]

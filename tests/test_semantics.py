@@ -1,0 +1,297 @@
+"""Laziness cannot be observed: random programs, flushed at any point, agree with PyTorch."""
+
+from __future__ import annotations
+
+import random
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lazygrad as lg
+
+# -- aliasing and numpy, without an oracle ------------------------------------------------------
+
+
+def test_writes_through_views_are_seen_by_all() -> None:
+    x = lg.arange(12.0).view(3, 4)
+    t, column, flat = x.t(), x[:, 1], x.view(-1)
+    t[0] = 100
+    assert x[:, 0].tolist() == [100, 100, 100]
+    column.zero_()
+    flat[::2] = 7
+    assert x.tolist() == [[7, 0, 7, 3], [7, 0, 7, 7], [7, 0, 7, 11]]
+    assert t.tolist() == np.array(x.tolist()).T.tolist()
+
+
+def test_reader_recorded_before_a_write_keeps_the_old_value() -> None:
+    x = lg.ones(3)
+    y = x + 1
+    x.zero_()
+    assert y.tolist() == [2, 2, 2] and x.tolist() == [0, 0, 0]
+
+
+def test_numpy_shares_memory_both_ways() -> None:
+    a = np.ones(3)
+    t = lg.from_numpy(a)
+    y = t + 1
+    a[0] = 100
+    assert y.tolist() == [2, 2, 2] and t[0] == 100
+    t.add_(1)
+    assert a.tolist() == [101, 2, 2]
+    n = lg.ones(3).numpy()
+    s = lg.ones(3)
+    n = s.numpy()
+    doubled = s * 2
+    n[0] = 9
+    assert s.tolist() == [9, 1, 1] and doubled.tolist() == [2, 2, 2]
+    s.mul_(2)
+    assert n.tolist() == [18, 2, 2]
+    s.view(3, 1)[2] = 4.0
+    assert n.tolist() == [18, 2, 4]
+
+
+def test_memory_is_taken_back_when_the_array_dies() -> None:
+    t = lg.ones(3)
+    n = t.numpy()
+    assert t._storage.node is None
+    del n
+    t.add_(1)
+    assert t._storage.node is not None
+    assert t.tolist() == [2, 2, 2]
+
+
+def test_from_numpy_owner_dropped_is_lazy_again() -> None:
+    t = lg.from_numpy(np.ones(3))
+    y = t + 1
+    assert y._storage.node.buffer is None
+    assert y.tolist() == [2, 2, 2]
+
+
+def test_strided_array_is_shared() -> None:
+    a = np.arange(12.0).reshape(3, 4)
+    t = lg.from_numpy(a[:, ::2])
+    t.add_(1)
+    assert a[0].tolist() == [1, 1, 3, 3]
+    with pytest.raises(ValueError, match="negative"):
+        lg.from_numpy(a[::-1])
+
+
+def test_read_only_array_warns() -> None:
+    a = np.ones(2)
+    a.flags.writeable = False
+    with pytest.warns(UserWarning, match="not writable"):
+        lg.from_numpy(a)
+
+
+def test_address_is_stable() -> None:
+    x = lg.zeros(2, 3)
+    where = x.data_ptr()
+    x.add_(1)
+    assert x.data_ptr() == where and x[1].data_ptr() - where == 12
+
+
+def test_self_overlapping_writes_are_refused() -> None:
+    x = lg.zeros(3)
+    with pytest.raises(RuntimeError, match="more than one element of the written-to tensor"):
+        x.expand(2, 3).add_(1)
+    with pytest.raises(RuntimeError, match="some elements of the input tensor"):
+        x[:2] = x[1:]
+
+
+def test_deep_graphs() -> None:
+    x = lg.ones(4, requires_grad=True)
+    y = x
+    for _ in range(20_000):
+        y = y * 1.0001
+    del y
+    y = x
+    for _ in range(60):
+        y = y + y
+    y.sum().backward()
+    assert x.grad is not None and x.grad.tolist() == [2.0**60] * 4
+    assert sum(lg.ones(2) for _ in range(1000)).tolist() == [1000, 1000]
+
+
+# -- random programs ----------------------------------------------------------------------------
+
+Op = tuple[str, tuple[Any, ...]]
+
+
+def _program(seed: int, length: int) -> list[Op]:
+    """Steps that refer to earlier tensors by number; what does not apply raises in both."""
+    r = random.Random(seed)
+    steps: list[Op] = [("make", (r.randrange(4), r.random() < 0.4)) for _ in range(2)]
+    kinds = ["view", "view", "view", "pure", "pure", "inplace", "inplace", "setitem", "numpy",
+             "nwrite", "backward", "item", "detach", "make", "copy"]
+    for _ in range(length):
+        kind = r.choice(kinds)
+        steps.append((kind, tuple(r.randrange(1000) for _ in range(6))))
+    return steps
+
+
+_SHAPES = [(2, 3), (3, 2), (4,), (2, 2, 3)]
+
+
+class _World:
+    """One library's run of a program."""
+
+    def __init__(self, library: Any):
+        self.lib = library
+        self.tensors: list[Any] = []
+        self.arrays: list[np.ndarray] = []
+        self.log: list[Any] = []
+        self.leaves: list[Any] = []
+
+    def pick(self, number: int) -> Any:
+        return self.tensors[number % len(self.tensors)]
+
+    def add(self, t: Any) -> None:
+        self.tensors.append(t)
+        del self.tensors[:-8]
+
+    def step(self, kind: str, args: tuple[Any, ...]) -> None:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                getattr(self, f"do_{kind}")(*args)
+        except (RuntimeError, IndexError, ValueError, TypeError) as error:
+            self.log.append((kind, type(error).__name__))
+
+    def do_make(self, shape: int, grad: Any = False, *rest: Any) -> None:
+        extents = _SHAPES[shape % len(_SHAPES)]
+        count = int(np.prod(extents))
+        t = self.lib.tensor((np.arange(count) % 5 - 1.5).reshape(extents))
+        if grad is True or (grad is not False and grad % 3 == 0):
+            t.requires_grad_()
+            self.leaves.append(t)
+        self.add(t)
+
+    def do_view(self, a: int, b: int, c: int, *rest: int) -> None:
+        x = self.pick(a)
+        rank = max(x.dim(), 1)
+        made = [
+            lambda: x.t(),
+            lambda: x.transpose(0, c % rank),
+            lambda: x[c % 2],
+            lambda: x[1:],
+            lambda: x[..., ::2],
+            lambda: x.view(-1),
+            lambda: x.reshape(-1, 2),
+            lambda: x.unsqueeze(c % (rank + 1)),
+            lambda: x.squeeze(),
+            lambda: x.expand(2, *x.shape),
+            lambda: x.diagonal(),
+            lambda: x.detach(),
+            lambda: x.unfold(0, 2, 1),
+            lambda: x.select(-1, 0),
+            lambda: x.narrow(0, 0, 1),
+            lambda: x.flatten(),
+            lambda: x.data,
+            lambda: x[None],
+            lambda: x.permute(*reversed(range(x.dim()))),
+            lambda: x.as_strided((2, 2), (1, 1)),
+        ]
+        self.add(made[b % len(made)]())
+
+    def do_pure(self, a: int, b: int, c: int, *rest: int) -> None:
+        x, y = self.pick(a), self.pick(c)
+        made = [
+            lambda: x + y, lambda: x * y, lambda: x - 2, lambda: x * 0.5, lambda: x.tanh(),
+            lambda: x.sum(), lambda: x.mean(0), lambda: x.relu(), lambda: x * x,
+            lambda: x.softmax(-1), lambda: x.contiguous(), lambda: x.clone(),
+            lambda: self.lib.cat([x, x]), lambda: self.lib.stack([x, y]), lambda: x.sigmoid(),
+            lambda: x @ y, lambda: x.amax(0), lambda: x.max(0)[0], lambda: x[[0, 1]],
+            lambda: self.lib.where(x > 0, x, y), lambda: x.abs(), lambda: x.cumsum(0),
+            lambda: x - x.detach() * 0.5, lambda: 1 - x, lambda: x.clamp(-1, 1),
+        ]
+        self.add(made[b % len(made)]())
+
+    def do_inplace(self, a: int, b: int, c: int, d: int, *rest: int) -> None:
+        x, y = self.pick(a), self.pick(c)
+        made = [
+            lambda: x.add_(1), lambda: x.mul_(y), lambda: x.zero_(), lambda: x.add_(y),
+            lambda: x.fill_(2), lambda: x.copy_(y), lambda: x.tanh_(), lambda: x.clamp_(-1, 1),
+            lambda: x.mul_(0.5), lambda: x.sub_(y), lambda: x.relu_(), lambda: x.sigmoid_(),
+        ]
+        if d % 4 == 0:
+            with self.lib.no_grad():
+                made[b % len(made)]()
+        else:
+            made[b % len(made)]()
+
+    def do_setitem(self, a: int, b: int, c: int, *rest: int) -> None:
+        x, y = self.pick(a), self.pick(c)
+        keys: list[Any] = [0, slice(1, None), (Ellipsis, 0), [0, 1], x > 1]
+        value = [3.0, y, y[0] if y.dim() else y][rest[0] % 3]
+        x[keys[b % len(keys)]] = value
+
+    def do_numpy(self, a: int, *rest: int) -> None:
+        self.arrays.append(self.pick(a).detach().numpy())
+        del self.arrays[:-3]
+
+    def do_nwrite(self, a: int, b: int, *rest: int) -> None:
+        if self.arrays:
+            array = self.arrays[a % len(self.arrays)]
+            if b % 3 == 0:
+                del self.arrays[a % len(self.arrays)]
+            elif array.ndim:
+                array[0] = b % 7
+
+    def do_copy(self, a: int, *rest: int) -> None:
+        self.add(self.pick(a).detach().clone())
+
+    def do_detach(self, a: int, *rest: int) -> None:
+        self.add(self.pick(a).detach())
+
+    def do_item(self, a: int, *rest: int) -> None:
+        self.log.append(np.asarray(self.pick(a).sum().tolist()).round(6).tolist())
+
+    def do_backward(self, a: int, b: int, *rest: int) -> None:
+        self.pick(a).sum().backward(retain_graph=b % 2 == 0)
+
+    def state(self) -> list[Any]:
+        seen: list[Any] = []
+        for t in self.tensors:
+            strides = [s for s, e in zip(t.stride(), t.shape, strict=True) if e > 1]
+            seen.append((tuple(t.shape), strides if t.numel() else 0,
+                         t.requires_grad, t.is_leaf,
+                         np.round(np.asarray(t.detach().tolist()), 6).tolist()))
+        for leaf in self.leaves:
+            grad = leaf.grad
+            seen.append(None if grad is None else np.round(grad.tolist(), 6).tolist())
+        seen.extend(np.round(array, 6).tolist() for array in self.arrays)
+        return seen
+
+
+def check_program(seed: int, length: int = 14) -> None:
+    torch = pytest.importorskip("torch")
+    program = _program(seed, length)
+    flush = random.Random(seed + 1)
+    how = seed % 3  # never before the end, after each step, at random
+    ours, theirs = _World(lg), _World(torch)
+    for number, (kind, args) in enumerate(program):
+        ours.step(kind, args)
+        theirs.step(kind, args)
+        if how == 1 or (how == 2 and flush.random() < 0.3):
+            lg.realize(*ours.tensors)
+        assert len(ours.tensors) == len(theirs.tensors), (seed, number, kind, ours.log, theirs.log)
+        assert _same(ours.log, theirs.log), (seed, number, kind, ours.log, theirs.log)
+    a, b = ours.state(), theirs.state()
+    for number, (x, y) in enumerate(zip(a, b, strict=True)):
+        assert _same(x, y), (seed, number, x, y)
+
+
+def _same(x: Any, y: Any) -> bool:
+    if isinstance(x, (list, tuple)) and isinstance(y, (list, tuple)):
+        return len(x) == len(y) and all(map(_same, x, y))
+    if isinstance(x, float) and isinstance(y, float):
+        return bool(np.isclose(x, y, rtol=1e-6, atol=1e-5, equal_nan=True))
+    return bool(x == y)
+
+
+@pytest.mark.parametrize("start", range(0, 200, 20))
+def test_random_programs_agree_with_pytorch(start: int) -> None:
+    for seed in range(start, start + 20):
+        check_program(seed)
