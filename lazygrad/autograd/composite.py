@@ -84,14 +84,14 @@ def _run(
         depth.value -= 1
     outputs = _tensors(result)
     outs = [core.node_of(t) for t in outputs]
+    if storage.reads and not depth.value:
+        storage.freeze()
+    fn = core.make_fn(name, sources, nodes, outs, stops)
+    fn.keep()
     if storage.reads:
-        if not depth.value:
-            storage.freeze()
         storage.settle(outs)
     if not any(node.dtype.kind == "f" for node in outs):
         return result
-    fn = core.make_fn(name, sources, nodes, outs, stops)
-    fn.keep()
     fn.reads_values = saves is None or bool(saves)
     if saves:
         _note(fn, saves, function, args, kwargs, outputs)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +31,8 @@ int64_t lg_get_threads(void);
 extern const lg_kernel lg_table[];
 """
 RUNTIME = Path(__file__).parent / "c" / "runtime.c"
-RUNTIME_FLAGS = ("-lpthread",)
+# its threads outlive whoever closes the library
+RUNTIME_FLAGS = ("-lpthread", *(("-Wl,-z,nodelete",) if sys.platform == "linux" else ()))
 
 
 @functools.cache

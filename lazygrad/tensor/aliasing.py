@@ -100,7 +100,9 @@ def make_views(t: Tensor, name: str, parts: Iterable[Callable[[], Tensor]]) -> t
 def check_inplace(t: Tensor, others: Sequence[Tensor] = ()) -> None:
     """Raise where PyTorch refuses to write to `t`."""
     view = t._view
-    if view is not None and view.overlaps_itself:
+    if view is not None and 0 in view.strides and any(
+        stride == 0 and extent > 1 for stride, extent in zip(view.strides, view.shape)
+    ):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a "
             "single memory location. Please clone() the tensor before performing the operation."

@@ -365,6 +365,8 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
             if shape != shape_of(value):
                 value = value.reshape(shape)  # type: ignore[attr-defined]
             _check_assign(shape, shape_of(base))
+            if shape != shape_of(base):
+                value = value.expand(shape_of(base))  # type: ignore[attr-defined]
             base.copy_(value)  # type: ignore[attr-defined]
         else:
             base.fill_(value)  # type: ignore[attr-defined]
