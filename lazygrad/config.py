@@ -47,7 +47,7 @@ def _read() -> Config:
             warnings.warn(f"unknown variable {variable}{hint}", stacklevel=2)
             continue
         try:
-            values[name] = type(known[name].default)(text)  # type: ignore[operator]
+            values[name] = int(text) if isinstance(known[name].default, int) else text
         except ValueError:
             warnings.warn(f"{variable}={text!r} is not a number; ignored", stacklevel=2)
     return Config(**values)  # type: ignore[arg-type]

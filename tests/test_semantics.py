@@ -158,6 +158,8 @@ class _World:
                 getattr(self, f"do_{kind}")(*args)
         except (RuntimeError, IndexError, ValueError, TypeError) as error:
             self.log.append((kind, type(error).__name__))
+        for t in self.tensors:  # PyTorch renews a view's history only when it is asked for
+            _ = t.grad_fn
 
     def do_make(self, shape: int, grad: Any = False, *rest: Any) -> None:
         extents = _SHAPES[shape % len(_SHAPES)]
@@ -190,7 +192,7 @@ class _World:
             lambda: x.flatten(),
             lambda: x.data,
             lambda: x[None],
-            lambda: x.permute(*reversed(range(x.dim()))),
+            lambda: x.permute(list(range(x.dim()))[::-1]),
             lambda: x.as_strided((2, 2), (2, 1)),
         ]
         self.add(made[b % len(made)]())
@@ -209,7 +211,8 @@ class _World:
         self.add(made[b % len(made)]())
 
     def do_inplace(self, a: int, b: int, c: int, d: int, *rest: int) -> None:
-        x, y = self.pick(a), self.pick(c)
+        # what PyTorch reads from memory that it is writing to depends on its loops
+        x, y = self.pick(a), self.pick(c).clone()
         made = [
             lambda: x.add_(1), lambda: x.mul_(y), lambda: x.zero_(), lambda: x.add_(y),
             lambda: x.fill_(2), lambda: x.copy_(y), lambda: x.tanh_(), lambda: x.clamp_(-1, 1),

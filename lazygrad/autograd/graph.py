@@ -345,7 +345,9 @@ def capture(
     if len(outs) == 1 and known is None:
         out = outs[0]
         if all(src in ins or not src.srcs or src in stops for src in out.srcs):
-            return [] if out in ins else [(out, out.op, out.srcs, out.arg)]
+            if out in ins or not any(src in ins for src in out.srcs):
+                return []
+            return [(out, out.op, out.srcs, out.arg)]
     depends: dict[Node, bool] = dict.fromkeys(stops, False)
     depends.update(dict.fromkeys(ins, True))
     entries: list[Entry] = []

@@ -138,17 +138,17 @@ class Emitter:
             value = int(text)
             return "(-9223372036854775807LL - 1)" if value == -(2**63) else (
                 f"{value}LL" if dtype.itemsize == 8 else str(value))
-        value = float(text)
+        number = float(text)
         single = compute_dtype(dtype).itemsize == 4
-        if math.isnan(value):
+        if math.isnan(number):
             return "__builtin_nanf(\"\")" if single else "__builtin_nan(\"\")"
         if single:
             with np.errstate(over="ignore"):
-                value = float(np.float32(value))
-        if math.isinf(value):
-            sign = "-" if value < 0 else ""
+                number = float(np.float32(number))
+        if math.isinf(number):
+            sign = "-" if number < 0 else ""
             return sign + ("__builtin_inff()" if single else "__builtin_inf()")
-        return f"{value!r}f" if single else repr(value)
+        return f"{number!r}f" if single else repr(number)
 
     def rounded(self, text: str, dtype: DType) -> str:
         if not dtype.is_half:
@@ -167,7 +167,8 @@ class Emitter:
         """(statements before the inner loop, statements in it) that make value `number`."""
         ins = self.kernel.instrs[number]
         if ins.op is ops.CONST or ins.op is ops.SCALAR:
-            outer, text = [], self.number(ins)
+            outer: list[Statement] = []
+            text = self.number(ins)
             if ins.access is not None and ins.access.box is not None:
                 outer, text = self.boxed(number, ins, text)
         elif ins.op is ops.BUFFER:

@@ -98,13 +98,13 @@ def place(kernel: Kernel) -> Loops:
             target.append(number)
     first_stores: list[int] = []
     for number, store in enumerate(kernel.stores):
-        stage = max(stage_of[store.value], stage_of[store.index] if store.index is not None else -1)
+        at = max(stage_of[store.value], stage_of[store.index] if store.index is not None else -1)
         if store.level == FULL:
-            stages[max(stage, 0)].stores.append(number)
-        elif stage < 0:
+            stages[max(at, 0)].stores.append(number)
+        elif at < 0:
             first_stores.append(number)
         else:
-            stages[stage].row_stores.append(number)
+            stages[at].row_stores.append(number)
     for stage in stages:
         stage.values = _needed(kernel, stage, frozenset())
     if strategy == "rows" and sum(kernel.reduced) == 1:

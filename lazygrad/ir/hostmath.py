@@ -45,7 +45,7 @@ def cast(x: Array, dtype: DType) -> Array:
         low, high = -(2.0 ** (8 * wide_type.itemsize - 1)), 2.0 ** (8 * wide_type.itemsize - 1)
         x = x.astype(np.float64)
         good = (x > low - 1) & (x < high)
-        out = np.full(x.shape, np.iinfo(wide_type).min, wide_type)
+        out = np.full(x.shape, int(low), wide_type)
         out[good] = np.trunc(x[good]).astype(wide_type)
         return out.astype(dtype.np)
     return x.astype(dtype.np)

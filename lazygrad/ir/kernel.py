@@ -128,8 +128,8 @@ class _Lowerer:
             instr = Instr(base.op, args, base.dtype, level, base.arg, None, Access(()), node=base)
             return self.emit(key, instr, seen)
         if base.buffer is None and is_virtual(base):
-            at = self.buffer(base) if base.op is ops.SCALAR else None
-            instr = Instr(base.op, (), base.dtype, level, base.arg, at, Access(()), node=base)
+            cell = self.buffer(base) if base.op is ops.SCALAR else None
+            instr = Instr(base.op, (), base.dtype, level, base.arg, cell, Access(()), node=base)
             return self.emit(key, instr, seen)
         at = self.buffer(base)
         instr = Instr(ops.BUFFER, (), base.dtype, level, None, at, Access(()), node=base)
@@ -192,7 +192,10 @@ class _Lowerer:
     def collapsed(self) -> Kernel:
         group = self.group
         views = [v for _, v in self.instrs if v is not None] + [v for _, v in self.stores]
-        runs = collapse(group.shape, group.axes, views)
+        ordered = any(
+            ins.op in (ops.sum_, ops.prod) and ins.dtype.kind == "f" for ins, _ in self.instrs
+        )
+        runs = collapse(group.shape, group.axes, views, ordered)
         extents = tuple(_run_extent(group.shape, run) for run in runs)
         reduced = tuple(any(axis in group.axes for axis in run) for run in runs)
 
@@ -230,12 +233,14 @@ def _run_extent(shape: tuple[int, ...], run: tuple[int, ...]) -> int:
 
 
 def collapse(
-    shape: tuple[int, ...], axes: tuple[int, ...], views: Sequence[View]
+    shape: tuple[int, ...], axes: tuple[int, ...], views: Sequence[View], ordered: bool = False
 ) -> list[tuple[int, ...]]:
     """Runs of axes that every view walks as one long axis; axes of extent 1 are left out.
 
-    At least one axis stays, and one reduced axis where the group reduces.
+    At least one axis stays, and one reduced axis where the group reduces. `ordered`: the innermost
+    reduced axis stays as it is, since it gives the order of a sum's additions.
     """
+    innermost = max((axis for axis in axes if shape[axis] != 1), default=-1)
 
     def cut(axis: int) -> bool:
         return any(v.box is not None and v.box[axis] != (0, shape[axis]) for v in views)
@@ -246,7 +251,7 @@ def collapse(
             continue
         if runs and not cut(axis) and not cut(runs[-1][-1]):
             last = runs[-1][-1]
-            same = (last in axes) == (axis in axes)
+            same = (last in axes) == (axis in axes) and not (ordered and axis == innermost)
             if same and all(v.strides[last] == v.strides[axis] * extent for v in views):
                 runs[-1] = (*runs[-1], axis)
                 continue

@@ -144,13 +144,13 @@ def toposort(outputs: Iterable[Node], stop: Callable[[Node], bool] | None = None
     """
     order: list[Node] = []
     seen: set[Node] = set()
-    stack: list[Node | tuple[Node]] = list(outputs)[::-1]
+    stack: list[Any] = list(outputs)[::-1]
     while stack:
         item = stack.pop()
         if type(item) is tuple:
             order.append(item[0])
             continue
-        node: Node = item  # type: ignore[assignment]
+        node: Node = item
         if node in seen:
             continue
         seen.add(node)

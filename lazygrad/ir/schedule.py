@@ -161,6 +161,7 @@ class _Scheduler:
         schedule = Schedule(steps, self.outputs, self.memory)
         schedule.decisions = self.partition.decisions
         schedule.groups = groups
+        schedule.operands = self.folded.operands
         plan_memory(schedule)
         return schedule
 

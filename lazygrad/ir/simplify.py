@@ -18,6 +18,7 @@ from lazygrad.ir.node import Node, override, toposort
 from lazygrad.ir.ops import Lowering
 
 Rule = Callable[[Node], Node | None]
+SHORT = 256  # elements: a sum's rows of fewer are joined
 
 
 def _is_const(node: Node, value: float) -> bool:
@@ -110,6 +111,31 @@ def reduce_before_permute(node: Node) -> Node | None:
     return ops.permute(node.op(moved.srcs[0], arg=axes), arg=moved.arg)
 
 
+def join_short_axes(node: Node) -> Node | None:
+    """Sum over short neighbouring axes as over one long axis.
+
+    How much the innermost loop of a sum covers decides the order of its additions: so it is fixed
+    here, by the shape alone, and not by what is fused into the sum (`kernel.collapse` joins no more).
+    """
+    if node.op not in (ops.sum_, ops.prod) or node.dtype.kind != "f" or node.srcs[0].numel == 0:
+        return None
+    shape, axes = node.srcs[0].shape, node.arg
+    last = max((axis for axis in axes if shape[axis] != 1), default=0)
+    first, size = last, shape[last] if shape else 0
+    for axis in range(last - 1, -1, -1):
+        if shape[axis] == 1:
+            continue
+        if axis not in axes or size >= SHORT:
+            break
+        first, size = axis, size * shape[axis]
+    if first == last:
+        return None
+    flat = ops.reshape(node.srcs[0], arg=(*shape[:first], size, *shape[last + 1 :]))
+    outer = tuple(axis for axis in axes if axis < first)
+    inner = tuple(axis - (last - first) for axis in axes if axis > last)
+    return ops.reshape(node.op(flat, arg=(*outer, first, *inner)), arg=node.shape)
+
+
 def transposed_matmul(node: Node) -> Node | None:
     """(a @ b) transposed is b' @ a': the same products, added in the same order."""
     if node.op is not ops.permute or node.srcs[0].op is not ops.matmul:
@@ -184,6 +210,7 @@ RULES: tuple[Rule, ...] = (
     still_movement,
     reshape_twice,
     reduce_before_permute,
+    join_short_axes,
     transposed_matmul,
     reduce_nothing,
     pick_by_comparison,

@@ -110,7 +110,7 @@ def find(key: str, *names: str) -> Path | None:
 def make(key: str, fill: Callable[[Path], None]) -> Path:
     """Let `fill` write an entry's files into a private folder, then put it in place.
 
-    Where the folder is full, or cannot be written to any more, a temporary one is used from then on.
+    Where the folder is full, or cannot be written to any more, a temporary one takes its place.
     """
     folder = _usable_root()
     try:

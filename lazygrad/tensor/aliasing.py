@@ -97,10 +97,10 @@ def make_views(t: Tensor, name: str, parts: Iterable[Callable[[], Tensor]]) -> t
 # -- in-place -----------------------------------------------------------------------------------
 
 
-def check_inplace(t: Tensor, others: Sequence[Tensor] = ()) -> None:
-    """Raise where PyTorch refuses to write to `t`."""
+def check_inplace(t: Tensor, may_repeat: bool = False) -> None:
+    """Raise where PyTorch refuses to write to `t`; some writes go to repeated elements too."""
     view = t._view
-    if view is not None and 0 in view.strides and any(
+    if not may_repeat and view is not None and 0 in view.strides and any(
         stride == 0 and extent > 1 for stride, extent in zip(view.strides, view.shape)
     ):
         raise RuntimeError(
@@ -117,6 +117,11 @@ def check_inplace(t: Tensor, others: Sequence[Tensor] = ()) -> None:
             "You can clarify your code by moving both the view and the inplace either both "
             "inside the no_grad block (if you don't want the inplace to be tracked) or both "
             "outside (if you want the inplace to be tracked)."
+        )
+    if meta.fn is None and meta.base is not None and needs_grad(meta.base):
+        # its history has not been asked for since the base got one: PyTorch takes it for a leaf
+        raise RuntimeError(
+            "a leaf Variable that requires grad is being used in an in-place operation."
         )
     if needs_grad(t):
         if meta.fn is None:

@@ -21,7 +21,7 @@ from lazygrad.ir.node import Node
 from lazygrad.runtime.memory import from_array
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor, node_of, shape_of, wrap, wrap_as
-from lazygrad.tensor.declare import declare
+from lazygrad.tensor.declare import declare, layout_order
 from lazygrad.tensor.size import device_name, extents
 from lazygrad.tensor.views import size_args
 
@@ -358,17 +358,8 @@ def _check_range(value: Any, dtype: DType) -> None:
 
 
 def dense_order(t: Tensor) -> list[int] | None:
-    """The order of axes in memory if t is dense and not row-major."""
-    view = t._view
-    if view is None or view.has_dense_strides:
-        return None
-    order = sorted(range(len(view.shape)), key=lambda a: (-view.strides[a], view.shape[a] == 1, a))
-    step = 1
-    for axis in reversed(order):
-        if view.shape[axis] != 1 and view.strides[axis] != step:
-            return None
-        step *= view.shape[axis]
-    return order
+    """The order of axes in memory of a copy of t that keeps its layout; None: row-major."""
+    return layout_order((t,), shape_of(t))
 
 
 def _like(name: str, value: Any) -> Callable[..., Tensor]:

@@ -186,7 +186,7 @@ def _place_mask(mask: Tensor, at: int, shape: list[int], tensors: list[Tensor | 
                 f"The shape of the mask {extents(shape_of(mask))} at index {i} does not match "
                 f"the shape of the indexed tensor {extents(shape)} at index {at + i}"
             )
-    found = np.nonzero(host_values(mask))
+    found = np.nonzero(np.atleast_1d(host_values(mask))) if mask.ndim else ()
     for i, where in enumerate(found):
         tensors[at + i] = from_values(where.astype(np.int64), D.int64)
 
@@ -392,7 +392,7 @@ def _check_assign(shape: Shape, target: Shape) -> None:
 
 
 def _fill_mask(self: Tensor, mask: Tensor, value: Any) -> None:
-    check_inplace(self)
+    check_inplace(self, may_repeat=True)
     x = node_of(self)
     m = node_of(mask)
     if isinstance(value, Tensor):
@@ -407,7 +407,7 @@ def _fill_mask(self: Tensor, mask: Tensor, value: Any) -> None:
 
 
 def _put(base: Tensor, tensors: Sequence[Tensor | None], value: Any, accumulate: bool) -> None:
-    check_inplace(base)
+    check_inplace(base, may_repeat=True)
     for given in (value, *tensors):
         if isinstance(given, Tensor):
             check_overlap(base, given, any_place=True)

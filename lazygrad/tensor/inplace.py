@@ -93,7 +93,7 @@ def fill(input: Tensor, value: Any) -> Tensor:
 @declare("zero_")
 def zero_(self: Tensor) -> Tensor:
     """Write zeros."""
-    check_inplace(self)
+    check_inplace(self, may_repeat=True)
     node = filled_node(0, shape_of(self), self.dtype, self._storage.device)
     return adopt(self, wrap(node), "ZeroBackward0")
 

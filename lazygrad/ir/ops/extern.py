@@ -37,10 +37,10 @@ def _argsort(x: np.ndarray, *, node: Node) -> np.ndarray:
     return (x.shape[axis] - 1 - order).astype(np.int64)
 
 
-cumsum = register(
+cumsum: Op = register(
     Op("cumsum", Lowering.EXTERN, _keep, _scan,
        lambda g, y, x, *, arg: (_reverse_scan(g, arg),), kinds="uif")
 )
-argsort = register(
+argsort: Op = register(
     Op("argsort", Lowering.EXTERN, lambda srcs, arg: (srcs[0].shape, int64), _argsort)
 )

@@ -152,30 +152,30 @@ def write(base: Node, value: Node, view: View) -> Node:
     return update(base, value, arg=view)
 
 
-reshape = register(
+reshape: Op = register(
     Op("reshape", Lowering.MOVEMENT, _infer_reshape,
        lambda x, *, node: np.ascontiguousarray(x).reshape(node.arg),
        lambda g, y, x, *, arg: (reshape(g, arg=x.shape),),
        view=lambda v, shape: v.reshape(shape))
 )
-permute = _op("permute", lambda v, order: v.permute(order), lambda x, o: x.transpose(o),
+permute: Op = _op("permute", lambda v, order: v.permute(order), lambda x, o: x.transpose(o),
               lambda g, y, x, *, arg: (permute(g, arg=_inverse(arg)),))
-expand = _op("expand", lambda v, shape: v.expand(shape), np.broadcast_to,
+expand: Op = _op("expand", lambda v, shape: v.expand(shape), np.broadcast_to,
              lambda g, y, x, *, arg: (sum_to(g, x.shape),))
-slice_ = _op("slice", lambda v, spans: v.slice(spans),
+slice_: Op = _op("slice", lambda v, spans: v.slice(spans),
              lambda x, spans: x[tuple(slice(*s) for s in spans)], _slice_vjp)
-flip = _op("flip", lambda v, axes: v.flip(axes), np.flip,
+flip: Op = _op("flip", lambda v, axes: v.flip(axes), np.flip,
            lambda g, y, x, *, arg: (flip(g, arg=arg),))
-pad = _op("pad", lambda v, widths: v.pad(widths), np.pad, _pad_vjp)
-window = _op("window", lambda v, a: v.window(*a),
+pad: Op = _op("pad", lambda v, widths: v.pad(widths), np.pad, _pad_vjp)
+window: Op = _op("window", lambda v, a: v.window(*a),
              _windows,
              _window_vjp)
-as_strided = _op("as_strided", lambda v, view: v.strided(view), _as_strided, _strided_vjp)
-copy = register(
+as_strided: Op = _op("as_strided", lambda v, view: v.strided(view), _as_strided, _strided_vjp)
+copy: Op = register(
     Op("copy", Lowering.POINTWISE, lambda srcs, arg: (srcs[0].shape, srcs[0].dtype),
        lambda x, *, node: np.array(x, copy=True), lambda g, y, x, *, arg: (g,), c="{0}")
 )
-update = register(
+update: Op = register(
     Op("update", Lowering.INDEXED, _infer_write, _write, _write_vjp, arity=2)
 )
 
