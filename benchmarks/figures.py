@@ -1,7 +1,7 @@
 """The figures of the README: first result, recording, a chain and a softmax, beside PyTorch.
 
 Run `python benchmarks/figures.py [--json FILE]`. Every figure is the median of rounds that are
-interleaved with the peers'; threads are the same for all. PyTorch is measured where it is installed.
+interleaved with the peers'; threads are the same for all. PyTorch is measured where installed.
 """
 
 from __future__ import annotations
@@ -45,8 +45,9 @@ print(0, time.perf_counter() - begin)
 def process(text: str, cache: str) -> list[float]:
     """Numbers that a fresh process prints, with this cache folder."""
     env = dict(os.environ, LAZYGRAD_CACHE_DIR=cache, PYTHONPATH=str(HERE.parent))
-    done = subprocess.run([sys.executable, "-c", text], env=env, capture_output=True, text=True,
-                          check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", text], env=env, capture_output=True, text=True, check=True
+    )
     return [float(word) for word in done.stdout.split()]
 
 
@@ -140,19 +141,30 @@ def machine() -> dict[str, Any]:
     from lazygrad.runtime import compiler
 
     found = compiler.compiler()
-    versions = {"python": platform.python_version(), "numpy": numpy.__version__,
-                "lazygrad": lg.__version__}
+    versions = {
+        "python": platform.python_version(),
+        "numpy": numpy.__version__,
+        "lazygrad": lg.__version__,
+    }
     if importlib.util.find_spec("torch"):
         import torch
 
         versions["torch"] = torch.__version__
     model = next(
-        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-         if line.startswith("model name")), platform.processor(),
+        (
+            line.split(":")[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.processor(),
     )
-    return {"cpu": model, "threads": compiler.available_threads(),
-            "vector bytes": compiler.target().vector_bytes,
-            "compiler": compiler.version(found) if found else None, "versions": versions}
+    return {
+        "cpu": model,
+        "threads": compiler.available_threads(),
+        "vector bytes": compiler.target().vector_bytes,
+        "compiler": compiler.version(found) if found else None,
+        "versions": versions,
+    }
 
 
 def main() -> None:

@@ -33,4 +33,4 @@ if _config.debug:
 
     debug.install()
 
-__all__ = [*_names, "autograd", "cuda", "nn", "optim"]
+__all__ = [*_names, "autograd", "tensor", *_LATER]

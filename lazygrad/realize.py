@@ -100,11 +100,15 @@ def _parts(order: list[Node], pending: Sequence[Node]) -> list[list[Node]]:
     parts = []
     for start in range(0, len(order), size):
         stop = start + size
-        parts.append([
-            n for n in order[start:stop]
-            if n.buffer is None and (last_use.get(n, -1) >= stop or n.saves)
-            and n.op.lowering not in (Lowering.LEAF, Lowering.MOVEMENT)
-        ])
+        parts.append(
+            [
+                n
+                for n in order[start:stop]
+                if n.buffer is None
+                and (last_use.get(n, -1) >= stop or n.saves)
+                and n.op.lowering not in (Lowering.LEAF, Lowering.MOVEMENT)
+            ]
+        )
     return parts
 
 

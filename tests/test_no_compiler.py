@@ -1,4 +1,4 @@
-"""Without a C compiler everything runs on the interpreter, with one warning that says what to do."""
+"""Without a C compiler everything runs on the interpreter, with one warning that says why."""
 
 from __future__ import annotations
 

@@ -225,8 +225,8 @@ class _World:
             made[b % len(made)]()
 
     def do_setitem(self, a: int, b: int, c: int, *rest: int) -> None:
-        x, y = self.pick(a), self.pick(c)
-        keys: list[Any] = [0, slice(1, None), (Ellipsis, 0), [0, 1], x > 1]
+        x, y = self.pick(a), self.pick(c).clone()
+        keys: list[Any] = [0, slice(1, None), (Ellipsis, 0), [0, -1], x > 1]
         value = [3.0, y, y[0] if y.dim() else y][rest[0] % 3]
         x[keys[b % len(keys)]] = value
 

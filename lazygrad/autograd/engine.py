@@ -35,7 +35,7 @@ def backward(
         if not inputs:
             raise RuntimeError("'inputs' argument to backward() cannot be empty.")
     keep = create_graph if retain_graph is None else retain_graph
-    seeds = _check_seeds(roots, seeds)
+    seeds = _check_seeds(roots, seeds)  # type: ignore[assignment]
     targets = None if inputs is None else [_target(t) for t in inputs]
     job = _Job(keep, create_graph, targets, accumulate=True)
     job.run(roots, seeds)
@@ -69,7 +69,7 @@ def grad(
     roots, wanted = _as_tuple(outputs), _as_tuple(inputs)
     seeds = _as_tuple(grad_outputs) if grad_outputs is not None else (None,) * len(roots)
     keep = create_graph if retain_graph is None else retain_graph
-    seeds = _check_seeds(roots, seeds)
+    seeds = _check_seeds(roots, seeds)  # type: ignore[assignment]
     targets = [_target(t) for t in wanted]
     job = _Job(keep, create_graph, targets, accumulate=False)
     job.run(roots, seeds)

@@ -31,6 +31,7 @@ class FunctionCtx(BaseFn):
         self._released = False
         self._shapes: list[Any] = []
         self._positions: list[int] = []
+        self._inputs: list[Any] = []
 
     def save_for_backward(self, *tensors: Any) -> None:
         """Keep inputs or outputs for backward, which finds them in `saved_tensors`."""
@@ -60,10 +61,10 @@ class FunctionCtx(BaseFn):
     def saved_tensors(self) -> tuple[Any, ...]:
         if self._released:
             raise RuntimeError(SECOND_TIME)
-        result = []
+        result = []  # type: ignore[var-annotated]
         for kept in self._saved:
             if kept is None:
-                result.append(None)
+                result.append(None)  # type: ignore[arg-type]
                 continue
             t, version, number = kept
             if t._storage.version != version:
@@ -133,7 +134,7 @@ class FunctionCtx(BaseFn):
                 )
             axes = [a for a in range(len(own))
                     if a < lead or (shape[a - lead] == 1 and own[a] != 1)]
-            grad = grad.sum(axes).reshape(shape)  # type: ignore[attr-defined]
+            grad = grad.sum(axes).reshape(shape)
         return grad if grad.dtype is dtype else grad.to(dtype)
 
     def release(self) -> None:
@@ -141,7 +142,7 @@ class FunctionCtx(BaseFn):
             self._released = True
             self._saved = []
 
-    _inputs: list[Any] = []
+
 
 
 class _FunctionMeta(type):

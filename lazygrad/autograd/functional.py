@@ -99,7 +99,7 @@ def jacobian(func: Callable[..., Any], inputs: Any, create_graph: bool = False,
                 for part, g in zip(parts, got):
                     part.append(g)
             rows.append(tuple(
-                (stack(part).reshape((*out.shape, *i.shape)) if part
+                (stack(part).reshape((*out.shape, *i.shape)) if part  # type: ignore[misc]
                  else out.new_zeros((*out.shape, *i.shape)))
                 for part, i in zip(parts, ins)))
         rows = [_done(row, create_graph) for row in rows]

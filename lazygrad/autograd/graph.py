@@ -54,7 +54,7 @@ class RemovableHandle:
         self.id = next(_sequence)
 
     def remove(self) -> None:
-        self._hooks.pop(self.id, None)  # type: ignore[union-attr]
+        self._hooks.pop(self.id, None)
 
     def __enter__(self) -> RemovableHandle:
         return self

@@ -109,7 +109,9 @@ class _Writer:
             result += outer + inner
         return result
 
-    def split(self, values: list[int], stores: list[int]) -> tuple[list[Statement], list[Statement]]:
+    def split(
+        self, values: list[int], stores: list[int]
+    ) -> tuple[list[Statement], list[Statement]]:
         outer: list[Statement] = []
         inner: list[Statement] = []
         for number in values:
@@ -200,7 +202,9 @@ class _Writer:
         total = " + ".join(f"sizeof({name})" for name in sizes)
         lines.append(f"char *scratch = v_scratch(padded * ({total}));")
         for value, name in zip(values, sizes):
-            lines.append(f"{name} *c{value} = ({name} *)scratch; scratch += padded * sizeof({name});")
+            lines.append(
+                f"{name} *c{value} = ({name} *)scratch; scratch += padded * sizeof({name});"
+            )
         return lines
 
     def full(self) -> dict[str, Any]:
@@ -244,7 +248,8 @@ class _Writer:
         stored = [self.kernel.stores[s].value for s in stage.stores]
         reads += [n for n in made if n in stored and n not in reads]
         row_reads = [
-            n for n in made
+            n
+            for n in made
             if self.read_by(n, stage.row_values)
             or any(self.kernel.stores[s].value == n for s in stage.row_stores)
         ]
@@ -253,9 +258,7 @@ class _Writer:
             "row_reads": [n for n in row_reads if not self.e.uniform[n]],
             "before": before,
             "within": within,
-            "reducers": [
-                column_reducer(self.e, n, COLUMN_TILE, walked) for n in stage.reductions
-            ],
+            "reducers": [column_reducer(self.e, n, COLUMN_TILE, walked) for n in stage.reductions],
             "row_before": row_before,
             "row_within": row_within,
         }

@@ -125,8 +125,9 @@ class Emitter:
         for axis in range(self.axis):
             if self._cut(access, axis):
                 low, high = access.box[axis]
-                terms.append(f"i{axis} >= {self.params.add(low)} && i{axis} < "
-                             f"{self.params.add(high)}")
+                terms.append(
+                    f"i{axis} >= {self.params.add(low)} && i{axis} < {self.params.add(high)}"
+                )
         return " && ".join(terms) or None
 
     # -- literals ---------------------------------------------------------------------------------
@@ -136,12 +137,15 @@ class Emitter:
             return "-1" if text == "True" else "0"
         if kind in "iu":
             value = int(text)
-            return "(-9223372036854775807LL - 1)" if value == -(2**63) else (
-                f"{value}LL" if dtype.itemsize == 8 else str(value))
+            return (
+                "(-9223372036854775807LL - 1)"
+                if value == -(2**63)
+                else (f"{value}LL" if dtype.itemsize == 8 else str(value))
+            )
         number = float(text)
         single = compute_dtype(dtype).itemsize == 4
         if math.isnan(number):
-            return "__builtin_nanf(\"\")" if single else "__builtin_nan(\"\")"
+            return '__builtin_nanf("")' if single else '__builtin_nan("")'
         if single:
             with np.errstate(over="ignore"):
                 number = float(np.float32(number))
@@ -219,8 +223,7 @@ class Emitter:
         access, stored = ins.access, self.storage(ins.dtype)
         assert access is not None and ins.buffer is not None
         pointer = f"b{number}"
-        outer = [Statement(f"const {stored} *{pointer} = "
-                           f"{self.base(ins.buffer, stored, access)};")]
+        outer = [Statement(f"const {stored} *{pointer} = {self.base(ins.buffer, stored, access)};")]
         read, more = self.read(number, pointer, stored, access)
         return outer + more, self.from_storage(read, ins.dtype)
 
@@ -237,8 +240,12 @@ class Emitter:
             first, last = self.params.add(low), self.params.add(high)
             ok = f"({inside}) ? " if inside else ""
             otherwise = " : 0" if inside else ""
-            lines = [Statement(f"const i64 lo{number} = {ok}{first}{otherwise}, "
-                               f"hi{number} = {ok}{last}{otherwise};")]
+            lines = [
+                Statement(
+                    f"const i64 lo{number} = {ok}{first}{otherwise}, "
+                    f"hi{number} = {ok}{last}{otherwise};"
+                )
+            ]
             step = self.params.add(stride) if stride != 1 else "1"
             return f"v_ldb_{vector}({pointer}, {step}, x, m, lo{number}, hi{number})", lines
         if stride == 0:
@@ -279,9 +286,8 @@ class Emitter:
         ok, no = (f"({inside}) ? ", " : 0") if inside else ("", "")
         register = self.register(ins.dtype)
         bits = "i" + register.strip("iuf")
-        lines = [Statement(f"const i64 lo{number} = {ok}{first}{no}, "
-                           f"hi{number} = {ok}{last}{no};")]
-        at = "x" if not self.uniform[number] else "lo%d" % number
+        lines = [Statement(f"const i64 lo{number} = {ok}{first}{no}, hi{number} = {ok}{last}{no};")]
+        at = "x" if not self.uniform[number] else f"lo{number}"
         if self.uniform[number]:
             chosen = f"v_sp_{self.vector(bits)}(-(hi{number} > lo{number}))"
         else:
@@ -295,20 +301,24 @@ class Emitter:
         (index,) = ins.args
         cell = self.error_cell(number)
         step, size = self.params.add(ins.stride), self.params.add(ins.size)
-        outer = [Statement(f"const {stored} *b{number} = "
-                           f"{self.base(ins.buffer, stored, access)};")]
+        outer = [Statement(f"const {stored} *b{number} = {self.base(ins.buffer, stored, access)};")]
         stride = access.strides[self.axis]
         if self.uniform[index]:
             at = f"j{number}"
             outer.append(Statement(f"i64 {at} = v{index}[0];"))
-            outer.append(Statement(
-                f"if ((u64){at} >= (u64){size}) {{ v_bad_index({cell}, {at}); {at} = 0; }}"))
+            outer.append(
+                Statement(
+                    f"if ((u64){at} >= (u64){size}) {{ v_bad_index({cell}, {at}); {at} = 0; }}"
+                )
+            )
             outer.append(Statement(f"b{number} += {at} * {step};"))
             read, more = self.read(number, f"b{number}", stored, access)
             return outer + more, self.from_storage(read, ins.dtype)
         inner = self.params.add(stride)
-        call = (f"v_gather_{self.vector(stored)}(b{number}, {inner}, x, v{index}, {step}, {size}, "
-                f"m, {cell})")
+        call = (
+            f"v_gather_{self.vector(stored)}(b{number}, {inner}, x, v{index}, {step}, {size}, "
+            f"m, {cell})"
+        )
         return outer, self.from_storage(call, ins.dtype)
 
     def cast(self, ins: Instr) -> str:
@@ -354,16 +364,21 @@ class Emitter:
         """(statements before the inner loop, statements in it) that write a value."""
         dtype = self.kernel.instrs[store.value].dtype
         stored, name = self.storage(dtype), f"y{number}"
-        outer = [Statement(f"{stored} *{name} = "
-                           f"{self.base(store.buffer, stored, store.access, const=False)};")]
+        outer = [
+            Statement(
+                f"{stored} *{name} = {self.base(store.buffer, stored, store.access, const=False)};"
+            )
+        ]
         value = self.to_storage(f"v{store.value}", dtype)
         stride, vector = store.access.strides[self.axis], self.vector(stored)
         if store.index is not None:
             cell = self.error_cell(-1 - number)
             step, size = self.params.add(store.stride), self.params.add(store.size)
             name_of = "v_put_add" if store.combine is not None else "v_put"
-            text = (f"{name_of}_{vector}({name}, {self.params.add(stride)}, x, v{store.index}, "
-                    f"{step}, {size}, {value}, m, {cell});")
+            text = (
+                f"{name_of}_{vector}({name}, {self.params.add(stride)}, x, v{store.index}, "
+                f"{step}, {size}, {value}, m, {cell});"
+            )
         elif store.level != FULL and self.kernel.reduced[self.axis]:
             return [*outer, Statement(f"*{name} = ({value})[0];")], []
         elif stride == 1:

@@ -16,7 +16,7 @@ import numpy as np
 class DType:
     """One element type. Compared by identity; the ten instances below are all there are."""
 
-    __slots__ = ("name", "short", "kind", "itemsize", "np", "order")
+    __slots__ = ("itemsize", "kind", "name", "np", "order", "short")
 
     def __init__(self, name: str, short: str, kind: str, np_type: Any, order: int):
         self.name = name

@@ -9,6 +9,7 @@ partition has no cycles and gives the order to run them in.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import prod
@@ -84,7 +85,7 @@ def describe(node: Node) -> str:
 
 def writes_in_place(node: Node) -> bool:
     """Indexed ops whose first source is copied and then partly overwritten."""
-    return node.shape == node.srcs[0].shape and node.op.arity > 2 or node.op is ops.update
+    return (node.shape == node.srcs[0].shape and node.op.arity > 2) or node.op is ops.update
 
 
 def place_view(node: Node, operand: Operand) -> View:
@@ -364,7 +365,10 @@ class Partition:
 
     def _commit(self, a: Group, b: Group, joined: _Joined) -> None:
         a.shape, a.axes, a.level, a.views = (
-            joined.shape, joined.axes, joined.level, joined.views,
+            joined.shape,
+            joined.axes,
+            joined.level,
+            joined.views,
         )
         a.nodes = sorted(a.nodes + b.nodes, key=self.position.__getitem__)
         a.final |= b.final
@@ -401,7 +405,7 @@ class Partition:
                 if not is_virtual(operand.base) and prod(operand.view.shape) > 1:
                     readers.setdefault(operand.base, []).append(node)
         for nodes in readers.values():
-            for first, second in zip(nodes, nodes[1:]):
+            for first, second in itertools.pairwise(nodes):
                 a, b = self.group_of[first], self.group_of[second]
                 if a == b:
                     continue
@@ -410,8 +414,10 @@ class Partition:
 
     @staticmethod
     def _alike(a: Group, b: Group) -> bool:
-        return not a.alone and not b.alone and (
-            _squeezed(a.shape, a.axes) == _squeezed(b.shape, b.axes)
+        return (
+            not a.alone
+            and not b.alone
+            and (_squeezed(a.shape, a.axes) == _squeezed(b.shape, b.axes))
         )
 
     # -- result -----------------------------------------------------------------------------------

@@ -211,15 +211,34 @@ class _Lowerer:
             return Access(tuple(view.strides[run[-1]] for run in runs), view.offset, box)
 
         instrs = [
-            ins if view is None else Instr(
-                ins.op, ins.args, ins.dtype, ins.level, ins.arg, ins.buffer, access(view),
-                ins.stride, ins.size, ins.node,
+            ins
+            if view is None
+            else Instr(
+                ins.op,
+                ins.args,
+                ins.dtype,
+                ins.level,
+                ins.arg,
+                ins.buffer,
+                access(view),
+                ins.stride,
+                ins.size,
+                ins.node,
             )
             for ins, view in self.instrs
         ]
         stores = [
-            Store(s.value, s.buffer, access(view), s.level, s.index, s.stride, s.size, s.combine,
-                  s.node)
+            Store(
+                s.value,
+                s.buffer,
+                access(view),
+                s.level,
+                s.index,
+                s.stride,
+                s.size,
+                s.combine,
+                s.node,
+            )
             for s, view in self.stores
         ]
         return Kernel(extents, reduced, instrs, stores, self.buffers)

@@ -87,17 +87,17 @@ class Node:
     """
 
     __slots__ = (
-        "op",
-        "srcs",
-        "arg",
-        "shape",
-        "dtype",
-        "device",
-        "value",
-        "place",
-        "buffer",
-        "saves",
         "__weakref__",
+        "arg",
+        "buffer",
+        "device",
+        "dtype",
+        "op",
+        "place",
+        "saves",
+        "shape",
+        "srcs",
+        "value",
     )
 
     def __init__(

@@ -110,8 +110,7 @@ class _Scheduler:
         for group in self.partition.groups.values():
             inside = set(group.nodes)
             outside = {
-                o.base for n in group.nodes for o in self.folded.operands[n]
-                if o.base not in inside
+                o.base for n in group.nodes for o in self.folded.operands[n] if o.base not in inside
             }
             for base in outside:
                 uses[base] = uses.get(base, 0) + 1
@@ -153,9 +152,7 @@ class _Scheduler:
                         self.prepare_update(node, group)
                 self.steps.append(KernelStep([kernels[group.number]]))
             inside = set(group.nodes)
-            for base in {
-                o.base for n in group.nodes for o in self.folded.operands[n]
-            } - inside:
+            for base in {o.base for n in group.nodes for o in self.folded.operands[n]} - inside:
                 self.pending[base] -= 1
         steps = batch(self.steps, self.memory, signature)
         schedule = Schedule(steps, self.outputs, self.memory)
@@ -267,5 +264,15 @@ def make_schedule(
     return schedule
 
 
-__all__ = ["HostStep", "KernelStep", "MatmulStep", "Schedule", "Step", "View", "make_schedule",
-           "nbytes", "reads", "writes"]
+__all__ = [
+    "HostStep",
+    "KernelStep",
+    "MatmulStep",
+    "Schedule",
+    "Step",
+    "View",
+    "make_schedule",
+    "nbytes",
+    "reads",
+    "writes",
+]

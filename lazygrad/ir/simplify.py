@@ -18,7 +18,7 @@ from lazygrad.ir.node import Node, override, toposort
 from lazygrad.ir.ops import Lowering
 
 Rule = Callable[[Node], Node | None]
-SHORT = 256  # elements: a sum's rows of fewer are joined
+SHORT = 1024  # elements: a sum's rows of fewer are joined
 
 
 def _is_const(node: Node, value: float) -> bool:
@@ -56,9 +56,7 @@ def fold_constants(node: Node) -> Node | None:
         return None
     if node.dtype.is_half or any(s.op is not ops.CONST for s in node.srcs):
         return None
-    arrays = [
-        np.asarray(ops.const_value(s), dtype=compute_dtype(s.dtype).np) for s in node.srcs
-    ]
+    arrays = [np.asarray(ops.const_value(s), dtype=compute_dtype(s.dtype).np) for s in node.srcs]
     try:
         return ops.const(apply(node, arrays).item(), node.dtype, node.device)
     except RuntimeError:  # division of integers by zero stays, to be reported when it runs
@@ -115,7 +113,7 @@ def join_short_axes(node: Node) -> Node | None:
     """Sum over short neighbouring axes as over one long axis.
 
     How much the innermost loop of a sum covers decides the order of its additions: so it is fixed
-    here, by the shape alone, and not by what is fused into the sum (`kernel.collapse` joins no more).
+    here, by the shape alone, not by what is fused into the sum (`kernel.collapse` joins no more).
     """
     if node.op not in (ops.sum_, ops.prod) or node.dtype.kind != "f" or node.srcs[0].numel == 0:
         return None
@@ -185,7 +183,9 @@ def pick_by_comparison(node: Node) -> Node | None:
 
 
 def _number(text: str) -> float | int | bool:
-    return text == "True" if text in ("True", "False") else float(text) if "inf" in text else int(text)
+    return (
+        text == "True" if text in ("True", "False") else float(text) if "inf" in text else int(text)
+    )
 
 
 def spread_by_comparison(node: Node) -> Node | None:

@@ -142,9 +142,7 @@ class View:
         """Add `before` and `after` zeros to each axis."""
         box = self.box or tuple((0, extent) for extent in self.shape)
         shape = tuple(lo + extent + hi for extent, (lo, hi) in zip(self.shape, widths))
-        offset = self.offset - sum(
-            stride * lo for stride, (lo, _) in zip(self.strides, widths)
-        )
+        offset = self.offset - sum(stride * lo for stride, (lo, _) in zip(self.strides, widths))
         moved = tuple((low + lo, high + lo) for (low, high), (lo, _) in zip(box, widths))
         return View(shape, self.strides, offset, moved)
 
@@ -153,12 +151,12 @@ class View:
         if self.box is not None and self.box[axis] != (0, self.shape[axis]):
             return None
         count = (self.shape[axis] - size) // step + 1
-        shape = self.shape[:axis] + (count,) + self.shape[axis + 1 :] + (size,)
-        strides = list(self.strides) + [self.strides[axis]]
+        shape = (*self.shape[:axis], count, *self.shape[axis + 1 :], size)
+        strides = [*list(self.strides), self.strides[axis]]
         strides[axis] *= step
         box = None
         if self.box is not None:
-            box = self.box[:axis] + ((0, count),) + self.box[axis + 1 :] + ((0, size),)
+            box = (*self.box[:axis], (0, count), *self.box[axis + 1 :], (0, size))
         return View(shape, tuple(strides), self.offset, box)
 
     def strided(self, other: View) -> View | None:
@@ -191,8 +189,10 @@ class View:
             wanted = prod(self.shape[start:axis])
             part: list[int] = []
             count = 1
-            while position < len(new) and count * new[position] <= wanted and (
-                count < wanted or new[position] == 1
+            while (
+                position < len(new)
+                and count * new[position] <= wanted
+                and (count < wanted or new[position] == 1)
             ):
                 count *= new[position]
                 part.append(new[position])
@@ -200,16 +200,16 @@ class View:
             if count != wanted:
                 return None
             if axis < len(self.shape):  # the cut axis must follow as it is
-                while part and part[-1] == 1 and (
-                    position >= len(new) or new[position] != self.shape[axis]
+                while (
+                    part
+                    and part[-1] == 1
+                    and (position >= len(new) or new[position] != self.shape[axis])
                 ):
                     part.pop()
                     position -= 1
                 if position >= len(new) or new[position] != self.shape[axis]:
                     return None
-            found = _reshape_strides(
-                self.shape[start:axis], self.strides[start:axis], tuple(part)
-            )
+            found = _reshape_strides(self.shape[start:axis], self.strides[start:axis], tuple(part))
             if found is None:
                 return None
             strides += found

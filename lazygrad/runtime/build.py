@@ -58,6 +58,7 @@ from lazygrad.runtime.units import (
     where,
 )
 
+
 class Code:
     """The text of all kernels of a schedule: by kernel object, and functions by symbol."""
 
@@ -104,7 +105,8 @@ class _Layout:
         self.schedule = schedule
         self.scalars = [
             (i, "f" if n.dtype.kind == "f" else "i")
-            for i, n in enumerate(structure.leaves) if n.buffer is None
+            for i, n in enumerate(structure.leaves)
+            if n.buffer is None
         ]
         self.cell = {structure.leaves[leaf]: 8 * k for k, (leaf, _) in enumerate(self.scalars)}
         self.leaf_number = {n: i for i, n in enumerate(structure.leaves)}
@@ -191,8 +193,16 @@ class _Builder:
         for number, (phase, into) in enumerate(zip(first.phases, instances)):
             grain = max(self.code.of(k).phases[number].grain for k in step.kernels)
             self.append(
-                Launch(self.function(phase.symbol), grain, into, first.name, place, number == 0,
-                       moved if number == 0 else 0, sum(prod(k.extents) for k in step.kernels))
+                Launch(
+                    self.function(phase.symbol),
+                    grain,
+                    into,
+                    first.name,
+                    place,
+                    number == 0,
+                    moved if number == 0 else 0,
+                    sum(prod(k.extents) for k in step.kernels),
+                )
             )
 
     def site(self, kernel: Kernel, number: int) -> tuple[int, int]:
@@ -222,9 +232,16 @@ class _Builder:
         symbol = matmul_symbol(node.dtype)
         moved = sum(nbytes(n) for n in (step.a.base, step.b.base, node))
         self.append(
-            Launch(self.function(symbol), gemm_grain(dims),
-                   [Instance(gemm_items(dims), pointers, list(dims))], symbol,
-                   place_text(node.place), True, moved, node.numel)
+            Launch(
+                self.function(symbol),
+                gemm_grain(dims),
+                [Instance(gemm_items(dims), pointers, list(dims))],
+                symbol,
+                place_text(node.place),
+                True,
+                moved,
+                node.numel,
+            )
         )
 
     def host_step(self, step: HostStep) -> None:
@@ -248,8 +265,15 @@ class _Builder:
                 self.host_step(step)
         layout = self.layout
         program = Program(
-            self.functions, self.parts, layout.scalars, layout.leaf_slots, layout.outputs,
-            self.scratch_at + self.scratch, self.sites, self.kernels, self.host_nodes,
+            self.functions,
+            self.parts,
+            layout.scalars,
+            layout.leaf_slots,
+            layout.outputs,
+            self.scratch_at + self.scratch,
+            self.sites,
+            self.kernels,
+            self.host_nodes,
         )
         return program, layout.output_of
 
@@ -261,9 +285,11 @@ def stub(node: Node) -> Node:
 
 def places_text(nodes: Sequence[Node]) -> str:
     """The user's lines behind these nodes, at most four."""
-    lines = list(dict.fromkeys(
-        place_text(n.place) for n in nodes if n.op is not ops.CONST and n.buffer is None
-    ))
+    lines = list(
+        dict.fromkeys(
+            place_text(n.place) for n in nodes if n.op is not ops.CONST and n.buffer is None
+        )
+    )
     lines = [line for line in lines if line]
     return ", ".join(lines[:4]) + (", ..." if len(lines) > 4 else "")
 
@@ -283,9 +309,7 @@ def matmul_dims(node: Node, a: Operand, b: Operand) -> tuple[int, ...]:
     )
 
 
-def plan(
-    structure: Structure, compilation: Compilation | None = None
-) -> tuple[Schedule, Code]:
+def plan(structure: Structure, compilation: Compilation | None = None) -> tuple[Schedule, Code]:
     """Schedule and code: what dumps show and programs are built from.
 
     Kernels are given to `compilation`, if there is one, before they are put in order.

@@ -26,9 +26,18 @@ from lazygrad.runtime.stats import stats
 # -ffp-contract=off: otherwise a*b+c is fused inside a kernel and not across two, and the same
 # program gives other bits when it is fused. Never -ffast-math.
 FLAGS = (
-    "-std=gnu11 -O2 -ffp-contract=off -fno-math-errno -fno-trapping-math -fwrapv "
-    "-fno-strict-aliasing -fPIC -shared -w -pipe"
-).split()
+    "-std=gnu11",
+    "-O2",
+    "-ffp-contract=off",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-fwrapv",
+    "-fno-strict-aliasing",
+    "-fPIC",
+    "-shared",
+    "-w",
+    "-pipe",
+)
 
 
 def available_threads() -> int:

@@ -78,7 +78,7 @@ class Buffer:
     `owner` is a foreign object (a numpy array) for memory that is not the pool's.
     """
 
-    __slots__ = ("address", "nbytes", "_size", "owner", "__weakref__")
+    __slots__ = ("__weakref__", "_size", "address", "nbytes", "owner")
 
     def __init__(self, nbytes: int, address: int | None = None, owner: Any = None):
         self.nbytes = nbytes
@@ -99,7 +99,7 @@ class Buffer:
 class _Exposed:
     """Carries __array_interface__, so that numpy holds the buffer as the array's base."""
 
-    __slots__ = ("buffer", "__array_interface__")
+    __slots__ = ("__array_interface__", "buffer")
 
     def __init__(self, buffer: Buffer, dtype: np.dtype[Any], shape: tuple[int, ...]):
         self.buffer = buffer

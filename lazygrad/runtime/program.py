@@ -101,8 +101,16 @@ class Program:
     def to_json(self) -> str:
         """The program as text; only for programs without host ops."""
         fields = asdict(
-            Program(self.functions, self.parts, self.scalars, self.leaf_slots, self.outputs,
-                    self.arena, self.sites, self.kernels)
+            Program(
+                self.functions,
+                self.parts,
+                self.scalars,
+                self.leaf_slots,
+                self.outputs,
+                self.arena,
+                self.sites,
+                self.kernels,
+            )
         )
         del fields["host_nodes"], fields["_loaded"]
         return json.dumps(fields)
@@ -113,10 +121,15 @@ class Program:
         raw = json.loads(text)
         parts: list[list[Launch] | HostCall] = [
             [
-                Launch(**{**launch, "instances": [
-                    Instance(i["items"], [tuple(p) for p in i["pointers"]], i["dims"])
-                    for i in launch["instances"]
-                ]})
+                Launch(
+                    **{
+                        **launch,
+                        "instances": [
+                            Instance(i["items"], [tuple(p) for p in i["pointers"]], i["dims"])
+                            for i in launch["instances"]
+                        ],
+                    }
+                )
                 for launch in part
             ]
             for part in raw["parts"]

@@ -20,7 +20,9 @@ def code_version() -> str:
     """Identity of the code that plans and generates: a cached program is only for the same."""
     package = Path(__file__).parent.parent
     files = sorted(
-        p for folder in ("ir", "codegen", "runtime") for p in (package / folder).rglob("*.*")
+        p
+        for folder in ("ir", "codegen", "runtime")
+        for p in (package / folder).rglob("*.*")
         if p.suffix in (".py", ".j2", ".h", ".c")
     )
     return digest(*[f"{p.name}:{s.st_size}:{s.st_mtime_ns}" for p in files for s in [p.stat()]])
@@ -29,8 +31,7 @@ def code_version() -> str:
 def _key(structure: Structure) -> str:
     found = compiler.compiler()
     assert found is not None
-    return digest("program", structure.key, found.identity, code_version(),
-                  repr(compiler.target()))
+    return digest("program", structure.key, found.identity, code_version(), repr(compiler.target()))
 
 
 def find(structure: Structure) -> tuple[Program, list[int]] | None:

@@ -54,8 +54,15 @@ def _key(text: Text, target: Target) -> str:
     found = compiler.compiler()
     assert found is not None
     flags = " ".join((*compiler.FLAGS, *found.march))
-    return digest("kernel", text.body, str(target.vector_bytes), found.identity, code_version(),
-                  flags, compiler.cpu_features())
+    return digest(
+        "kernel",
+        text.body,
+        str(target.vector_bytes),
+        found.identity,
+        code_version(),
+        flags,
+        compiler.cpu_features(),
+    )
 
 
 def _found_on_disk(key: str, text: Text) -> bool:

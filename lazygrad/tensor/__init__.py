@@ -4,13 +4,14 @@ Owns: the order in which operations are declared and put on the class, and the p
 not know: what any of them does.
 """
 
+# ruff: noqa: F401 - this module is the list of names
 from __future__ import annotations
 
 import builtins as _builtins
 import math as _math
 import sys as _sys
 from types import ModuleType as _ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lazygrad.autograd.modes import (
     enable_grad,
@@ -127,6 +128,11 @@ from lazygrad.tensor.random import (
     set_rng_state,
 )
 from lazygrad.tensor.size import Size, device
+
+if TYPE_CHECKING:  # the declared functions are added below
+
+    def __getattr__(name: str) -> Any: ...
+
 
 _methods.install()
 

@@ -8,10 +8,10 @@ operation.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from lazygrad.autograd.graph import capture, fn_class
+from lazygrad.autograd.graph import GradFn, capture, fn_class
 from lazygrad.autograd.modes import mode
 from lazygrad.ir import ops
 from lazygrad.ir.node import Node
@@ -196,7 +196,7 @@ def adopt(t: Tensor, result: Tensor, name: str | None = None) -> Tensor:
                 f"result type {promotion.type_name(node.dtype)} can't be cast to the desired "
                 f"output type {promotion.type_name(stored.dtype)}"
             )
-        result = result.to(stored.dtype)  # type: ignore[attr-defined]
+        result = result.to(stored.dtype)
         node = node_of(result)
     if not mode.grad or (t._meta is None and result._meta is None):
         put(t, node)
@@ -213,7 +213,22 @@ def adopt(t: Tensor, result: Tensor, name: str | None = None) -> Tensor:
         if edge is not None:
             attach(result, fn_class(name)([node_of(t)], [node], [edge], []), 0)
     _rebase(t, result, node)
+    _move_saved(t, result)
     return t
+
+
+def _move_saved(t: Tensor, result: Tensor) -> None:
+    """What an in-place operation saves: its result is t now; of what t was it kept a copy."""
+    fn = result._meta.fn if result._meta is not None else None
+    if not isinstance(fn, GradFn) or not fn.saved:
+        return
+    stored = t._storage
+    fn.saved = [
+        (stored, stored.version, stored.loose, *rest, t._view) if storage is result._storage
+        else (storage, version, loose, *rest, view)
+        for storage, version, loose, *rest, view in fn.saved
+        if storage is not stored
+    ]
 
 
 def put(t: Tensor, node: Node) -> None:

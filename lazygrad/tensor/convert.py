@@ -130,7 +130,7 @@ def type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
         if not found:
             raise ValueError(f"invalid type: '{dtype}'")
         dtype = found[0]
-    return cast_tensor(self, getattr(dtype, "_dtype", None) or check_dtype(dtype, "type"))  # type: ignore
+    return cast_tensor(self, getattr(dtype, "_dtype", None) or check_dtype(dtype, "type"))  # type: ignore[arg-type]
 
 
 @declare(function=False)

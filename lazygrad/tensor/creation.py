@@ -59,7 +59,7 @@ def check_sizes(shape: tuple[int, ...], dtype: DType) -> None:
 def leaf(node: Node, requires_grad: bool = False) -> Tensor:
     made = wrap(node)
     if requires_grad:
-        made.requires_grad = True  # type: ignore[attr-defined]
+        made.requires_grad = True
     return made
 
 
@@ -185,12 +185,12 @@ def tensor(
             ".requires_grad_(True), rather than torch.tensor(sourceTensor).",
             stacklevel=2,
         )
-        made = data.detach().clone()  # type: ignore[attr-defined]
+        made = data.detach().clone()
         if dtype is not None and dtype is not made.dtype:
             made = made.to(dtype)
         if requires_grad:
             made.requires_grad = True
-        return made  # type: ignore[no-any-return]
+        return made
     return _from_data(data, dtype, where, requires_grad)
 
 
@@ -198,16 +198,15 @@ def _from_data(data: Any, dtype: DType | None, where: str, requires_grad: bool) 
     if isinstance(data, (np.ndarray, np.generic)):
         array = np.asarray(data)
         kind = D.from_numpy_dtype(array.dtype.newbyteorder("="))
-        made = wrap(ops.buffer_leaf(
-            from_array(np.ascontiguousarray(array.astype(kind.np, copy=False)).reshape(array.shape)),
-            array.shape, kind, where))
+        buffer = from_array(array.astype(kind.np, copy=False))
+        made = wrap(ops.buffer_leaf(buffer, array.shape, kind, where))
         if dtype is not None and dtype is not kind:
-            made = made.to(dtype)  # type: ignore[attr-defined]
+            made = made.to(dtype)
     else:
         values, kind = list_values(data, dtype)
         made = from_values(values, kind, where)
     if requires_grad:
-        made.requires_grad = True  # type: ignore[attr-defined]
+        made.requires_grad = True
     return made
 
 
@@ -215,12 +214,12 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """The data as a tensor, sharing memory where that is possible."""
     dtype = check_dtype(dtype, "as_tensor")
     if isinstance(data, Tensor):
-        return data if dtype is None or dtype is data.dtype else data.to(dtype)  # type: ignore
+        return data if dtype is None or dtype is data.dtype else data.to(dtype)
     if isinstance(data, np.ndarray):
         from lazygrad.tensor.numpy_bridge import from_numpy
 
         made = from_numpy(data)
-        return made if dtype is None or dtype is made.dtype else made.to(dtype)  # type: ignore
+        return made if dtype is None or dtype is made.dtype else made.to(dtype)
     return _from_data(data, dtype, device_name(device), False)
 
 
@@ -229,8 +228,8 @@ def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | Non
     made = tensor(obj, dtype=dtype) if copy and not isinstance(obj, Tensor) \
         else as_tensor(obj, dtype, device)
     if copy and made is obj:
-        made = made.clone()  # type: ignore[attr-defined]
-    return made.requires_grad_() if requires_grad else made  # type: ignore[attr-defined, no-any-return]
+        made = made.clone()
+    return made.requires_grad_() if requires_grad else made
 
 
 def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None,
@@ -256,18 +255,15 @@ def legacy_new(*args: Any, dtype: DType | None = None, device: Any = None,
                 raise TypeError(
                     f"expected {P.type_name(dtype)}Tensor (got {P.type_name(first.dtype)}Tensor)"
                 )
-            return first.detach()  # type: ignore[attr-defined, no-any-return]
+            return first.detach()
         from lazygrad.tensor.size import Size
 
         if isinstance(first, Size):
             return empty(*first, dtype=dtype)
         if isinstance(first, np.ndarray):
             return _from_data(first, dtype, "cpu", False)
-        if not isinstance(first, (list, tuple)):
-            if isinstance(first, float) or not hasattr(first, "__getitem__"):
-                raise TypeError(
-                    f"new(): data must be a sequence (got {type(first).__name__})"
-                )
+        if isinstance(first, float) or not hasattr(first, "__getitem__"):
+            raise TypeError(f"new(): data must be a sequence (got {type(first).__name__})")
         return _from_data(first, dtype, "cpu", False)
     return empty(*args, dtype=dtype)
 
@@ -371,7 +367,7 @@ def _like(name: str, value: Any) -> Callable[..., Tensor]:
         where = input._storage.device if device is None else device_name(device)
         made = wrap_as(filled_node(value, shape_of(input), kind, where), dense_order(input))
         if requires_grad:
-            made.requires_grad = True  # type: ignore[attr-defined]
+            made.requires_grad = True
         return made
 
     function.__name__ = function.__qualname__ = name
@@ -396,7 +392,7 @@ def empty_strided(size: Any, stride: Any, *, dtype: Any = None, device: Any = No
 
     view = View(tuple(size), tuple(stride))
     room = view.bounds()[1] + 1 if view.numel else 0
-    return zeros(room, dtype=dtype, requires_grad=requires_grad).as_strided(  # type: ignore
+    return zeros(room, dtype=dtype, requires_grad=requires_grad).as_strided(
         tuple(size), tuple(stride))
 
 
@@ -407,7 +403,7 @@ def _new_kind(name: str, make: Any) -> Any:
     def function(self: Tensor, *size: Any, dtype: Any = None, device: Any = None,
                  requires_grad: bool = False, **more: Any) -> Tensor:
         size = size or (more.pop("size"),)
-        return make(*size, dtype=dtype or self.dtype,  # type: ignore[no-any-return]
+        return make(*size, dtype=dtype or self.dtype,
                     device=device, requires_grad=requires_grad)
 
     function.__name__ = name

@@ -7,6 +7,7 @@ that elementwise results have. Must not know: any particular operation.
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,8 +60,7 @@ def inplace_form(name: str, fn: Callable[..., Any]) -> Callable[..., Tensor]:
     """`x.name_(...)`: compute as `name`, then write the result into x."""
 
     def run(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        view = self._view
-        if view is not None or self._meta is not None or (mode.grad and args and isinstance(args[0], Tensor) and needs_grad(args[0])):
+        if self._view is not None or self._meta is not None:
             check_inplace(self)
         for other in args:
             if isinstance(other, Tensor) and other._storage is self._storage:
@@ -93,7 +93,7 @@ def out_form(name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
             return store_out(name, result, out)
         for part, target in zip(result, out):
             store_out(name, part, target)
-        return type(result)(out) if type(result) is tuple else type(result)(*out)
+        return tuple(out) if type(result) is tuple else type(result)(*out)
 
     return run
 
@@ -118,9 +118,34 @@ def store_out(name: str, result: Tensor, out: Tensor) -> Tensor:
                 "t.resize_(0).",
                 stacklevel=3,
             )
-        out.resize_(result.shape)  # type: ignore[attr-defined]
+        out.resize_(result.shape)
     check_inplace(out)
     return adopt(out, result)
+
+
+class NamedResult(tuple[Any, ...]):
+    """Several results with names: prints as PyTorch's return types do."""
+
+    __slots__ = ()
+    _fields: tuple[str, ...] = ()
+
+    def __new__(cls, *values: Any) -> Any:
+        return super().__new__(cls, values)
+
+    def __reduce__(self) -> Any:
+        return (tuple, (tuple(self),))
+
+    def __repr__(self) -> str:
+        listed = ",\n".join(f"{name}={value!r}" for name, value in zip(self._fields, self))
+        return f"lazygrad.return_types.{type(self).__name__}(\n{listed})"
+
+
+def named(name: str, *fields: str) -> Any:
+    """The class of results with these names."""
+    body: dict[str, Any] = {
+        field: property(operator.itemgetter(position)) for position, field in enumerate(fields)
+    }
+    return type(name, (NamedResult,), body | {"_fields": fields, "__slots__": ()})
 
 
 def check_tensor(value: Any, name: str, argument: str = "input", position: int = 1) -> None:

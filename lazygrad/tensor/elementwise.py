@@ -485,7 +485,7 @@ def _logical(name: str, op: Op) -> Callable[[Tensor, Tensor], Tensor]:
         return wrap_as(op(P.expand_to(x, shape), P.expand_to(y, shape)), order)
 
     function.__name__ = function.__qualname__ = name
-    return declare(name, inplace=True, out=True)(function)  # type: ignore[no-any-return]
+    return declare(name, inplace=True, out=True)(function)
 
 
 logical_and = _logical("logical_and", ops.bit_and)
@@ -552,7 +552,7 @@ def signbit(input: Tensor) -> Tensor:
 
 def where_method(self: Tensor, condition: Tensor, other: Any) -> Tensor:
     """self where the condition holds, else other."""
-    return where(condition, self, other)  # type: ignore[no-any-return]
+    return where(condition, self, other)
 
 
 @declare(out=True, method=False)
@@ -560,7 +560,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """input where the condition holds, else other; with one argument: where it is not zero."""
     check_tensor(condition, "where", "condition")
     if input is None and other is None:
-        return condition.nonzero(as_tuple=True)  # type: ignore[attr-defined]
+        return condition.nonzero(as_tuple=True)
     if condition.dtype is not D.bool_:
         if condition.dtype is not D.uint8:
             raise RuntimeError(

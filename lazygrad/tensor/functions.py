@@ -197,10 +197,10 @@ def _c_name(dtype: D.DType) -> str:
 @declare(inplace=True, out=True)
 @composite("HypotBackward0")
 def hypot(input: Tensor, other: Tensor) -> Tensor:
-    a, b = input.abs(), other.abs()  # type: ignore[attr-defined]
+    a, b = input.abs(), other.abs()
     top = a.maximum(b)
     scale = where(top == 0, top.new_ones(()), top)
-    return top * ((a / scale).square() + (b / scale).square()).sqrt()  # type: ignore
+    return top * ((a / scale).square() + (b / scale).square()).sqrt()
 
 
 @declare(inplace=True, out=True)
@@ -210,8 +210,8 @@ def copysign(input: Tensor, other: Any) -> Tensor:
 
     if not isinstance(other, Tensor):
         negative = math.copysign(1.0, other) < 0
-        a = input.abs() if input.dtype.kind == "f" else input.to(P.default.dtype).abs()  # type: ignore
-        return -a if negative else a  # type: ignore[no-any-return]
+        a = input.abs() if input.dtype.kind == "f" else input.to(P.default.dtype).abs()
+        return -a if negative else a
     tensors, nodes, (a, b), order = operands("copysign", input, other, to_float=True)
     minus = node_of(signbit(wrap(b)))
     minus_a = node_of(signbit(wrap(a)))
@@ -223,19 +223,19 @@ def copysign(input: Tensor, other: Any) -> Tensor:
 @composite("LogaddexpBackward0")
 def logaddexp(input: Tensor, other: Tensor) -> Tensor:
     """log(exp(a) + exp(b)) without overflow."""
-    top = input.maximum(other)  # type: ignore[attr-defined]
-    low = input.minimum(other)  # type: ignore[attr-defined]
+    top = input.maximum(other)
+    low = input.minimum(other)
     value = top + (low - top).exp().log1p()
-    return where(low == top, top + math.log(2.0), value)  # type: ignore[no-any-return]
+    return where(low == top, top + math.log(2.0), value)
 
 
 @declare(out=True)
 @composite("Logaddexp2Backward0")
 def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
-    top = input.maximum(other)  # type: ignore[attr-defined]
-    low = input.minimum(other)  # type: ignore[attr-defined]
+    top = input.maximum(other)
+    low = input.minimum(other)
     value = top + (low - top).exp2().log1p() / math.log(2.0)
-    return where(low == top, top + 1.0, value)  # type: ignore[no-any-return]
+    return where(low == top, top + 1.0, value)
 
 
 @declare(inplace=True, out=True)
@@ -250,30 +250,30 @@ def xlogy(input: Any, other: Any) -> Tensor:
 @composite("LogitBackward0", saves=("input",))
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
     z = input if eps is None else clamp(input, eps, 1 - eps)
-    return (z / (1 - z)).log()  # type: ignore[operator, no-any-return]
+    return (z / (1 - z)).log()
 
 
 @declare(inplace=True, out=True)
 @composite("SincBackward0")
 def sinc(input: Tensor) -> Tensor:
-    x = input * math.pi  # type: ignore[operator]
-    return where(input == 0, input.new_ones(()), x.sin() / where(input == 0, 1.0, x))  # type: ignore
+    x = input * math.pi
+    return where(input == 0, input.new_ones(()), x.sin() / where(input == 0, 1.0, x))
 
 
 @declare(inplace=True)
 def deg2rad(input: Tensor) -> Tensor:
-    return input * (math.pi / 180)  # type: ignore[operator, no-any-return]
+    return input * (math.pi / 180)
 
 
 @declare(inplace=True)
 def rad2deg(input: Tensor) -> Tensor:
-    return input * (180 / math.pi)  # type: ignore[operator, no-any-return]
+    return input * (180 / math.pi)
 
 
 @declare()
 def heaviside(input: Tensor, values: Tensor) -> Tensor:
     one = ops.lit(1, node_of(input))
-    tensors, nodes, (a, b), order = operands("heaviside", input, values)
+    _, _, (a, b), order = operands("heaviside", input, values)
     zero = ops.lit(0, a)
     return wrap_as(ops.where(ops.eq(a, zero), b, ops.where(ops.lt(a, zero), zero, one)), order)
 
@@ -323,13 +323,13 @@ def _log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
 @declare(out=True)
 def softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """exp(x) over its sum along a dim."""
-    return _softmax(input, dim, dtype)  # type: ignore[no-any-return]
+    return _softmax(input, dim, dtype)
 
 
 @declare(out=True)
 def log_softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """The logarithm of softmax, accurately."""
-    return _log_softmax(input, dim, dtype)  # type: ignore[no-any-return]
+    return _log_softmax(input, dim, dtype)
 
 
 @declare("relu", inplace=True)
@@ -410,13 +410,13 @@ def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False,
 
         return matrix_norm(input, "nuc", dim or (-2, -1), keepdim)
     order = 2.0 if p in ("fro", None) else float(p)
-    return vector_norm(input, order, dim, keepdim, dtype)  # type: ignore[no-any-return]
+    return vector_norm(input, order, dim, keepdim, dtype)
 
 
 @declare()
 @composite("DistBackward0")
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
-    return norm(input - other, p)  # type: ignore[operator]
+    return norm(input - other, p)
 
 
 @declare(inplace=True)
@@ -425,7 +425,7 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     rest = [a for a in range(input.ndim) if a != axis]
     size = vector_norm(input, p, rest, True)
     scale = where(size > maxnorm, maxnorm / (size + 1e-7), size.new_ones(()))
-    return input * scale  # type: ignore[operator, no-any-return]
+    return input * scale
 
 
 # -- triangles and diagonals --------------------------------------------------------------------
@@ -464,7 +464,7 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
         raise RuntimeError(
             "diag(): Supports 1D or 2D tensors. Got " + f"{input.ndim}D"
         )
-    return input.diagonal(diagonal).clone()  # type: ignore[attr-defined, no-any-return]
+    return input.diagonal(diagonal).clone()
 
 
 @declare()
@@ -478,44 +478,44 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     shape = list(shape_of(input)[:-1])
     for axis in sorted((a, b)):
         shape.insert(axis, size)
-    room = input.new_zeros(shape)  # type: ignore[attr-defined]
+    room = input.new_zeros(shape)
     room.diagonal(offset, a, b).copy_(input)
     return rename(room, "DiagEmbedBackward0")
 
 
 @declare()
 def diagflat(input: Tensor, offset: int = 0) -> Tensor:
-    return diag_embed(input.reshape(-1), offset)  # type: ignore[attr-defined]
+    return diag_embed(input.reshape(-1), offset)
 
 
 @declare()
 def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1
                      ) -> Tensor:
-    made = input.clone()  # type: ignore[attr-defined]
+    made = input.clone()
     made.diagonal(offset, dim1, dim2).copy_(src)
-    return made  # type: ignore[no-any-return]
+    return made
 
 
 @declare()
 def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
-    made = input.clone()  # type: ignore[attr-defined]
+    made = input.clone()
     made.select(dim, index).copy_(src)
-    return made  # type: ignore[no-any-return]
+    return made
 
 
 @declare()
 def slice_scatter(input: Tensor, src: Tensor, dim: int = 0, start: int | None = None,
                   end: int | None = None, step: int = 1) -> Tensor:
-    made = input.clone()  # type: ignore[attr-defined]
+    made = input.clone()
     made[(slice(None),) * axis_of(dim, input.ndim) + (slice(start, end, step),)] = src
-    return made  # type: ignore[no-any-return]
+    return made
 
 
 @declare(inplace=True)
 def fill_diagonal(input: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
-    made = input.clone()  # type: ignore[attr-defined]
+    made = input.clone()
     made.diagonal().fill_(fill_value)
-    return made  # type: ignore[no-any-return]
+    return made
 
 
 @declare()
@@ -541,7 +541,7 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     order = range(count) if increasing else range(count - 1, -1, -1)
     from lazygrad.tensor.joining import stack
 
-    return stack([x**i for i in order], 1)  # type: ignore[operator, no-any-return]
+    return stack([x**i for i in order], 1)
 
 
 @declare(out=True)
@@ -557,7 +557,7 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Any = None, append: 
         size = value.shape[axis]
         late, early = value.narrow(axis, 1, size - 1), value.narrow(axis, 0, size - 1)
         value = late ^ early if value.dtype is D.bool_ else late - early
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 # -- by index -----------------------------------------------------------------------------------
@@ -567,21 +567,21 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Any = None, append: 
 @composite("TakeBackward0", saves=("index",))
 def take(input: Tensor, index: Tensor) -> Tensor:
     """Elements by their position in row-major order."""
-    flat = input.reshape(-1)  # type: ignore[attr-defined]
-    return flat[index.reshape(-1)].reshape(shape_of(index))  # type: ignore
+    flat = input.reshape(-1)
+    return flat[index.reshape(-1)].reshape(shape_of(index))
 
 
 @declare(out=True)
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
     if dim is None:
-        return input.reshape(-1).gather(0, indices.reshape(-1))  # type: ignore
+        return input.reshape(-1).gather(0, indices.reshape(-1))
     axis = axis_of(dim, input.ndim)
     shape = list(P.broadcast_shapes(
         [1 if a == axis else e for a, e in enumerate(shape_of(input))],
         [1 if a == axis else e for a, e in enumerate(shape_of(indices))]))
     own, wanted = list(shape), list(shape)
     own[axis], wanted[axis] = shape_of(input)[axis], shape_of(indices)[axis]
-    return input.expand(own).gather(axis, indices.expand(wanted))  # type: ignore
+    return input.expand(own).gather(axis, indices.expand(wanted))
 
 
 def _indexed(name: str, change: Any) -> Any:
@@ -592,8 +592,8 @@ def _indexed(name: str, change: Any) -> Any:
         axis = axis_of(dim, input.ndim)
         if index.dtype not in (D.int64, D.int32):
             raise RuntimeError(f"{name}_(): Expected dtype int32/int64 for index")
-        key = (slice(None),) * axis + (index.reshape(-1),)  # type: ignore[attr-defined]
-        made = input.clone()  # type: ignore[attr-defined]
+        key = (slice(None),) * axis + (index.reshape(-1),)
+        made = input.clone()
         change(made, key, source, **options)
         return rename(made, grad)
 
@@ -623,17 +623,17 @@ def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: 
         raise RuntimeError(
             "reduce argument must be either sum, prod, mean, amax or amin, got " + reduce
         )
-    ones = src.new_ones(shape_of(index))  # type: ignore[attr-defined]
-    counts = input.new_zeros(shape_of(input)).scatter_add(axis, index, ones)  # type: ignore
+    ones = src.new_ones(shape_of(index))
+    counts = input.new_zeros(shape_of(input)).scatter_add(axis, index, ones)
     if reduce in ("sum", "mean"):
-        base = input if include_self else where(counts > 0, input.new_zeros(()), input)  # type: ignore
-        total = base.scatter_add(axis, index, src)  # type: ignore[attr-defined]
+        base = input if include_self else where(counts > 0, input.new_zeros(()), input)
+        total = base.scatter_add(axis, index, src)
         if reduce == "sum":
-            return total  # type: ignore[no-any-return]
+            return total
         size = counts + 1 if include_self else counts.clamp(min=1)
         if input.dtype.kind == "f":
-            return total / size  # type: ignore[no-any-return]
-        return total.div(size, rounding_mode="floor")  # type: ignore[no-any-return]
+            return total / size
+        return total.div(size, rounding_mode="floor")
     values, places, data = (host_values(t) for t in (input, index, src))
     out = np.array(values)
     grids = list(np.ogrid[tuple(slice(0, n) for n in places.shape)])
@@ -652,23 +652,23 @@ def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: 
     from lazygrad.tensor.creation import from_values
 
     result = from_values(out, input.dtype)
-    if not (input.requires_grad or src.requires_grad):  # type: ignore[attr-defined]
+    if not (input.requires_grad or src.requires_grad):
         return result
     # the gradient: at the elements that made the result
-    picked = result.gather(axis, index)  # type: ignore[attr-defined]
+    picked = result.gather(axis, index)
     if reduce == "prod":
-        part = src * (picked / src).detach()  # type: ignore[operator]
-        base = input * (result / input).detach()  # type: ignore[operator]
-        return base + (part - part.detach()).new_zeros(()) + input.new_zeros(  # type: ignore
+        part = src * (picked / src).detach()
+        base = input * (result / input).detach()
+        return base + (part - part.detach()).new_zeros(()) + input.new_zeros(
             shape_of(input)).scatter_add(axis, index, part - part.detach())
-    mine = (input == result).to(input.dtype)  # type: ignore[attr-defined]
+    mine = (input == result).to(input.dtype)
     theirs = (src == picked).to(input.dtype)
     share = (mine if include_self else mine * 0).scatter_add(axis, index, theirs)
     base = input * mine / share if include_self else input * 0
-    moved = input.new_zeros(shape_of(input)).scatter_add(  # type: ignore[attr-defined]
+    moved = input.new_zeros(shape_of(input)).scatter_add(
         axis, index, src * theirs / share.gather(axis, index))
     total = base + moved
-    return total + (result - total).detach()  # type: ignore[no-any-return]
+    return total + (result - total).detach()
 
 
 @declare(method=False)
@@ -701,7 +701,7 @@ def equal(input: Tensor, other: Tensor) -> bool:
     """Whether shapes and all elements agree."""
     if shape_of(input) != shape_of(other):
         return False
-    return builtins.bool((input == other).all())  # type: ignore[union-attr]
+    return builtins.bool((input == other).all())
 
 
 @declare()
@@ -710,7 +710,7 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
     """|a - b| <= atol + rtol * |b|, element by element."""
     if input.dtype is not other.dtype:
         raise RuntimeError(f"{P.type_name(input.dtype)} did not match {P.type_name(other.dtype)}")
-    a, b = input.detach(), other.detach()  # type: ignore[attr-defined]
+    a, b = input.detach(), other.detach()
     close = a == b
     if a.dtype.kind == "f":
         near = (a - b).abs() <= atol + (rtol * b).abs()
@@ -720,32 +720,32 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
     elif rtol or atol:
         x, y = a.double(), b.double()
         close = close | ((x - y).abs() <= atol + (rtol * y).abs())
-    return close  # type: ignore[no-any-return]
+    return close
 
 
 @declare()
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08,
              equal_nan: bool = False) -> bool:
-    return builtins.bool(isclose(input, other, rtol, atol, equal_nan).all())  # type: ignore
+    return builtins.bool(isclose(input, other, rtol, atol, equal_nan).all())
 
 
 @declare()
 def cov(input: Tensor, *, correction: int = 1) -> Tensor:
-    x = input if input.ndim > 1 else input.reshape(1, -1)  # type: ignore[attr-defined]
-    x = x - x.mean(1, True)  # type: ignore[attr-defined]
-    return (x @ x.T / builtins.max(0, x.shape[1] - correction)).squeeze()  # type: ignore
+    x = input if input.ndim > 1 else input.reshape(1, -1)
+    x = x - x.mean(1, True)
+    return (x @ x.T / builtins.max(0, x.shape[1] - correction)).squeeze()
 
 
 @declare()
 def corrcoef(input: Tensor) -> Tensor:
     c = cov(input)
     if not c.ndim:
-        return c / c  # type: ignore[operator, no-any-return]
-    d = c.diagonal().sqrt()  # type: ignore[attr-defined]
-    return (c / d.unsqueeze(0) / d.unsqueeze(1)).clamp(-1, 1)  # type: ignore
+        return c / c
+    d = c.diagonal().sqrt()
+    return (c / d.unsqueeze(0) / d.unsqueeze(1)).clamp(-1, 1)
 
 
 @declare(method=False)
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0) -> Tensor:
-    gap = x1.unsqueeze(-2) - x2.unsqueeze(-3)  # type: ignore[attr-defined]
-    return vector_norm(gap, p, (-1,))  # type: ignore[no-any-return]
+    gap = x1.unsqueeze(-2) - x2.unsqueeze(-3)
+    return vector_norm(gap, p, (-1,))

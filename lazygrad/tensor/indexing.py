@@ -43,7 +43,7 @@ def _as_items(index: Any) -> list[Any]:
     items = list(index) if isinstance(index, tuple) else [index]
     result: list[Any] = []
     for item in items:
-        if item is None or item is Ellipsis or isinstance(item, (slice, bool)) or isinstance(item, int):
+        if item is None or item is Ellipsis or isinstance(item, (slice, int)):
             result.append(item)
         elif isinstance(item, Tensor):
             if not item.ndim and item.dtype.kind in "iu" and item.dtype is not D.uint8:
@@ -82,7 +82,7 @@ def _bound(value: Any) -> Any:
     if value is None or type(value) is int:
         return value
     if isinstance(value, Tensor):
-        return int(value)  # type: ignore[call-overload]
+        return int(value)
     if not hasattr(value, "__index__"):
         raise TypeError("slice indices must be integers or None or have an __index__ method")
     return value.__index__()
@@ -337,10 +337,7 @@ def _gathered(base: Tensor, tensors: Sequence[Tensor | None]) -> Tensor:
 def setitem(self: Tensor, index: Any, value: Any) -> None:
     """x[index] = value."""
     items = _as_items(index)
-    if isinstance(value, np.ndarray) or isinstance(value, (list, tuple)):
-        if isinstance(value, (list, tuple)):
-            raise TypeError(f"can't assign a {type(value).__name__} to a "
-                            f"lazygrad.{P.type_name(self.dtype)}Tensor")
+    if isinstance(value, np.ndarray):
         value = from_values(value, D.from_numpy_dtype(value.dtype))
     elif isinstance(value, np.generic):
         value = value.item()
@@ -363,13 +360,13 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
             while len(shape) > base.ndim and shape[0] == 1:
                 shape = shape[1:]
             if shape != shape_of(value):
-                value = value.reshape(shape)  # type: ignore[attr-defined]
+                value = value.reshape(shape)
             _check_assign(shape, shape_of(base))
             if shape != shape_of(base):
-                value = value.expand(shape_of(base))  # type: ignore[attr-defined]
-            base.copy_(value)  # type: ignore[attr-defined]
+                value = value.expand(shape_of(base))
+            base.copy_(value)
         else:
-            base.fill_(value)  # type: ignore[attr-defined]
+            base.fill_(value)
         return
     _put(base, tensors, value, False)
 
@@ -418,7 +415,7 @@ def _put(base: Tensor, tensors: Sequence[Tensor | None], value: Any, accumulate:
         while len(given) > len(shape) and given[0] == 1:
             given = given[1:]
         if given != shape_of(value):
-            value = value.reshape(given)  # type: ignore[attr-defined]
+            value = value.reshape(given)
         try:
             fits = P.joint_shape(given, shape) == shape
         except RuntimeError:
@@ -453,7 +450,7 @@ def index_put_(self: Tensor, indices: Sequence[Any], values: Any, accumulate: bo
 @declare()
 def index_put(input: Tensor, indices: Sequence[Any], values: Any, accumulate: bool = False
               ) -> Tensor:
-    return index_put_(input.clone(), indices, values, accumulate)  # type: ignore[attr-defined]
+    return index_put_(input.clone(), indices, values, accumulate)
 
 
 # -- functions by index -------------------------------------------------------------------------
@@ -473,7 +470,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     rank = input.ndim
     axis = axis_of(dim, rank)
     if index.numel() == 0:
-        return input.new_empty(shape_of(index))  # type: ignore[attr-defined, no-any-return]
+        return input.new_empty(shape_of(index))
     check_index("gather", index)
     if max(index.ndim, 1) != max(rank, 1):
         raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
@@ -535,13 +532,13 @@ def _scatter_function(name: str, op: Any, grad: str) -> Any:
             src = value
         axis = axis_of(dim, input.ndim)
         if index.numel() == 0:
-            return input.clone()  # type: ignore[attr-defined, no-any-return]
+            return input.clone()
         check_index(name, index)
         if reduce is not None:
             mode = {"add": "sum", "multiply": "prod"}[reduce]
             if not isinstance(src, Tensor):
-                src = input.new_full(shape_of(index), src)  # type: ignore[attr-defined]
-            return input.scatter_reduce(dim, index, src, mode)  # type: ignore
+                src = input.new_full(shape_of(index), src)
+            return input.scatter_reduce(dim, index, src, mode)
         x0 = node_of(input)
         shape = shape_of(index)
         check_range(index, axis, x0.shape[axis] if x0.shape else 1)
@@ -679,9 +676,9 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     if not input.ndim:
         return from_values(np.zeros((int(bool(values)), 0), np.int64), D.int64)
     # in memory all positions of one axis lie together, as in PyTorch
-    return from_values(np.stack(found), D.int64).t()  # type: ignore[attr-defined, no-any-return]
+    return from_values(np.stack(found), D.int64).t()
 
 
 @declare()
 def argwhere(input: Tensor) -> Tensor:
-    return nonzero(input)  # type: ignore[no-any-return]
+    return nonzero(input)

@@ -69,7 +69,7 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
 @declare("fill_", function=False)
 def fill_(self: Tensor, value: Any) -> Tensor:
     """Write one number everywhere."""
-    check_inplace(self)
+    check_inplace(self, may_repeat=True)
     shape = shape_of(self)
     if isinstance(value, Tensor):
         if value.ndim:
@@ -87,7 +87,7 @@ def fill_(self: Tensor, value: Any) -> Tensor:
 
 @declare("fill", method=False)
 def fill(input: Tensor, value: Any) -> Tensor:
-    return input.clone().fill_(value)  # type: ignore[attr-defined, no-any-return]
+    return input.clone().fill_(value)
 
 
 @declare("zero_")
@@ -101,7 +101,7 @@ def zero_(self: Tensor) -> Tensor:
 @declare(function=False)
 def set_(self: Tensor, source: Any = None, *args: Any) -> Tensor:
     """Refer to another tensor's memory."""
-    set_data(self, source if source is not None else self.new_empty(0))  # type: ignore
+    set_data(self, source if source is not None else self.new_empty(0))
     return self
 
 
@@ -115,7 +115,7 @@ def resize_(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
     count = 1
     for extent in shape:
         count *= extent
-    flat = self.detach().reshape(-1)  # type: ignore[attr-defined]
+    flat = self.detach().reshape(-1)
     node = node_of(flat)
     if count <= node.shape[0]:
         node = ops.slice_(node, arg=((0, count, 1),))

@@ -111,11 +111,11 @@ def stack(tensors: Any, dim: int = 0) -> Tensor:
 def atleast(rank: int, t: Tensor) -> Tensor:
     """With leading axes (a third one goes last, as in numpy)."""
     if t.ndim == 0:
-        return t.reshape((1,) * rank)  # type: ignore[attr-defined, no-any-return]
+        return t.reshape((1,) * rank)
     if t.ndim < rank:
-        t = t if t.ndim >= 2 or rank < 2 else t.unsqueeze(0)  # type: ignore[attr-defined]
+        t = t if t.ndim >= 2 or rank < 2 else t.unsqueeze(0)
         if t.ndim < rank:
-            t = t.unsqueeze(-1)  # type: ignore[attr-defined]
+            t = t.unsqueeze(-1)
     return t
 
 
@@ -135,23 +135,23 @@ atleast_1d, atleast_2d, atleast_3d = (_atleast(rank) for rank in (1, 2, 3))
 @declare(method=False, out=True)
 def hstack(tensors: Any) -> Tensor:
     parts = [atleast(1, t) for t in tensors]
-    return cat(parts, 0 if parts[0].ndim == 1 else 1)  # type: ignore[no-any-return]
+    return cat(parts, 0 if parts[0].ndim == 1 else 1)
 
 
 @declare("vstack", "row_stack", method=False, out=True)
 def vstack(tensors: Any) -> Tensor:
-    return cat([atleast(2, t) for t in tensors], 0)  # type: ignore[no-any-return]
+    return cat([atleast(2, t) for t in tensors], 0)
 
 
 @declare(method=False, out=True)
 def dstack(tensors: Any) -> Tensor:
-    return cat([atleast(3, t) for t in tensors], 2)  # type: ignore[no-any-return]
+    return cat([atleast(3, t) for t in tensors], 2)
 
 
 @declare(method=False, out=True)
 def column_stack(tensors: Any) -> Tensor:
     columns = [t.reshape(-1, 1) if t.ndim <= 1 else t for t in tensors]
-    return cat(columns, 1)  # type: ignore[no-any-return]
+    return cat(columns, 1)
 
 
 @declare(method=False)
@@ -160,11 +160,11 @@ def block_diag(*tensors: Tensor) -> Tensor:
     width = sum(t.shape[1] for t in parts)
     rows, at = [], 0
     for t in parts:
-        before = t.new_zeros(t.shape[0], at)  # type: ignore[attr-defined]
-        after = t.new_zeros(t.shape[0], width - at - t.shape[1])  # type: ignore[attr-defined]
+        before = t.new_zeros(t.shape[0], at)
+        after = t.new_zeros(t.shape[0], width - at - t.shape[1])
         rows.append(cat([before, t, after], 1))
         at += t.shape[1]
-    return cat(rows, 0)  # type: ignore[no-any-return]
+    return cat(rows, 0)
 
 
 # -- repeated -----------------------------------------------------------------------------------
@@ -208,19 +208,19 @@ def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None
                       output_size: int | None = None) -> Tensor:
     """Each element so many times in a row."""
     if repeats is None:
-        counts = input.tolist()  # type: ignore[attr-defined]
+        counts = input.tolist()
         return from_values(np.repeat(np.arange(len(counts)), counts), D.int64)
     if dim is None:
-        input, dim = input.flatten(), 0  # type: ignore[attr-defined]
+        input, dim = input.flatten(), 0
     axis = axis_of(dim, input.ndim)
     extent = shape_of(input)[axis]
     if isinstance(repeats, Tensor):
-        repeats = repeats.tolist()  # type: ignore[attr-defined]
+        repeats = repeats.tolist()
     counts = np.broadcast_to(np.asarray(repeats, np.int64), (extent,))
     if (counts < 0).any():
         raise RuntimeError("repeats can not be negative")
     index = from_values(np.repeat(np.arange(extent), counts), D.int64)
-    return input.index_select(axis, index)  # type: ignore[attr-defined, no-any-return]
+    return input.index_select(axis, index)
 
 
 # -- moved --------------------------------------------------------------------------------------
@@ -258,12 +258,12 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     a, b = dims
     k %= 4
     if k == 1:
-        return flip(input.transpose(a, b), a)  # type: ignore[attr-defined]
+        return flip(input.transpose(a, b), a)
     if k == 2:
         return flip(input, a, b)
     if k == 3:
-        return flip(input.transpose(a, b), b)  # type: ignore[attr-defined]
-    return input.clone()  # type: ignore[attr-defined, no-any-return]
+        return flip(input.transpose(a, b), b)
+    return input.clone()
 
 
 @declare()
@@ -385,7 +385,7 @@ def cartesian_prod(*tensors: Tensor) -> Tensor:
     if len(tensors) == 1:
         return tensors[0]
     grids = meshgrid(*tensors, indexing="ij")
-    return stack([g.reshape(-1) for g in grids], 1)  # type: ignore[attr-defined, no-any-return]
+    return stack([g.reshape(-1) for g in grids], 1)
 
 
 @declare()
@@ -393,9 +393,9 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     """The Kronecker product."""
     rank = max(input.ndim, other.ndim)
     a, b = ((1,) * (rank - t.ndim) + shape_of(t) for t in (input, other))
-    left = input.reshape(tuple(e for x in a for e in (x, 1)))  # type: ignore[attr-defined]
-    right = other.reshape(tuple(e for x in b for e in (1, x)))  # type: ignore[attr-defined]
-    return (left * right).reshape(  # type: ignore[no-any-return]
+    left = input.reshape(tuple(e for x in a for e in (x, 1)))
+    right = other.reshape(tuple(e for x in b for e in (1, x)))
+    return (left * right).reshape(
         tuple(x * y for x, y in zip(a, b)))
 
 

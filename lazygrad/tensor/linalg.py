@@ -6,7 +6,6 @@ know: how anything else is computed.
 
 from __future__ import annotations
 
-from collections import namedtuple
 from typing import Any
 
 import numpy as np
@@ -15,15 +14,19 @@ from lazygrad.autograd.function import Function
 from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor
 from lazygrad.tensor.creation import from_values
+from lazygrad.tensor.declare import named
 from lazygrad.tensor.functions import vector_norm
 from lazygrad.tensor.linear import cross, matmul
 
-LinAlgError = type("LinAlgError", (RuntimeError,), {"__module__": "lazygrad.linalg"})
 
-qr_result = namedtuple("linalg_qr", ["Q", "R"])
-svd_result = namedtuple("linalg_svd", ["U", "S", "Vh"])
-eigh_result = namedtuple("linalg_eigh", ["eigenvalues", "eigenvectors"])
-slogdet_result = namedtuple("linalg_slogdet", ["sign", "logabsdet"])
+class LinAlgError(RuntimeError):
+    """A matrix that the operation cannot take."""
+
+
+qr_result = named("linalg_qr", "Q", "R")
+svd_result = named("linalg_svd", "U", "S", "Vh")
+eigh_result = named("linalg_eigh", "eigenvalues", "eigenvectors")
+slogdet_result = named("linalg_slogdet", "sign", "logabsdet")
 
 
 def _host(function: Any, *tensors: Tensor) -> Any:
@@ -55,7 +58,7 @@ class _Inverse(Function):
     def forward(ctx: Any, a: Tensor) -> Tensor:
         made = _host(np.linalg.inv, a)
         ctx.save_for_backward(made)
-        return made  # type: ignore[no-any-return]
+        return made
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
@@ -66,16 +69,16 @@ class _Inverse(Function):
 def inv(A: Tensor) -> Tensor:
     """The inverse. Raises LinAlgError for a singular matrix."""
     _square("linalg.inv", A)
-    return _Inverse.apply(A)  # type: ignore[no-any-return]
+    return _Inverse.apply(A)
 
 
 def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     """X with A X = B."""
     _square("linalg.solve", A)
     vector = B.ndim == 1 or (B.ndim == A.ndim - 1 and B.shape == A.shape[:-1])
-    right = B.unsqueeze(-1) if vector else B  # type: ignore[attr-defined]
-    made = _Solve.apply(A, right) if left else _Solve.apply(A.mT, right.mT).mT  # type: ignore
-    return made.squeeze(-1) if vector else made  # type: ignore[no-any-return]
+    right = B.unsqueeze(-1) if vector else B
+    made = _Solve.apply(A, right) if left else _Solve.apply(A.mT, right.mT).mT
+    return made.squeeze(-1) if vector else made
 
 
 class _Solve(Function):
@@ -83,7 +86,7 @@ class _Solve(Function):
     def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
         x = _host(np.linalg.solve, a, b)
         ctx.save_for_backward(a, x)
-        return x  # type: ignore[no-any-return]
+        return x
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
@@ -97,17 +100,17 @@ class _Det(Function):
     def forward(ctx: Any, a: Tensor) -> Tensor:
         made = _host(np.linalg.det, a)
         ctx.save_for_backward(a, made)
-        return made  # type: ignore[no-any-return]
+        return made
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
         a, y = ctx.saved_tensors
-        return (g * y)[..., None, None] * inv(a).mT  # type: ignore[attr-defined]
+        return (g * y)[..., None, None] * inv(a).mT
 
 
 def det(A: Tensor) -> Tensor:
     _square("linalg.det", A)
-    return _Det.apply(A)  # type: ignore[no-any-return]
+    return _Det.apply(A)
 
 
 class _LogDet(Function):
@@ -121,7 +124,7 @@ class _LogDet(Function):
     @staticmethod
     def backward(ctx: Any, gs: Tensor, g: Tensor) -> Any:
         (a,) = ctx.saved_tensors
-        return g[..., None, None] * inv(a).mT  # type: ignore[index, attr-defined]
+        return g[..., None, None] * inv(a).mT
 
 
 def slogdet(A: Tensor) -> Any:
@@ -130,13 +133,13 @@ def slogdet(A: Tensor) -> Any:
 
 
 def logdet(A: Tensor) -> Tensor:
-    return slogdet(A)[1]  # type: ignore[no-any-return]
+    return slogdet(A)[1]
 
 
 def _phi(a: Tensor) -> Tensor:
     """The lower triangle with half the diagonal."""
-    low = a.tril()  # type: ignore[attr-defined]
-    return low - 0.5 * low.diagonal(0, -2, -1).diag_embed()  # type: ignore[no-any-return]
+    low = a.tril()
+    return low - 0.5 * low.diagonal(0, -2, -1).diag_embed()
 
 
 class _Cholesky(Function):
@@ -144,13 +147,13 @@ class _Cholesky(Function):
     def forward(ctx: Any, a: Tensor) -> Tensor:
         made = _host(np.linalg.cholesky, a)
         ctx.save_for_backward(made)
-        return made  # type: ignore[no-any-return]
+        return made
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
         (low,) = ctx.saved_tensors
         back = inv(low)
-        s = back.mT @ _phi(low.mT @ g) @ back  # type: ignore[attr-defined]
+        s = back.mT @ _phi(low.mT @ g) @ back
         return 0.5 * (s + s.mT)
 
 
@@ -163,7 +166,7 @@ def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
             "linalg.cholesky: The factorization could not be completed because the input is not "
             "positive-definite."
         ) from None
-    return made.mT if upper else made  # type: ignore[no-any-return]
+    return made.mT if upper else made
 
 
 class _Qr(Function):
@@ -176,10 +179,10 @@ class _Qr(Function):
     @staticmethod
     def backward(ctx: Any, gq: Tensor, gr: Tensor) -> Any:
         q, r = ctx.saved_tensors
-        m = r @ gr.mT - gq.mT @ q  # type: ignore[attr-defined]
+        m = r @ gr.mT - gq.mT @ q
         low = m.tril(-1)
         full = low + low.mT + m.diagonal(0, -2, -1).diag_embed()
-        return (gq + q @ full) @ inv(r).mT  # type: ignore[attr-defined]
+        return (gq + q @ full) @ inv(r).mT
 
 
 def qr(A: Tensor, mode: str = "reduced") -> Any:
@@ -201,7 +204,7 @@ class _Eigh(Function):
         gap = w.unsqueeze(-2) - w.unsqueeze(-1)
         same = gap == 0
         inner = (v.mT @ gv) / gap.masked_fill(same, 1.0)
-        inner = inner.masked_fill(same, 0.0) + gw.diag_embed()  # type: ignore[attr-defined]
+        inner = inner.masked_fill(same, 0.0) + gw.diag_embed()
         return v @ inner @ v.mT
 
 
@@ -211,7 +214,7 @@ def eigh(A: Tensor, UPLO: str = "L") -> Any:
 
 
 def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
-    return eigh(A)[0]  # type: ignore[no-any-return]
+    return eigh(A)[0]
 
 
 class _Svd(Function):
@@ -224,13 +227,13 @@ class _Svd(Function):
     @staticmethod
     def backward(ctx: Any, gu: Tensor, gs: Tensor, gvh: Tensor) -> Any:
         u, s, vh = ctx.saved_tensors
-        v, gv = vh.mT, gvh.mT  # type: ignore[attr-defined]
+        v, gv = vh.mT, gvh.mT
         gap = s.unsqueeze(-2) ** 2 - s.unsqueeze(-1) ** 2
         same = gap == 0
         f = (1 / gap.masked_fill(same, 1.0)).masked_fill(same, 0.0)
         ug, vg = u.mT @ gu, v.mT @ gv
         mid = (f * (ug - ug.mT)) * s.unsqueeze(-2) + s.unsqueeze(-1) * (f * (vg - vg.mT))
-        out = u @ (mid + gs.diag_embed()) @ v.mT  # type: ignore[attr-defined]
+        out = u @ (mid + gs.diag_embed()) @ v.mT
         inverse = (1 / s).unsqueeze(-2)
         if u.shape[-2] > s.shape[-1]:
             part = gu * inverse
@@ -243,24 +246,24 @@ class _Svd(Function):
 
 def svd(A: Tensor, full_matrices: bool = True, *, driver: Any = None) -> Any:
     """The singular value decomposition."""
-    if full_matrices and A.shape[-1] != A.shape[-2] and not A.requires_grad:  # type: ignore
+    if full_matrices and A.shape[-1] != A.shape[-2] and not A.requires_grad:
         return svd_result(*_host(lambda a: tuple(np.linalg.svd(a, full_matrices=True)), A))
     return svd_result(*_Svd.apply(A))
 
 
 def svdvals(A: Tensor) -> Tensor:
-    return svd(A, False)[1]  # type: ignore[no-any-return]
+    return svd(A, False)[1]
 
 
 def pinv(A: Tensor, rcond: float | None = None) -> Tensor:
-    return _host(np.linalg.pinv, A)  # type: ignore[no-any-return]
+    return _host(np.linalg.pinv, A)
 
 
 def matrix_rank(A: Tensor) -> Tensor:
     s = svdvals(A)
-    top = s.amax(-1, True)  # type: ignore[attr-defined]
+    top = s.amax(-1, True)
     eps = np.finfo(A.dtype.np).eps * max(A.shape[-2:])
-    return (s > top * eps).sum(-1)  # type: ignore[no-any-return]
+    return (s > top * eps).sum(-1)
 
 
 def matrix_norm(A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False,
@@ -268,30 +271,30 @@ def matrix_norm(A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool 
     """A norm of matrices in the two dims given."""
     a, b = (d % A.ndim for d in dim)
     if ord == "fro":
-        return vector_norm(A, 2, (a, b), keepdim, dtype)  # type: ignore[no-any-return]
+        return vector_norm(A, 2, (a, b), keepdim, dtype)
     if ord in ("nuc", 2, -2):
-        s = svdvals(A.movedim((a, b), (-2, -1)))  # type: ignore[attr-defined]
-        value = s.sum(-1) if ord == "nuc" else s.amax(-1) if ord == 2 else s.amin(-1)  # type: ignore
+        s = svdvals(A.movedim((a, b), (-2, -1)))
+        value = s.sum(-1) if ord == "nuc" else s.amax(-1) if ord == 2 else s.amin(-1)
         for axis in sorted((a, b)) if keepdim else ():
             value = value.unsqueeze(axis)
-        return value  # type: ignore[no-any-return]
+        return value
     along, other = (a, b) if abs(ord) == 1 else (b, a)
-    sums = A.abs().sum(along, keepdim=True)  # type: ignore[attr-defined]
+    sums = A.abs().sum(along, keepdim=True)
     value = sums.amax(other, True) if ord > 0 else sums.amin(other, True)
     if not keepdim:
         for axis in sorted((a, b), reverse=True):
             value = value.squeeze(axis)
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 def norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, out: Any = None,
          dtype: Any = None) -> Tensor:
     """A vector norm, or a matrix norm where two dims and an order are given."""
     if ord is None:
-        return vector_norm(A, 2, dim, keepdim, dtype)  # type: ignore[no-any-return]
+        return vector_norm(A, 2, dim, keepdim, dtype)
     if isinstance(dim, int) or (dim is None and A.ndim == 1) or (
             dim is not None and len(dim) == 1):
-        return vector_norm(A, ord, dim, keepdim, dtype)  # type: ignore[no-any-return]
+        return vector_norm(A, ord, dim, keepdim, dtype)
     return matrix_norm(A, ord, (-2, -1) if dim is None else dim, keepdim, dtype)
 
 
@@ -299,11 +302,11 @@ def multi_dot(tensors: Any) -> Tensor:
     total = tensors[0]
     for t in tensors[1:]:
         total = matmul(total, t)
-    return total  # type: ignore[no-any-return]
+    return total
 
 
 def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
-    return A.diagonal(offset, dim1, dim2)  # type: ignore[attr-defined, no-any-return]
+    return A.diagonal(offset, dim1, dim2)
 
 
 def matrix_power(A: Tensor, n: int) -> Tensor:
@@ -314,8 +317,8 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
     if total is None:
         from lazygrad.tensor.creation import eye
 
-        total = eye(A.shape[-1], dtype=A.dtype).expand(A.shape)  # type: ignore[attr-defined]
-    return total  # type: ignore[no-any-return]
+        total = eye(A.shape[-1], dtype=A.dtype).expand(A.shape)
+    return total
 
 
 __all__ = ["LinAlgError", "cholesky", "cross", "det", "eigh", "eigvalsh", "inv", "logdet",

@@ -187,10 +187,10 @@ def _scaled(node: Node, factor: Any) -> Node:
 
 
 def _plus(input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
-    total = product if alpha == 1 else product * alpha  # type: ignore[operator]
+    total = product if alpha == 1 else product * alpha
     if beta == 0:
         return total
-    return (input if beta == 1 else input * beta) + total  # type: ignore[operator, no-any-return]
+    return (input if beta == 1 else input * beta) + total
 
 
 @declare(inplace=True, out=True)
@@ -244,7 +244,7 @@ def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1,
 @declare(inplace=True, out=True)
 def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1,
            alpha: Any = 1) -> Tensor:
-    return _plus(input, bmm(batch1, batch2).sum(0), beta, alpha)  # type: ignore[attr-defined]
+    return _plus(input, bmm(batch1, batch2).sum(0), beta, alpha)
 
 
 @declare("outer", "ger", out=True)
@@ -254,14 +254,14 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
         if v.ndim != 1:
             raise RuntimeError(f"outer: Expected 1-D argument {'self' if name == 'input' else name}"
                                f", but got {v.ndim}-D")
-    return input.unsqueeze(1) * vec2  # type: ignore[attr-defined, no-any-return]
+    return input.unsqueeze(1) * vec2
 
 
 @declare(out=True)
 def inner(input: Tensor, other: Tensor) -> Tensor:
     """The sum of products over the last dims."""
     if not input.ndim or not other.ndim:
-        return input * other  # type: ignore[operator, no-any-return]
+        return input * other
     if shape_of(input)[-1] != shape_of(other)[-1]:
         raise RuntimeError(
             "inner() the last dimension must match on both input tensors but got shapes "
@@ -274,7 +274,7 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     """The sum of products over the dims named of each."""
     if isinstance(dims, Tensor):
-        dims = dims.tolist()  # type: ignore[attr-defined]
+        dims = dims.tolist()
     if isinstance(dims, int):
         if dims < 0:
             raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
@@ -294,10 +294,10 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     rest_a = [i for i in range(a.ndim) if i not in left]
     rest_b = [i for i in range(b.ndim) if i not in right]
     width = prod(a.shape[i] for i in left)
-    x = a.permute(*rest_a, *left).reshape(-1 if width else prod(a.shape[i] for i in rest_a), width)  # type: ignore
-    y = b.permute(*right, *rest_b).reshape(width, prod(b.shape[i] for i in rest_b))  # type: ignore
+    x = a.permute(*rest_a, *left).reshape(-1 if width else prod(a.shape[i] for i in rest_a), width)
+    y = b.permute(*right, *rest_b).reshape(width, prod(b.shape[i] for i in rest_b))
     shape = [a.shape[i] for i in rest_a] + [b.shape[i] for i in rest_b]
-    return mm(x, y).reshape(shape)  # type: ignore[attr-defined, no-any-return]
+    return mm(x, y).reshape(shape)
 
 
 @declare()
@@ -366,7 +366,7 @@ def einsum(equation: str, *operands: Any) -> Tensor:
             while own.count(label) > 1:
                 a = own.index(label)
                 b = own.index(label, a + 1)
-                tensors[i] = tensors[i].diagonal(0, a, b)  # type: ignore[attr-defined]
+                tensors[i] = tensors[i].diagonal(0, a, b)
                 own.pop(b)
                 own.pop(a)
                 own.append(label)
@@ -387,9 +387,9 @@ def einsum(equation: str, *operands: Any) -> Tensor:
         total, have = _contract(total, have, tensors[i], labels[i], later, sizes)
     drop = [a for a, label in enumerate(have) if label not in out]
     if drop:
-        total = total.sum(drop)  # type: ignore[attr-defined]
+        total = total.sum(drop)
         have = [label for label in have if label in out]
-    return total.permute(*(have.index(label) for label in out)) if have else total  # type: ignore
+    return total.permute(*(have.index(label) for label in out)) if have else total
 
 
 def _contract(
@@ -400,7 +400,7 @@ def _contract(
         t, labels = (a, la) if own == 0 else (b, lb)
         alone = [i for i, c in enumerate(labels) if c not in other and c not in later]
         if alone:
-            t = t.sum(alone)  # type: ignore[attr-defined]
+            t = t.sum(alone)
             labels = [c for i, c in enumerate(labels) if i not in alone]
         if own == 0:
             a, la = t, labels
@@ -413,21 +413,21 @@ def _contract(
 
     def arrange(t: Tensor, labels: list[str], groups: tuple[list[str], ...]) -> Tensor:
         order = [labels.index(c) for group in groups for c in group]
-        t = t.permute(*order) if order else t  # type: ignore[attr-defined]
+        t = t.permute(*order) if order else t
         shared = {*batch, *summed}
         full = [sizes[c] if c in shared else e
                 for c, e in zip([c for group in groups for c in group], shape_of(t))]
-        t = t.expand(*full) if full else t  # type: ignore[attr-defined]
+        t = t.expand(*full) if full else t
         it = iter(full)
         shape = [prod(next(it) for _ in group) for group in groups]
-        return t.reshape(shape)  # type: ignore[attr-defined, no-any-return]
+        return t.reshape(shape)
 
     x = arrange(a, la, (batch, rows, summed))
     y = arrange(b, lb, (batch, summed, columns))
     ends = {c: e for labels, t in ((la, a), (lb, b)) for c, e in zip(labels, shape_of(t))}
     shape = [sizes[c] for c in batch] + [ends[c] for c in (*rows, *columns)]
-    done = bmm(x, y) if summed else x * y  # type: ignore[operator]
-    return done.reshape(shape), [*batch, *rows, *columns]  # type: ignore[attr-defined]
+    done = bmm(x, y) if summed else x * y
+    return done.reshape(shape), [*batch, *rows, *columns]
 
 
 @declare()
@@ -443,7 +443,7 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
             "linalg.cross: inputs dimension {dim} must have length 3. Got "
             f"{shape[axis]} and {shape[axis]}"
         )
-    a, b = input.expand(shape), other.expand(shape)  # type: ignore[attr-defined]
+    a, b = input.expand(shape), other.expand(shape)
     a, b = a.unbind(axis), b.unbind(axis)
     from lazygrad.tensor.joining import stack
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.runtime.memory import from_array
 from lazygrad.tensor import (
     convert,
     elementwise,
@@ -75,7 +76,7 @@ _OPERANDS = (Tensor, bool, int, float, np.generic)
 
 def _rdiv(a: Any, b: Tensor) -> Tensor:
     """number / tensor, as PyTorch computes it: by the reciprocal."""
-    return elementwise.mul(elementwise.reciprocal(b), a)  # type: ignore[attr-defined, no-any-return]
+    return elementwise.mul(elementwise.reciprocal(b), a)  # type: ignore[attr-defined]
 
 
 def _rsub(a: Any, b: Tensor) -> Tensor:
@@ -138,12 +139,12 @@ def _iter(self: Tensor) -> Iterator[Tensor]:
 
 
 def _reversed(self: Tensor) -> Tensor:
-    return self if not self.ndim else self.flip(0)  # type: ignore[attr-defined, no-any-return]
+    return self if not self.ndim else self.flip(0)
 
 
 def _contains(self: Tensor, element: Any) -> bool:
     if isinstance(element, (Tensor, int, float)):
-        return bool((elementwise.eq(self, element)).any())  # type: ignore[attr-defined]
+        return bool((elementwise.eq(self, element)).any())
     raise RuntimeError(
         "Tensor.__contains__ only supports Tensor or scalar, but you passed in a "
         f"{type(element)}."
@@ -166,8 +167,8 @@ def _rmatmul(self: Tensor, other: Any) -> Any:
 
 def _deepcopy(self: Tensor, memo: dict[int, Any]) -> Tensor:
     if id(self) in memo:
-        return memo[id(self)]  # type: ignore[no-any-return]
-    if self.grad_fn is not None:  # type: ignore[attr-defined]
+        return memo[id(self)]
+    if self.grad_fn is not None:
         raise RuntimeError(
             "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
             "protocol at the moment.  If you were attempting to deepcopy a module, this may be "
@@ -184,11 +185,11 @@ def _deepcopy(self: Tensor, memo: dict[int, Any]) -> Tensor:
     made = numpy_bridge.on_storage(stored, self._view)
     made = as_class(made, type(self))
     if needs_grad(self):
-        made.requires_grad = True  # type: ignore[attr-defined]
+        made.requires_grad = True
     grad = self._meta.grad if self._meta is not None else None
     memo[id(self)] = made
     if grad is not None:
-        made.grad = _deepcopy(grad, memo)  # type: ignore[attr-defined]
+        made.grad = _deepcopy(grad, memo)
     if self.__dict__:
         import copy
 
@@ -200,18 +201,18 @@ def _copy(self: Tensor) -> Tensor:
     """copy.copy: another handle on the same memory."""
     made = as_class(views.alias(self), type(self))
     if needs_grad(self):
-        if self.grad_fn is not None:  # type: ignore[attr-defined]
+        if self.grad_fn is not None:
             raise RuntimeError(
                 "Only Tensors created explicitly by the user (graph leaves) support the copy "
                 "protocol at the moment."
             )
-        made.requires_grad = True  # type: ignore[attr-defined]
+        made.requires_grad = True
     made.__dict__.update(self.__dict__)
     return made
 
 
 def _reduce(self: Tensor, protocol: Any = None) -> Any:
-    if self.grad_fn is not None:  # type: ignore[attr-defined]
+    if self.grad_fn is not None:
         raise RuntimeError(
             "Only Tensors created explicitly by the user (graph leaves) support the pickle "
             "protocol at the moment."
@@ -229,21 +230,14 @@ def _reduce(self: Tensor, protocol: Any = None) -> Any:
 def _rebuild(cls: type, raw: bytes, dtype: Any, shape: Any, whole: bool, view: Any,
              wants: bool, notes: Any) -> Any:
     values = np.frombuffer(raw, dtype.np).reshape(shape)
-    buffer = indexing_from_array(values)
-    node = elementwise.ops.buffer_leaf(buffer, tuple(shape), dtype, "cpu")
+    node = elementwise.ops.buffer_leaf(from_array(values), tuple(shape), dtype, "cpu")
     made = numpy_bridge.on_storage(numpy_bridge.memory.Storage(node), None if whole else view)
     made = as_class(made, cls)
     if wants:
-        made.requires_grad = True  # type: ignore[attr-defined]
+        made.requires_grad = True
     if notes:
         made.__dict__.update(notes)
     return made
-
-
-def indexing_from_array(values: np.ndarray) -> Any:
-    from lazygrad.runtime.memory import from_array
-
-    return from_array(values)
 
 
 def _setstate(self: Tensor, state: Any) -> None:
@@ -251,10 +245,10 @@ def _setstate(self: Tensor, state: Any) -> None:
 
 
 def _apply(self: Tensor, function: Callable[[Any], Any]) -> Tensor:
-    values = [function(v) for v in self.reshape(-1).tolist()]  # type: ignore[attr-defined]
+    values = [function(v) for v in self.reshape(-1).tolist()]
     from lazygrad.tensor.creation import tensor
 
-    return self.copy_(tensor(values, dtype=self.dtype).reshape(self.shape))  # type: ignore
+    return self.copy_(tensor(values, dtype=self.dtype).reshape(self.shape))
 
 
 def as_subclass(self: Tensor, cls: type) -> Any:
@@ -285,8 +279,9 @@ _PLAIN: dict[str, Any] = {
     "__hash__": Tensor.__hash__,
     "__getitem__": indexing.getitem, "__setitem__": indexing.setitem,
     "__array__": numpy_bridge.array_protocol, "__array_wrap__": numpy_bridge.array_wrap,
-    "__copy__": _copy, "__deepcopy__": _deepcopy, "__reduce_ex__": _reduce, "__setstate__": _setstate,
-    "where": elementwise.where_method, "as_subclass": as_subclass, "apply_": _apply, "is_same_size": _is_same_size,
+    "__copy__": _copy, "__deepcopy__": _deepcopy, "__reduce_ex__": _reduce,
+    "__setstate__": _setstate, "where": elementwise.where_method, "as_subclass": as_subclass,
+    "apply_": _apply, "is_same_size": _is_same_size,
     "data": property(inplace.get_data, inplace.set_data),
     "grad": property(inplace.get_grad, inplace.set_grad, inplace.del_grad),
     "requires_grad": property(inplace.get_requires_grad, inplace.set_requires_grad),

@@ -81,7 +81,7 @@ def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
                 "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
                 "instead."
             )
-        self = self.detach()  # type: ignore[attr-defined]
+        self = self.detach()
     if self.dtype is D.bfloat16:
         raise TypeError("Got unsupported ScalarType BFloat16")
     return memory.export(self._storage, view_of(self))
@@ -121,7 +121,7 @@ def reinterpret(self: Tensor, dtype: DType) -> Tensor:
     if raw is None:
         raise RuntimeError("view(dtype) of bfloat16 is not supported")
     if dtype.itemsize != self.itemsize and (
-        not self.ndim or self.stride(-1) != 1  # type: ignore[operator]
+        not self.ndim or self.stride(-1) != 1
     ):
         raise RuntimeError(
             "self.stride(-1) must be 1 to view "

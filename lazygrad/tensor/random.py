@@ -67,7 +67,7 @@ class Generator:
         if not isinstance(new_state, Tensor) or new_state.dtype is not D.uint8:
             raise TypeError("expected a torch.ByteTensor, but got "
                             f"{type(new_state).__name__}")
-        raw = bytes(new_state.tolist())  # type: ignore[attr-defined]
+        raw = bytes(new_state.tolist())
         if len(raw) != 16:
             raise RuntimeError("RNG state is wrong size")
         self._seed, self._draws = (int(v) for v in np.frombuffer(raw, np.uint64))
@@ -221,13 +221,13 @@ randn = _maker("randn", normal_node)
 
 def rand_like(input: Tensor, *, dtype: Any = None, generator: Generator | None = None,
               requires_grad: bool = False, **more: Any) -> Tensor:
-    return rand(shape_of(input), dtype=dtype or input.dtype,  # type: ignore[no-any-return]
+    return rand(shape_of(input), dtype=dtype or input.dtype,
                 generator=generator, requires_grad=requires_grad)
 
 
 def randn_like(input: Tensor, *, dtype: Any = None, generator: Generator | None = None,
                requires_grad: bool = False, **more: Any) -> Tensor:
-    return randn(shape_of(input), dtype=dtype or input.dtype,  # type: ignore[no-any-return]
+    return randn(shape_of(input), dtype=dtype or input.dtype,
                  generator=generator, requires_grad=requires_grad)
 
 
@@ -287,10 +287,10 @@ def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *,
         shapes = [shape_of(v) for v in (mean, std) if isinstance(v, Tensor)]
         shape = P.broadcast_shapes(*shapes)
         unit = wrap(normal_node(shape, kind, generator))
-        return (unit * std + mean).detach()  # type: ignore[operator, attr-defined, no-any-return]
+        return (unit * std + mean).detach()
     kind = check_dtype(dtype, "normal") or P.default.dtype
-    unit = normal_node(size_args((size,), "normal"), kind, generator)
-    return leaf(_affine(unit, std, mean), requires_grad)
+    unit = normal_node(size_args((size,), "normal"), kind, generator)  # type: ignore[assignment]
+    return leaf(_affine(unit, std, mean), requires_grad)  # type: ignore[arg-type]
 
 
 def _affine(node: Node, scale: Any, shift: Any) -> Node:
@@ -302,7 +302,7 @@ def _affine(node: Node, scale: Any, shift: Any) -> Node:
 def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = None,
               out: Any = None) -> Tensor:
     """1 with the probability that each element gives."""
-    chance = input if p is None else input.new_full(shape_of(input), p)  # type: ignore
+    chance = input if p is None else input.new_full(shape_of(input), p)
     x = node_of(chance)
     if x.buffer is not None and x.numel:
         from lazygrad.tensor.convert import host_values
@@ -372,7 +372,7 @@ def _random(self: Tensor, generator: Any, a: Any = None, b: Any = None, *, to: A
 
 def _bernoulli(self: Tensor, generator: Any, p: Any = 0.5) -> Node:
     if isinstance(p, Tensor):
-        return node_of(bernoulli(p.expand(shape_of(self)), generator=generator))  # type: ignore
+        return node_of(bernoulli(p.expand(shape_of(self)), generator=generator))
     if not 0 <= p <= 1:
         raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p}")
     u = uniform_node(shape_of(self), D.float32, generator)
@@ -413,14 +413,14 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *,
         raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
     if (values.sum(-1) <= 0).any():
         raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
-    weights = input.detach().double()  # type: ignore[attr-defined]
+    weights = input.detach().double()
     if not replacement:
         # the largest of weights / exponential numbers: a draw without replacement
         u = wrap(uniform_node(shape_of(input), D.float64, generator, True))
-        keys = weights / -u.log()  # type: ignore[attr-defined]
-        return keys.topk(num_samples, -1)[1]  # type: ignore[no-any-return]
+        keys = weights / -u.log()
+        return keys.topk(num_samples, -1)[1]
     shape = (*shape_of(input)[:-1], num_samples)
     u = wrap(uniform_node(shape, D.float64, generator))
     total = weights.cumsum(-1)
     total = total / total[..., -1:]
-    return (u.unsqueeze(-1) >= total.unsqueeze(-2)).sum(-1).clamp(max=count - 1)  # type: ignore
+    return (u.unsqueeze(-1) >= total.unsqueeze(-2)).sum(-1).clamp(max=count - 1)

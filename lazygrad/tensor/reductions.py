@@ -7,7 +7,6 @@ how a reduction is computed, or anything of views.
 from __future__ import annotations
 
 import builtins
-from collections import namedtuple
 from collections.abc import Sequence
 from math import prod as product
 from typing import Any
@@ -19,7 +18,7 @@ from lazygrad.ir.dtypes import DType
 from lazygrad.ir.node import Node
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor, axis_of, cut, node_of, record, record_many, shape_of, wrap
-from lazygrad.tensor.declare import check_tensor, declare
+from lazygrad.tensor.declare import check_tensor, declare, named
 from lazygrad.tensor.size import extents
 
 
@@ -128,8 +127,8 @@ def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *,
 @declare()
 def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *,
             dtype: DType | None = None) -> Tensor:
-    valid = (input == input).sum(dim, keepdim)  # type: ignore[attr-defined]
-    return nansum(input, dim, keepdim, dtype=dtype) / valid  # type: ignore[operator]
+    valid = (input == input).sum(dim, keepdim)
+    return nansum(input, dim, keepdim, dtype=dtype) / valid
 
 
 # -- variance -----------------------------------------------------------------------------------
@@ -210,9 +209,9 @@ std_mean = _spread_function("std_mean", _std_mean)
 
 # -- extremes -----------------------------------------------------------------------------------
 
-max_result = namedtuple("max", ["values", "indices"])
-min_result = namedtuple("min", ["values", "indices"])
-aminmax_result = namedtuple("aminmax", ["min", "max"])
+max_result = named("max", "values", "indices")
+min_result = named("min", "values", "indices")
+aminmax_result = named("aminmax", "min", "max")
 
 
 def _check_nonempty(name: str, x: Node, axes: Sequence[int], dim_given: bool) -> None:

@@ -5,7 +5,6 @@ Owns: everything that compares elements with each other. Must not know: how sort
 
 from __future__ import annotations
 
-from collections import namedtuple
 from typing import Any
 
 import numpy as np
@@ -18,17 +17,17 @@ from lazygrad.tensor import promotion as P
 from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, axis_of, node_of, record, record_many, shape_of, wrap
 from lazygrad.tensor.creation import from_values
-from lazygrad.tensor.declare import declare
+from lazygrad.tensor.declare import declare, named
 from lazygrad.tensor.functions import rename
 from lazygrad.tensor.reductions import drop_axes
 
-sort_result = namedtuple("sort", ["values", "indices"])
-topk_result = namedtuple("topk", ["values", "indices"])
-kthvalue_result = namedtuple("kthvalue", ["values", "indices"])
-median_result = namedtuple("median", ["values", "indices"])
-mode_result = namedtuple("mode", ["values", "indices"])
-cummax_result = namedtuple("cummax", ["values", "indices"])
-cummin_result = namedtuple("cummin", ["values", "indices"])
+sort_result = named("sort", "values", "indices")
+topk_result = named("topk", "values", "indices")
+kthvalue_result = named("kthvalue", "values", "indices")
+median_result = named("median", "values", "indices")
+mode_result = named("mode", "values", "indices")
+cummax_result = named("cummax", "values", "indices")
+cummin_result = named("cummin", "values", "indices")
 
 
 @declare()
@@ -110,9 +109,9 @@ def _at_rank(name: str, result: Any, input: Tensor, x: Node, axis: int, rank: in
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The lower of the middle values."""
     if dim is None:
-        flat = input.reshape(-1)  # type: ignore[attr-defined]
+        flat = input.reshape(-1)
         if not flat.numel():
-            return input.new_full((), float("nan"))  # type: ignore[attr-defined]
+            return input.new_full((), float("nan"))
         made = median(flat, 0)[0]
         return rename(made, "MedianBackward0")
     x = node_of(input)
@@ -126,15 +125,15 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
 @declare()
 def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     if dim is None:
-        flat = input.reshape(-1)  # type: ignore[attr-defined]
+        flat = input.reshape(-1)
         return nanmedian(flat, 0)[0]
     axis = axis_of(dim, input.ndim)
     x = node_of(input)
-    valid = (input == input).sum(axis, keepdim=True)  # type: ignore[attr-defined]
+    valid = (input == input).sum(axis, keepdim=True)
     order = wrap(ops.argsort(x, arg=(axis, False)))
     middle = ((valid - 1).clamp(min=0)) // 2
-    index = order.gather(axis, middle)  # type: ignore[attr-defined]
-    values = input.gather(axis, index)  # type: ignore[attr-defined]
+    index = order.gather(axis, middle)
+    values = input.gather(axis, index)
     if not keepdim:
         values, index = values.squeeze(axis), index.squeeze(axis)
     return median_result(values, index)
@@ -146,7 +145,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
     values = host_values(input)
     axis = axis_of(dim, input.ndim)
     if not input.ndim:
-        return mode_result(input.clone(), wrap(ops.zeros((), D.int64, "cpu")))  # type: ignore
+        return mode_result(input.clone(), wrap(ops.zeros((), D.int64, "cpu")))
 
     def pick(row: np.ndarray) -> int:
         found, counts = np.unique(row, return_counts=True)
@@ -154,9 +153,9 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
 
     where = np.apply_along_axis(pick, axis, values)
     index = from_values(np.expand_dims(where, axis), D.int64)
-    picked = input.gather(axis, index)  # type: ignore[attr-defined]
+    picked = input.gather(axis, index)
     if not keepdim:
-        picked, index = picked.squeeze(axis), index.squeeze(axis)  # type: ignore[attr-defined]
+        picked, index = picked.squeeze(axis), index.squeeze(axis)
     return mode_result(picked, index)
 
 
@@ -227,8 +226,8 @@ cummin = _running("cummin", np.less_equal, cummin_result)
 @declare()
 @composite("LogcumsumexpBackward0")
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
-    top = input.detach().amax(dim, True)  # type: ignore[attr-defined]
-    return (input - top).exp().cumsum(dim).log() + top  # type: ignore
+    top = input.detach().amax(dim, True)
+    return (input - top).exp().cumsum(dim).log() + top
 
 
 # -- sets and bins ------------------------------------------------------------------------------
@@ -298,7 +297,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
 def searchsorted(sorted_sequence: Tensor, input: Any, *, out_int32: bool = False,
                  right: bool = False, side: str | None = None, sorter: Any = None) -> Tensor:
     """Where values would be inserted to keep a sequence sorted."""
-    where = side or ("right" if right else "left")
+    where: Any = side or ("right" if right else "left")
     edges = host_values(sorted_sequence)
     scalar = not isinstance(input, Tensor)
     values = np.asarray(input) if scalar else host_values(input)
@@ -332,8 +331,8 @@ def quantile(input: Tensor, q: Any, dim: int | None = None, keepdim: bool = Fals
     """Values below which a share q of the elements lies."""
     if input.dtype not in (D.float32, D.float64):
         raise RuntimeError("quantile() input tensor must be either float or double dtype")
-    shares = q if isinstance(q, Tensor) else input.new_tensor(q)  # type: ignore[attr-defined]
-    flat = input if dim is not None else input.reshape(-1)  # type: ignore[attr-defined]
+    shares = q if isinstance(q, Tensor) else input.new_tensor(q)
+    flat = input if dim is not None else input.reshape(-1)
     axis = axis_of(0 if dim is None else dim, flat.ndim)
     ordered = sort(flat.movedim(axis, -1), -1)[0]
     count = shape_of(ordered)[-1]
@@ -357,4 +356,4 @@ def quantile(input: Tensor, q: Any, dim: int | None = None, keepdim: bool = Fals
         else:
             result = result.movedim(-1, 0).movedim(0, -1)
     result = result.movedim(-1, 0)
-    return result if shares.ndim else result.squeeze(0)  # type: ignore[no-any-return]
+    return result if shares.ndim else result.squeeze(0)

@@ -46,10 +46,11 @@ class Shared:
         if self.forever:
             return True
         owner = self.owner
-        if owner is not None:
-            # three references are ours: the slot, the buffer's owner and the local name
-            if owner.base is not None or not owner.flags.owndata or sys.getrefcount(owner) > 4:
-                return True
+        # four references are ours: two slots, the local name and the argument of getrefcount
+        if owner is not None and (
+            owner.base is not None or not owner.flags.owndata or sys.getrefcount(owner) > 4
+        ):
+            return True
         self.exports = [export for export in self.exports if export() is not None]
         return bool(self.exports)
 

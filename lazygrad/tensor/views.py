@@ -6,6 +6,7 @@ Must not know: how values are computed or how a write reaches a storage.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Sequence
 from math import prod
@@ -41,7 +42,7 @@ def size_args(given: tuple[Any, ...], name: str = "size") -> tuple[int, ...]:
         if isinstance(first, (tuple, list)):
             given = tuple(first)
         elif isinstance(first, Tensor) and first.ndim == 1:
-            given = tuple(first.tolist())  # type: ignore[attr-defined]
+            given = tuple(first.tolist())
     result = []
     for position, value in enumerate(given):
         if type(value) is int:
@@ -165,7 +166,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 @declare()
 def ravel(input: Tensor) -> Tensor:
-    return _reshape(input.contiguous(), -1)  # type: ignore[attr-defined]
+    return _reshape(input.contiguous(), -1)
 
 
 @declare()
@@ -456,8 +457,8 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
     name = "SplitBackward0" if isinstance(split_size_or_sections, int) else \
         "SplitWithSizesBackward0"
     return make_views(tensor, name,
-                      (lambda a=a, b=b: _span(tensor, axis, a, b) for a, b in
-                       zip(ends, ends[1:])))
+                      [functools.partial(_span, tensor, axis, a, b)
+                       for a, b in itertools.pairwise(ends)])
 
 
 @declare()
@@ -483,7 +484,7 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
     axis = axis_of(dim, input.ndim)
     extent = shape_of(input)[axis]
     if isinstance(indices_or_sections, Tensor):
-        indices_or_sections = indices_or_sections.tolist()  # type: ignore[attr-defined]
+        indices_or_sections = indices_or_sections.tolist()
     if isinstance(indices_or_sections, int):
         count = indices_or_sections
         if count <= 0:
@@ -525,8 +526,8 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     if not input.ndim:
         raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
     return make_views(input, "UnbindBackward0",
-                      (lambda i=i: selected(input, axis, i)  # type: ignore[misc]
-                       for i in range(shape_of(input)[axis])))
+                      [functools.partial(selected, input, axis, i)
+                       for i in range(shape_of(input)[axis])])
 
 
 @declare()

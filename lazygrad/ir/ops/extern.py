@@ -38,8 +38,14 @@ def _argsort(x: np.ndarray, *, node: Node) -> np.ndarray:
 
 
 cumsum: Op = register(
-    Op("cumsum", Lowering.EXTERN, _keep, _scan,
-       lambda g, y, x, *, arg: (_reverse_scan(g, arg),), kinds="uif")
+    Op(
+        "cumsum",
+        Lowering.EXTERN,
+        _keep,
+        _scan,
+        lambda g, y, x, *, arg: (_reverse_scan(g, arg),),
+        kinds="uif",
+    )
 )
 argsort: Op = register(
     Op("argsort", Lowering.EXTERN, lambda srcs, arg: (srcs[0].shape, int64), _argsort)

@@ -70,9 +70,7 @@ def _places(index: np.ndarray, axis: int) -> tuple[np.ndarray, ...]:
     return tuple(grids)
 
 
-def _scatter_add(
-    base: np.ndarray, index: np.ndarray, src: np.ndarray, *, node: Node
-) -> np.ndarray:
+def _scatter_add(base: np.ndarray, index: np.ndarray, src: np.ndarray, *, node: Node) -> np.ndarray:
     """Added one by one, in row-major order of the index."""
     out = np.array(base, copy=True)
     np.add.at(out, _places(_checked(index, base.shape[node.arg]), node.arg), src)
@@ -89,31 +87,71 @@ def _scatter(base: np.ndarray, index: np.ndarray, src: np.ndarray, *, node: Node
 _OUT = ("IndexError",)
 
 check_index: Op = register(
-    Op("check_index", Lowering.POINTWISE, lambda srcs, size: (srcs[0].shape, srcs[0].dtype),
-       lambda index, *, node: _checked(index, node.arg), c="v_index_{t}({0}, {size}, err)",
-       kinds="i", errors=_OUT)
+    Op(
+        "check_index",
+        Lowering.POINTWISE,
+        lambda srcs, size: (srcs[0].shape, srcs[0].dtype),
+        lambda index, *, node: _checked(index, node.arg),
+        c="v_index_{t}({0}, {size}, err)",
+        kinds="i",
+        errors=_OUT,
+    )
 )
 
 matmul: Op = register(
-    Op("matmul", Lowering.CONTRACT, _infer_matmul, _matmul,
-       lambda g, y, a, b, *, arg: (matmul(g, swap(b)), matmul(swap(a), g)), (0, 1), arity=2,
-       kinds="uif", ulp=64)
+    Op(
+        "matmul",
+        Lowering.CONTRACT,
+        _infer_matmul,
+        _matmul,
+        lambda g, y, a, b, *, arg: (matmul(g, swap(b)), matmul(swap(a), g)),
+        (0, 1),
+        arity=2,
+        kinds="uif",
+        ulp=64,
+    )
 )
 gather: Op = register(
-    Op("gather", Lowering.INDEXED, _infer_gather, _gather,
-       lambda g, y, x, i, *, arg: (
-           scatter_add(zeros(x.shape, g.dtype, g.device), i, g, arg=arg), None),
-       (1,), arity=2, errors=_OUT)
+    Op(
+        "gather",
+        Lowering.INDEXED,
+        _infer_gather,
+        _gather,
+        lambda g, y, x, i, *, arg: (
+            scatter_add(zeros(x.shape, g.dtype, g.device), i, g, arg=arg),
+            None,
+        ),
+        (1,),
+        arity=2,
+        errors=_OUT,
+    )
 )
 scatter_add: Op = register(
-    Op("scatter_add", Lowering.INDEXED, _infer_scatter, _scatter_add,
-       lambda g, y, base, i, s, *, arg: (g, None, gather(g, i, arg=arg)), (1,), arity=3,
-       kinds="uif", errors=_OUT)
+    Op(
+        "scatter_add",
+        Lowering.INDEXED,
+        _infer_scatter,
+        _scatter_add,
+        lambda g, y, base, i, s, *, arg: (g, None, gather(g, i, arg=arg)),
+        (1,),
+        arity=3,
+        kinds="uif",
+        errors=_OUT,
+    )
 )
 scatter: Op = register(
-    Op("scatter", Lowering.INDEXED, _infer_scatter, _scatter,
-       lambda g, y, base, i, s, *, arg: (
-           scatter(g, i, zeros(s.shape, g.dtype, g.device), arg=arg), None,
-           gather(g, i, arg=arg)),
-       (1,), arity=3, errors=_OUT)
+    Op(
+        "scatter",
+        Lowering.INDEXED,
+        _infer_scatter,
+        _scatter,
+        lambda g, y, base, i, s, *, arg: (
+            scatter(g, i, zeros(s.shape, g.dtype, g.device), arg=arg),
+            None,
+            gather(g, i, arg=arg),
+        ),
+        (1,),
+        arity=3,
+        errors=_OUT,
+    )
 )

@@ -21,9 +21,7 @@ def _no_meaning(*arrays: np.ndarray, node: Node) -> np.ndarray:
 
 
 BUFFER = register(Op("buffer", Lowering.LEAF, _given, _no_meaning, arity=0))
-SCALAR = register(
-    Op("scalar", Lowering.LEAF, _given, lambda node: np.asarray(node.value), arity=0)
-)
+SCALAR = register(Op("scalar", Lowering.LEAF, _given, lambda node: np.asarray(node.value), arity=0))
 CONST = register(
     Op("const", Lowering.LEAF, _given, lambda node: np.asarray(const_value(node)), arity=0)
 )
@@ -39,7 +37,7 @@ IOTA = register(
 
 
 def _random_bits(seed: np.ndarray, draw: np.ndarray, *, node: Node) -> np.ndarray:
-    """Element i of a draw: word (i >> 4) & 3 of Philox4x32-10 at counter ((i >> 6) << 4) + (i & 15).
+    """Element i of a draw: word (i >> 4) & 3 of Philox4x32-10 at ((i >> 6) << 4) + (i & 15).
 
     In this order 16 neighbouring counters give 64 neighbouring elements: whole vectors of results.
     """

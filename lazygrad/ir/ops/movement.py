@@ -43,7 +43,8 @@ def _sum_to(g: Node, shape: Shape) -> Node:
     """Add up what was broadcast: leading axes and axes of extent 1."""
     lead = g.ndim - len(shape)
     axes = tuple(
-        axis for axis, extent in enumerate(g.shape)
+        axis
+        for axis, extent in enumerate(g.shape)
         if axis < lead or (shape[axis - lead] == 1 and extent != 1)
     )
     if axes:
@@ -85,17 +86,18 @@ def _window_vjp(g: Node, y: Node, x: Node, *, arg: Any) -> tuple[Node]:
     whole = tuple((0, e, 1) for e in g.shape)
     total: Node | None = None
     for offset in range(size):
-        part = slice_(g, arg=whole[:-1] + ((offset, offset + 1, 1),))
+        part = slice_(g, arg=(*whole[:-1], (offset, offset + 1, 1)))
         part = reshape(part, arg=g.shape[:-1])
         if step > 1:  # zeros between neighbours: pad a new axis, then merge it
-            part = reshape(part, arg=part.shape[: axis + 1] + (1,) + part.shape[axis + 1 :])
+            part = reshape(part, arg=(*part.shape[: axis + 1], 1, *part.shape[axis + 1 :]))
             gaps = tuple((0, step - 1 if a == axis + 1 else 0) for a in range(part.ndim))
             part = pad(part, arg=gaps)
-            merged = part.shape[:axis] + (count * step,) + part.shape[axis + 2 :]
+            merged = (*part.shape[:axis], count * step, *part.shape[axis + 2 :])
             part = reshape(part, arg=merged)
             keep = min(count * step, extent - offset)
-            part = slice_(part, arg=tuple(
-                (0, keep if a == axis else e, 1) for a, e in enumerate(part.shape)))
+            part = slice_(
+                part, arg=tuple((0, keep if a == axis else e, 1) for a, e in enumerate(part.shape))
+            )
         after = extent - offset - part.shape[axis]
         widths = tuple((offset, after) if a == axis else (0, 0) for a in range(part.ndim))
         part = pad(part, arg=widths)
@@ -153,31 +155,63 @@ def write(base: Node, value: Node, view: View) -> Node:
 
 
 reshape: Op = register(
-    Op("reshape", Lowering.MOVEMENT, _infer_reshape,
-       lambda x, *, node: np.ascontiguousarray(x).reshape(node.arg),
-       lambda g, y, x, *, arg: (reshape(g, arg=x.shape),),
-       view=lambda v, shape: v.reshape(shape))
+    Op(
+        "reshape",
+        Lowering.MOVEMENT,
+        _infer_reshape,
+        lambda x, *, node: np.ascontiguousarray(x).reshape(node.arg),
+        lambda g, y, x, *, arg: (reshape(g, arg=x.shape),),
+        view=lambda v, shape: v.reshape(shape),
+    )
 )
-permute: Op = _op("permute", lambda v, order: v.permute(order), lambda x, o: x.transpose(o),
-              lambda g, y, x, *, arg: (permute(g, arg=_inverse(arg)),))
-expand: Op = _op("expand", lambda v, shape: v.expand(shape), np.broadcast_to,
-             lambda g, y, x, *, arg: (sum_to(g, x.shape),))
-slice_: Op = _op("slice", lambda v, spans: v.slice(spans),
-             lambda x, spans: x[tuple(slice(*s) for s in spans)], _slice_vjp)
-flip: Op = _op("flip", lambda v, axes: v.flip(axes), np.flip,
-           lambda g, y, x, *, arg: (flip(g, arg=arg),))
+permute: Op = _op(
+    "permute",
+    lambda v, order: v.permute(order),
+    lambda x, o: x.transpose(o),
+    lambda g, y, x, *, arg: (permute(g, arg=_inverse(arg)),),
+)
+expand: Op = _op(
+    "expand",
+    lambda v, shape: v.expand(shape),
+    np.broadcast_to,
+    lambda g, y, x, *, arg: (sum_to(g, x.shape),),
+)
+slice_: Op = _op(
+    "slice",
+    lambda v, spans: v.slice(spans),
+    lambda x, spans: x[tuple(slice(*s) for s in spans)],
+    _slice_vjp,
+)
+flip: Op = _op(
+    "flip", lambda v, axes: v.flip(axes), np.flip, lambda g, y, x, *, arg: (flip(g, arg=arg),)
+)
 pad: Op = _op("pad", lambda v, widths: v.pad(widths), np.pad, _pad_vjp)
-window: Op = _op("window", lambda v, a: v.window(*a),
-             _windows,
-             _window_vjp)
+window: Op = _op("window", lambda v, a: v.window(*a), _windows, _window_vjp)
 as_strided: Op = _op("as_strided", lambda v, view: v.strided(view), _as_strided, _strided_vjp)
 copy: Op = register(
-    Op("copy", Lowering.POINTWISE, lambda srcs, arg: (srcs[0].shape, srcs[0].dtype),
-       lambda x, *, node: np.array(x, copy=True), lambda g, y, x, *, arg: (g,), c="{0}")
+    Op(
+        "copy",
+        Lowering.POINTWISE,
+        lambda srcs, arg: (srcs[0].shape, srcs[0].dtype),
+        lambda x, *, node: np.array(x, copy=True),
+        lambda g, y, x, *, arg: (g,),
+        c="{0}",
+    )
 )
-update: Op = register(
-    Op("update", Lowering.INDEXED, _infer_write, _write, _write_vjp, arity=2)
-)
+update: Op = register(Op("update", Lowering.INDEXED, _infer_write, _write, _write_vjp, arity=2))
 
-__all__ = ["as_strided", "copy", "expand", "flip", "pad", "permute",
-           "reshape", "slice_", "sum_to", "update", "window", "write", "zeros"]
+__all__ = [
+    "as_strided",
+    "copy",
+    "expand",
+    "flip",
+    "pad",
+    "permute",
+    "reshape",
+    "slice_",
+    "sum_to",
+    "update",
+    "window",
+    "write",
+    "zeros",
+]

@@ -74,9 +74,7 @@ def _op(
         def rule(g: Node, y: Node, *srcs: Node, arg: Any) -> tuple[Node | None, ...]:
             return vjp(g, y, *srcs)
 
-    return register(
-        Op(name, Lowering.POINTWISE, infer, meaning, rule, saves, c, **more)
-    )
+    return register(Op(name, Lowering.POINTWISE, infer, meaning, rule, saves, c, **more))
 
 
 def _zero(g: Node) -> Node:
@@ -86,34 +84,97 @@ def _zero(g: Node) -> Node:
 X, Y = (0,), (-1,)
 
 # -- arithmetic ---------------------------------------------------------------------------------
-add: Op = _op("add", np.add, {"b": "({0} | {1})", "": "({0} + {1})"}, lambda g, y, a, b: (g, g),
-          arity=2)
-sub: Op = _op("sub", np.subtract, "({0} - {1})", lambda g, y, a, b: (g, neg(g)), arity=2, kinds="uif")
-mul: Op = _op("mul", np.multiply, {"b": "({0} & {1})", "": "({0} * {1})"},
-          lambda g, y, a, b: (mul(g, b), mul(g, a)), (0, 1), arity=2)
-div: Op = _op("div", np.divide, "({0} / {1})",
-          lambda g, y, a, b: (div(g, b), neg(div(mul(g, div(a, b)), b))), (0, 1), arity=2,
-          kinds="f", domain=(0.5, 3.0))
+add: Op = _op(
+    "add", np.add, {"b": "({0} | {1})", "": "({0} + {1})"}, lambda g, y, a, b: (g, g), arity=2
+)
+sub: Op = _op(
+    "sub", np.subtract, "({0} - {1})", lambda g, y, a, b: (g, neg(g)), arity=2, kinds="uif"
+)
+mul: Op = _op(
+    "mul",
+    np.multiply,
+    {"b": "({0} & {1})", "": "({0} * {1})"},
+    lambda g, y, a, b: (mul(g, b), mul(g, a)),
+    (0, 1),
+    arity=2,
+)
+div: Op = _op(
+    "div",
+    np.divide,
+    "({0} / {1})",
+    lambda g, y, a, b: (div(g, b), neg(div(mul(g, div(a, b)), b))),
+    (0, 1),
+    arity=2,
+    kinds="f",
+    domain=(0.5, 3.0),
+)
 neg: Op = _op("neg", np.negative, "(-{0})", lambda g, y, a: (neg(g),), kinds="uif")
-maximum: Op = _op("maximum", np.maximum, {"b": "({0} | {1})", "": "v_max_{t}({0}, {1})"},
-              lambda g, y, a, b: _pick(g, a, b, lt(b, a)), (0, 1), arity=2)
-minimum: Op = _op("minimum", np.minimum, {"b": "({0} & {1})", "": "v_min_{t}({0}, {1})"},
-              lambda g, y, a, b: _pick(g, a, b, lt(a, b)), (0, 1), arity=2)
-power: Op = _op("pow", hostmath.power, "v_pow_{t}({0}, {1})", lambda g, y, a, b: _power_vjp(g, y, a, b),
-            (-1, 0, 1), arity=2, kinds="uif", domain=(0.3, 2.0), ulp=2)
-floordiv: Op = _op("floordiv", hostmath.floordiv,
-               {"f": "v_floordiv_{t}({0}, {1})", "": "v_floordiv_{t}({0}, {1}, err)"}, arity=2,
-               kinds="uif", domain=(0.5, 3.0), errors=("ZeroDivisionError",))
-remainder: Op = _op("remainder", hostmath.remainder,
-                {"f": "v_remainder_{t}({0}, {1})", "": "v_remainder_{t}({0}, {1}, err)"},
-                lambda g, y, a, b: (g, neg(mul(g, floordiv(a, b)))), (0, 1), arity=2, kinds="uif",
-                domain=(0.5, 3.0), errors=("ZeroDivisionError",))
-fmod: Op = _op("fmod", hostmath.fmod,
-           {"f": "v_fmod_{t}({0}, {1})", "": "v_fmod_{t}({0}, {1}, err)"},
-           lambda g, y, a, b: (g, neg(mul(g, trunc(div(a, b))))), (0, 1), arity=2, kinds="uif",
-           domain=(0.5, 3.0), errors=("ZeroDivisionError",))
-truncdiv: Op = _op("truncdiv", hostmath.truncdiv, "v_truncdiv_{t}({0}, {1}, err)", arity=2, kinds="ui",
-               errors=("ZeroDivisionError",))
+maximum: Op = _op(
+    "maximum",
+    np.maximum,
+    {"b": "({0} | {1})", "": "v_max_{t}({0}, {1})"},
+    lambda g, y, a, b: _pick(g, a, b, lt(b, a)),
+    (0, 1),
+    arity=2,
+)
+minimum: Op = _op(
+    "minimum",
+    np.minimum,
+    {"b": "({0} & {1})", "": "v_min_{t}({0}, {1})"},
+    lambda g, y, a, b: _pick(g, a, b, lt(a, b)),
+    (0, 1),
+    arity=2,
+)
+power: Op = _op(
+    "pow",
+    hostmath.power,
+    "v_pow_{t}({0}, {1})",
+    lambda g, y, a, b: _power_vjp(g, y, a, b),
+    (-1, 0, 1),
+    arity=2,
+    kinds="uif",
+    domain=(0.3, 2.0),
+    ulp=2,
+)
+floordiv: Op = _op(
+    "floordiv",
+    hostmath.floordiv,
+    {"f": "v_floordiv_{t}({0}, {1})", "": "v_floordiv_{t}({0}, {1}, err)"},
+    arity=2,
+    kinds="uif",
+    domain=(0.5, 3.0),
+    errors=("ZeroDivisionError",),
+)
+remainder: Op = _op(
+    "remainder",
+    hostmath.remainder,
+    {"f": "v_remainder_{t}({0}, {1})", "": "v_remainder_{t}({0}, {1}, err)"},
+    lambda g, y, a, b: (g, neg(mul(g, floordiv(a, b)))),
+    (0, 1),
+    arity=2,
+    kinds="uif",
+    domain=(0.5, 3.0),
+    errors=("ZeroDivisionError",),
+)
+fmod: Op = _op(
+    "fmod",
+    hostmath.fmod,
+    {"f": "v_fmod_{t}({0}, {1})", "": "v_fmod_{t}({0}, {1}, err)"},
+    lambda g, y, a, b: (g, neg(mul(g, trunc(div(a, b))))),
+    (0, 1),
+    arity=2,
+    kinds="uif",
+    domain=(0.5, 3.0),
+    errors=("ZeroDivisionError",),
+)
+truncdiv: Op = _op(
+    "truncdiv",
+    hostmath.truncdiv,
+    "v_truncdiv_{t}({0}, {1}, err)",
+    arity=2,
+    kinds="ui",
+    errors=("ZeroDivisionError",),
+)
 
 # -- bits and booleans --------------------------------------------------------------------------
 bit_and: Op = _op("bit_and", np.bitwise_and, "({0} & {1})", arity=2, kinds="bui")
@@ -127,11 +188,20 @@ shr: Op = _op("shr", hostmath.shr, "v_shr_{t}({0}, {1})", arity=2, kinds="ui")
 eq: Op = _op("eq", np.equal, {"b": "(~({0} ^ {1}))", "": "({0} == {1})"}, infer=_compare, arity=2)
 ne: Op = _op("ne", np.not_equal, {"b": "({0} ^ {1})", "": "({0} != {1})"}, infer=_compare, arity=2)
 lt: Op = _op("lt", np.less, {"b": "(~{0} & {1})", "": "({0} < {1})"}, infer=_compare, arity=2)
-le: Op = _op("le", np.less_equal, {"b": "(~{0} | {1})", "": "({0} <= {1})"}, infer=_compare, arity=2)
-where: Op = _op("where", np.where,
-            {"b": "(({0} & {1}) | (~{0} & {2}))", "": "v_sel_{t}({0}, {1}, {2})"},
-            lambda g, y, c, a, b: (None, where(c, g, _zero(g)), where(c, _zero(g), g)), (0,),
-            infer=_select, arity=3)
+le: Op = _op(
+    "le", np.less_equal, {"b": "(~{0} | {1})", "": "({0} <= {1})"}, infer=_compare, arity=2
+)
+where: Op = _op(
+    "where",
+    np.where,
+    {"b": "(({0} & {1}) | (~{0} & {2}))", "": "v_sel_{t}({0}, {1}, {2})"},
+    lambda g, y, c, a, b: (None, where(c, g, _zero(g)), where(c, _zero(g), g)),
+    (0,),
+    infer=_select,
+    arity=3,
+)
+
+
 def _cast_meaning(x: np.ndarray, *, node: Node) -> np.ndarray:
     return hostmath.cast(x, node.arg)
 
@@ -147,8 +217,15 @@ _TWO_OVER_SQRT_PI = 2.0 / math.sqrt(math.pi)
 _LN2, _LN10 = math.log(2.0), math.log(10.0)
 
 
-def _unary(name: str, numpy: Callable[..., np.ndarray], vjp: Rule, saves: tuple[int, ...] = X,
-           domain: tuple[float, float] = (-2.0, 2.0), ulp: float = 2, c: str | None = None) -> Op:
+def _unary(
+    name: str,
+    numpy: Callable[..., np.ndarray],
+    vjp: Rule,
+    saves: tuple[int, ...] = X,
+    domain: tuple[float, float] = (-2.0, 2.0),
+    ulp: float = 2,
+    c: str | None = None,
+) -> Op:
     text = c or "v_" + name + "_{t}({0})"
     return _op(name, hostmath.wide(numpy), text, vjp, saves, kinds="f", domain=domain, ulp=ulp)
 
@@ -157,59 +234,120 @@ exp: Op = _unary("exp", np.exp, lambda g, y, x: (mul(g, y),), Y)
 exp2: Op = _unary("exp2", np.exp2, lambda g, y, x: (mul(g, mul(y, lit(_LN2, g))),), Y)
 expm1: Op = _unary("expm1", np.expm1, lambda g, y, x: (mul(g, add(y, lit(1, g))),), Y)
 log: Op = _unary("log", np.log, lambda g, y, x: (div(g, x),), domain=(0.1, 3.0))
-log2: Op = _unary("log2", np.log2, lambda g, y, x: (div(g, mul(x, lit(_LN2, g))),), domain=(0.1, 3.0))
-log10: Op = _unary("log10", np.log10, lambda g, y, x: (div(g, mul(x, lit(_LN10, g))),),
-               domain=(0.1, 3.0))
-log1p: Op = _unary("log1p", np.log1p, lambda g, y, x: (div(g, add(x, lit(1, g))),),
-               domain=(-0.7, 3.0))
-sqrt: Op = _unary("sqrt", np.sqrt, lambda g, y, x: (div(g, mul(y, lit(2, g))),), Y,
-              domain=(0.1, 3.0), ulp=0.5)
-rsqrt: Op = _unary("rsqrt", hostmath.rsqrt,
-               lambda g, y, x: (mul(lit(-0.5, g), mul(g, mul(y, mul(y, y)))),), Y,
-               domain=(0.2, 3.0), ulp=1)
-reciprocal: Op = _unary("reciprocal", np.reciprocal, lambda g, y, x: (neg(mul(g, mul(y, y))),), Y,
-                    domain=(0.3, 3.0), ulp=0.5, c="(1 / {0})")
+log2: Op = _unary(
+    "log2", np.log2, lambda g, y, x: (div(g, mul(x, lit(_LN2, g))),), domain=(0.1, 3.0)
+)
+log10: Op = _unary(
+    "log10", np.log10, lambda g, y, x: (div(g, mul(x, lit(_LN10, g))),), domain=(0.1, 3.0)
+)
+log1p: Op = _unary(
+    "log1p", np.log1p, lambda g, y, x: (div(g, add(x, lit(1, g))),), domain=(-0.7, 3.0)
+)
+sqrt: Op = _unary(
+    "sqrt", np.sqrt, lambda g, y, x: (div(g, mul(y, lit(2, g))),), Y, domain=(0.1, 3.0), ulp=0.5
+)
+rsqrt: Op = _unary(
+    "rsqrt",
+    hostmath.rsqrt,
+    lambda g, y, x: (mul(lit(-0.5, g), mul(g, mul(y, mul(y, y)))),),
+    Y,
+    domain=(0.2, 3.0),
+    ulp=1,
+)
+reciprocal: Op = _unary(
+    "reciprocal",
+    np.reciprocal,
+    lambda g, y, x: (neg(mul(g, mul(y, y))),),
+    Y,
+    domain=(0.3, 3.0),
+    ulp=0.5,
+    c="(1 / {0})",
+)
 sin: Op = _unary("sin", np.sin, lambda g, y, x: (mul(g, cos(x)),))
 cos: Op = _unary("cos", np.cos, lambda g, y, x: (neg(mul(g, sin(x))),))
-tan: Op = _unary("tan", np.tan, lambda g, y, x: (mul(g, add(mul(y, y), lit(1, g))),), Y,
-             domain=(-1.2, 1.2))
+tan: Op = _unary(
+    "tan", np.tan, lambda g, y, x: (mul(g, add(mul(y, y), lit(1, g))),), Y, domain=(-1.2, 1.2)
+)
 sinh: Op = _unary("sinh", np.sinh, lambda g, y, x: (mul(g, cosh(x)),))
 cosh: Op = _unary("cosh", np.cosh, lambda g, y, x: (mul(g, sinh(x)),))
 tanh: Op = _unary("tanh", np.tanh, lambda g, y, x: (mul(g, sub(lit(1, g), mul(y, y))),), Y)
-asin: Op = _unary("asin", np.arcsin,
-              lambda g, y, x: (mul(g, rsqrt(sub(lit(1, g), mul(x, x)))),), domain=(-0.8, 0.8))
-acos: Op = _unary("acos", np.arccos,
-              lambda g, y, x: (neg(mul(g, rsqrt(sub(lit(1, g), mul(x, x))))),),
-              domain=(-0.8, 0.8))
+asin: Op = _unary(
+    "asin",
+    np.arcsin,
+    lambda g, y, x: (mul(g, rsqrt(sub(lit(1, g), mul(x, x)))),),
+    domain=(-0.8, 0.8),
+)
+acos: Op = _unary(
+    "acos",
+    np.arccos,
+    lambda g, y, x: (neg(mul(g, rsqrt(sub(lit(1, g), mul(x, x))))),),
+    domain=(-0.8, 0.8),
+)
 atan: Op = _unary("atan", np.arctan, lambda g, y, x: (div(g, add(mul(x, x), lit(1, g))),))
 asinh: Op = _unary("asinh", np.arcsinh, lambda g, y, x: (mul(g, rsqrt(add(mul(x, x), lit(1, g)))),))
-acosh: Op = _unary("acosh", np.arccosh, lambda g, y, x: (mul(g, rsqrt(sub(mul(x, x), lit(1, g)))),),
-               domain=(1.2, 3.0))
-atanh: Op = _unary("atanh", np.arctanh, lambda g, y, x: (div(g, sub(lit(1, g), mul(x, x))),),
-               domain=(-0.8, 0.8))
-sigmoid: Op = _unary("sigmoid", hostmath.sigmoid,
-                 lambda g, y, x: (mul(g, mul(sub(lit(1, g), y), y)),), Y)
-erf: Op = _unary("erf", hostmath.erf,
-             lambda g, y, x: (mul(g, mul(lit(_TWO_OVER_SQRT_PI, g), exp(neg(mul(x, x))))),))
-erfc: Op = _unary("erfc", hostmath.erfc,
-              lambda g, y, x: (mul(g, mul(lit(-_TWO_OVER_SQRT_PI, g), exp(neg(mul(x, x))))),))
-atan2: Op = _op("atan2", hostmath.wide(np.arctan2), "v_atan2_{t}({0}, {1})",
-            lambda g, y, a, b: _atan2_vjp(g, a, b), (0, 1), arity=2, kinds="f",
-            domain=(0.3, 2.0), ulp=2)
+acosh: Op = _unary(
+    "acosh",
+    np.arccosh,
+    lambda g, y, x: (mul(g, rsqrt(sub(mul(x, x), lit(1, g)))),),
+    domain=(1.2, 3.0),
+)
+atanh: Op = _unary(
+    "atanh", np.arctanh, lambda g, y, x: (div(g, sub(lit(1, g), mul(x, x))),), domain=(-0.8, 0.8)
+)
+sigmoid: Op = _unary(
+    "sigmoid", hostmath.sigmoid, lambda g, y, x: (mul(g, mul(sub(lit(1, g), y), y)),), Y
+)
+erf: Op = _unary(
+    "erf",
+    hostmath.erf,
+    lambda g, y, x: (mul(g, mul(lit(_TWO_OVER_SQRT_PI, g), exp(neg(mul(x, x))))),),
+)
+erfc: Op = _unary(
+    "erfc",
+    hostmath.erfc,
+    lambda g, y, x: (mul(g, mul(lit(-_TWO_OVER_SQRT_PI, g), exp(neg(mul(x, x))))),),
+)
+atan2: Op = _op(
+    "atan2",
+    hostmath.wide(np.arctan2),
+    "v_atan2_{t}({0}, {1})",
+    lambda g, y, a, b: _atan2_vjp(g, a, b),
+    (0, 1),
+    arity=2,
+    kinds="f",
+    domain=(0.3, 2.0),
+    ulp=2,
+)
 
 # -- unary, piecewise constant or piecewise linear ----------------------------------------------
-absolute: Op = _op("abs", np.absolute, "v_abs_{t}({0})", lambda g, y, x: (mul(g, sign(x)),), X,
-               kinds="uif", domain=(0.2, 2.0))
-sign: Op = _op("sign", hostmath.sign, {"b": "{0}", "": "v_sign_{t}({0})"},
-           lambda g, y, x: (None,), domain=(0.2, 2.0))
-floor: Op = _op("floor", np.floor, "v_floor_{t}({0})", lambda g, y, x: (None,), kinds="f",
-            domain=(0.1, 0.9))
-ceil: Op = _op("ceil", np.ceil, "v_ceil_{t}({0})", lambda g, y, x: (None,), kinds="f",
-           domain=(0.1, 0.9))
-trunc: Op = _op("trunc", np.trunc, "v_trunc_{t}({0})", lambda g, y, x: (None,), kinds="f",
-            domain=(0.1, 0.9))
-rint: Op = _op("round", np.rint, "v_round_{t}({0})", lambda g, y, x: (None,), kinds="f",
-           domain=(0.1, 0.4))
+absolute: Op = _op(
+    "abs",
+    np.absolute,
+    "v_abs_{t}({0})",
+    lambda g, y, x: (mul(g, sign(x)),),
+    X,
+    kinds="uif",
+    domain=(0.2, 2.0),
+)
+sign: Op = _op(
+    "sign",
+    hostmath.sign,
+    {"b": "{0}", "": "v_sign_{t}({0})"},
+    lambda g, y, x: (None,),
+    domain=(0.2, 2.0),
+)
+floor: Op = _op(
+    "floor", np.floor, "v_floor_{t}({0})", lambda g, y, x: (None,), kinds="f", domain=(0.1, 0.9)
+)
+ceil: Op = _op(
+    "ceil", np.ceil, "v_ceil_{t}({0})", lambda g, y, x: (None,), kinds="f", domain=(0.1, 0.9)
+)
+trunc: Op = _op(
+    "trunc", np.trunc, "v_trunc_{t}({0})", lambda g, y, x: (None,), kinds="f", domain=(0.1, 0.9)
+)
+rint: Op = _op(
+    "round", np.rint, "v_round_{t}({0})", lambda g, y, x: (None,), kinds="f", domain=(0.1, 0.4)
+)
 
 
 def _pick(g: Node, a: Node, b: Node, first: Node) -> tuple[Node, Node]:

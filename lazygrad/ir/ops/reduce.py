@@ -82,30 +82,69 @@ def _greatest(dtype: DType) -> str:
 
 
 sum_: Op = register(
-    Op("sum", Lowering.REDUCE, _keep_dtype, _sum,
-       lambda g, y, x, *, arg: (spread(g, x.shape),), (), kinds="uif", identity=lambda d: "0")
+    Op(
+        "sum",
+        Lowering.REDUCE,
+        _keep_dtype,
+        _sum,
+        lambda g, y, x, *, arg: (spread(g, x.shape),),
+        (),
+        kinds="uif",
+        identity=lambda d: "0",
+    )
 )
 prod: Op = register(
-    Op("prod", Lowering.REDUCE, _keep_dtype, _prod, _prod_vjp, (0, -1), kinds="uif",
-       domain=(0.5, 1.5), identity=lambda d: "1")
+    Op(
+        "prod",
+        Lowering.REDUCE,
+        _keep_dtype,
+        _prod,
+        _prod_vjp,
+        (0, -1),
+        kinds="uif",
+        domain=(0.5, 1.5),
+        identity=lambda d: "1",
+    )
 )
 max_: Op = register(
-    Op("max", Lowering.REDUCE, _keep_dtype,
-       lambda x, *, node: x.max(axis=node.arg, keepdims=True), _extreme_vjp, (0, -1),
-       identity=_least)
+    Op(
+        "max",
+        Lowering.REDUCE,
+        _keep_dtype,
+        lambda x, *, node: x.max(axis=node.arg, keepdims=True),
+        _extreme_vjp,
+        (0, -1),
+        identity=_least,
+    )
 )
 min_: Op = register(
-    Op("min", Lowering.REDUCE, _keep_dtype,
-       lambda x, *, node: x.min(axis=node.arg, keepdims=True), _extreme_vjp, (0, -1),
-       identity=_greatest)
+    Op(
+        "min",
+        Lowering.REDUCE,
+        _keep_dtype,
+        lambda x, *, node: x.min(axis=node.arg, keepdims=True),
+        _extreme_vjp,
+        (0, -1),
+        identity=_greatest,
+    )
 )
 argmax: Op = register(
-    Op("argmax", Lowering.REDUCE, _index,
-       lambda x, *, node: x.argmax(axis=node.arg[0], keepdims=True), identity=_least)
+    Op(
+        "argmax",
+        Lowering.REDUCE,
+        _index,
+        lambda x, *, node: x.argmax(axis=node.arg[0], keepdims=True),
+        identity=_least,
+    )
 )
 argmin: Op = register(
-    Op("argmin", Lowering.REDUCE, _index,
-       lambda x, *, node: x.argmin(axis=node.arg[0], keepdims=True), identity=_greatest)
+    Op(
+        "argmin",
+        Lowering.REDUCE,
+        _index,
+        lambda x, *, node: x.argmin(axis=node.arg[0], keepdims=True),
+        identity=_greatest,
+    )
 )
 
 
