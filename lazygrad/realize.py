@@ -28,6 +28,9 @@ _programs: dict[Any, tuple[Any, list[int]]] = {}  # named cache: structure key -
 _lock = threading.RLock()
 # called with (structure, program) before a program runs, the program None where numpy runs it;
 # what one returns is called with (launch, nanoseconds) for each launch
+KEEP_DEPTH = 16  # a live tensor's value this many ops away from memory is kept when computed
+_HEAVY = (Lowering.CONTRACT, Lowering.INDEXED, Lowering.EXTERN)
+
 observers: list[Observer] = []
 
 
@@ -72,16 +75,56 @@ def _bases(node: Node) -> list[Node]:
     return found
 
 
+def _is_held(node: Node) -> bool:
+    """Whether a tensor that is still alive has this value."""
+    holder = node.holder
+    if holder is None or node.buffer is not None:
+        return False
+    storage = holder()
+    return storage is not None and storage.node is node
+
+
 def _kept(order: list[Node], pending: Sequence[Node]) -> list[Node]:
-    """Values that backward will read: computed now, they are kept."""
+    """Values that will be read again, and so are kept now that they are computed.
+
+    Those are what a live autograd record reads, and what live tensors hold and would be dear to
+    compute again. A cheap value of a live tensor is not kept: to compute it with its next reader
+    costs less than to write it now.
+    """
+    held = {n for n in order if n.holder is not None and _is_held(n)}
+    held.difference_update(pending)
+    dear = _dear(order) if held else held
     have = set(pending)
     kept: dict[Node, None] = {}
     for node in order:
-        if node.saves:
+        if node.saves or (node in held and node in dear):
             for base in _bases(node):
                 if base not in have:
                     kept.setdefault(base)
     return list(kept)
+
+
+def _dear(order: list[Node]) -> set[Node]:
+    """Pending values that are costly to compute, or small beside what they are computed from."""
+    found: set[Node] = set()
+    depth: dict[Node, int] = {}
+    largest: dict[Node, int] = {}
+    heavy: set[Node] = set()
+    for node in order:
+        if node.buffer is not None or not node.srcs:
+            depth[node], largest[node] = 0, node.numel
+            continue
+        depth[node] = 1 + max(depth[s] for s in node.srcs)
+        largest[node] = max(node.numel, *(largest[s] for s in node.srcs))
+        if (
+            node.op.lowering in _HEAVY
+            or node.op is ops.RANDOM
+            or any(s in heavy for s in node.srcs)
+        ):
+            heavy.add(node)
+        if node in heavy or depth[node] >= KEEP_DEPTH or 4 * node.numel <= largest[node]:
+            found.add(node)
+    return found
 
 
 def _parts(order: list[Node], pending: Sequence[Node]) -> list[list[Node]]:
@@ -105,7 +148,7 @@ def _parts(order: list[Node], pending: Sequence[Node]) -> list[list[Node]]:
                 n
                 for n in order[start:stop]
                 if n.buffer is None
-                and (last_use.get(n, -1) >= stop or n.saves)
+                and (last_use.get(n, -1) >= stop or n.saves or _is_held(n))
                 and n.op.lowering not in (Lowering.LEAF, Lowering.MOVEMENT)
             ]
         )

@@ -164,6 +164,8 @@ def test_overlaps_itself(shape: tuple[int, ...], strides: tuple[int, ...], want:
 
 def test_contiguous_strides() -> None:
     assert contiguous_strides((2, 3, 4)) == (12, 4, 1)
+    made = contiguous_strides((np.int64(5), np.int64(6), np.int64(7)))  # equal as a cache's key
+    assert all(type(stride) is int for stride in made)
     assert contiguous_strides(()) == () and contiguous_strides((0, 3)) == (3, 1)
 
 

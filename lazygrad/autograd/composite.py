@@ -35,7 +35,7 @@ def composite(name: str, saves: tuple[str, ...] | None = None) -> Callable[[F], 
 def _run(
     name: str, saves: tuple[str, ...] | None, function: Any, args: Any, kwargs: Any
 ) -> Any:
-    from lazygrad.tensor import core, storage
+    from lazygrad.tensor import core, history, storage
 
     depth = storage.depth
     found: list[Any] = []
@@ -45,7 +45,7 @@ def _run(
                 found.append(value)
             elif isinstance(value, (list, tuple)):
                 found.extend(v for v in value if isinstance(v, core.Tensor))
-        if not core.recording(found):
+        if not history.recording(found):
             found = []
     if not found:
         depth.value += 1
@@ -56,7 +56,7 @@ def _run(
         if storage.reads:
             storage.settle([core.node_of(t) for t in _tensors(result)])
         return result
-    sources = list({id(t): t for t in found if core.needs_grad(t)}.values())
+    sources = list({id(t): t for t in found if history.needs_grad(t)}.values())
     nodes = core.nodes_of(*sources)
     inner = {}
     for t, node in zip(sources, nodes):
@@ -86,7 +86,7 @@ def _run(
     outs = [core.node_of(t) for t in outputs]
     if storage.reads and not depth.value:
         storage.freeze()
-    fn = core.make_fn(name, sources, nodes, outs, stops)
+    fn = history.make_fn(name, sources, nodes, outs, stops)
     fn.keep()
     if storage.reads:
         storage.settle(outs)
@@ -97,7 +97,7 @@ def _run(
         _note(fn, saves, function, args, kwargs, outputs)
     for number, t in enumerate(outputs):
         if outs[number].dtype.kind == "f":
-            core.attach(t, fn, number)
+            history.attach(t, fn, number)
     return result
 
 
@@ -119,17 +119,17 @@ def _note(
     fn: Any, saves: tuple[str, ...], function: Any, args: Any, kwargs: Any, outputs: list[Any]
 ) -> None:
     """Remember the versions of the tensors that PyTorch's record would save."""
-    from lazygrad.tensor import core
+    from lazygrad.tensor import core, history
 
     names = function.__code__.co_varnames[: function.__code__.co_argcount]
     given = dict(zip(names, args)) | kwargs
     for wanted in saves:
         if wanted == "result":
             for number, t in enumerate(outputs):
-                fn.saved.append(core.saved_entry(t, core.node_of(t), fn.name(), number))
+                fn.saved.append(history.saved_entry(t, core.node_of(t), fn.name(), number))
             continue
         t = given.get(wanted)
         if hasattr(t, "_storage"):
             meta = t._meta
             maker = meta.fn.name() if meta is not None and meta.fn is not None else None
-            fn.saved.append(core.saved_entry(t, core.node_of(t), maker, meta.nr if meta else 0))
+            fn.saved.append(history.saved_entry(t, core.node_of(t), maker, meta.nr if meta else 0))

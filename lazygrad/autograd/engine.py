@@ -98,7 +98,7 @@ def _as_tuple(value: Any) -> tuple[Any, ...]:
 
 
 def _target(t: Any) -> tuple[BaseFn, int]:
-    from lazygrad.tensor.core import edge_of
+    from lazygrad.tensor.history import edge_of
 
     edge = edge_of(t)
     if edge is None:
@@ -108,7 +108,7 @@ def _target(t: Any) -> tuple[BaseFn, int]:
 
 def _check_seeds(roots: Sequence[Any], seeds: Sequence[Any]) -> list[Any]:
     """The gradient to start from at each root: ones for scalars where none is given."""
-    from lazygrad.tensor import core
+    from lazygrad.tensor import core, history
 
     if len(roots) != len(seeds):
         raise RuntimeError(
@@ -118,7 +118,7 @@ def _check_seeds(roots: Sequence[Any], seeds: Sequence[Any]) -> list[Any]:
     for i, (root, seed) in enumerate(zip(roots, seeds)):
         shape = core.shape_of(root)
         if seed is None:
-            if core.needs_grad(root):
+            if history.needs_grad(root):
                 if root.numel() != 1:
                     raise RuntimeError("grad can be implicitly created only for scalar outputs")
                 one = ops.const(1, root.dtype, root._storage.device)
@@ -135,7 +135,7 @@ def _check_seeds(roots: Sequence[Any], seeds: Sequence[Any]) -> list[Any]:
             )
         elif seed._storage.shared is not None:
             seed = seed.clone()  # its memory may be written while the gradient is pending
-        if not core.needs_grad(root):
+        if not history.needs_grad(root):
             raise RuntimeError(
                 f"element {i} of tensors does not require grad and does not have a grad_fn"
             )
@@ -158,7 +158,7 @@ class _Job:
         self.pending: dict[BaseFn, list[Any]] = {}
 
     def run(self, roots: Sequence[Any], seeds: Sequence[Any]) -> None:
-        from lazygrad.tensor.core import edge_of
+        from lazygrad.tensor.history import edge_of
 
         edges = [edge_of(root) for root in roots]
         waiting, needed = self._plan([edge[0] for edge in edges if edge is not None])
@@ -296,7 +296,7 @@ class _Job:
         for number, reference in (fn.retained or {}).items():
             t = reference()
             if t is not None and number < len(grads) and grads[number] is not None:
-                from lazygrad.tensor.core import meta_of
+                from lazygrad.tensor.history import meta_of
 
                 meta = meta_of(t)
                 value = grads[number]
@@ -304,10 +304,10 @@ class _Job:
                 self.touched.append(meta.grad)
 
     def _leaf(self, fn: AccumulateGrad, value: Any) -> None:
-        from lazygrad.tensor import core
+        from lazygrad.tensor import core, history
 
         t = fn.variable
-        meta = core.meta_of(t)
+        meta = history.meta_of(t)
         if meta.hooks:
             value = _run_hooks(meta.hooks, value)
             if self.targets is not None:

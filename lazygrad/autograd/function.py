@@ -12,7 +12,7 @@ from typing import Any
 
 from lazygrad.autograd.graph import SECOND_TIME, BaseFn, _modified, _sequence
 from lazygrad.autograd.modes import mode, no_grad
-from lazygrad.tensor import core
+from lazygrad.tensor import core, history
 from lazygrad.tensor.core import Tensor
 from lazygrad.tensor.size import extents
 
@@ -74,7 +74,7 @@ class FunctionCtx(BaseFn):
                 raise RuntimeError(_modified(t._storage, version, maker, number or 0))
             if number is not None:  # an output: its history is this record, held weakly there
                 made = core.alias(t)
-                core.attach(made, self, number)
+                history.attach(made, self, number)
                 result.append(made)
             else:
                 result.append(t)
@@ -178,12 +178,12 @@ class Function(metaclass=_FunctionMeta):
         """Run forward, and record that backward is the gradient."""
         ctx = cls._record()
         ctx.needs_input_grad = tuple(
-            isinstance(a, Tensor) and core.needs_grad(a) for a in args)
+            isinstance(a, Tensor) and history.needs_grad(a) for a in args)
         records = mode.grad and any(ctx.needs_input_grad)
         edges, positions, inputs = [], [], []
         for i, a in enumerate(args):
             if isinstance(a, Tensor):
-                edges.append(core.edge_of(a) if records else None)
+                edges.append(history.edge_of(a) if records else None)
                 positions.append(i)
                 inputs.append((core.shape_of(a), a.dtype))
         ctx._positions, ctx._inputs = positions, inputs
@@ -214,7 +214,7 @@ class Function(metaclass=_FunctionMeta):
         dirty = any(out is d for d in ctx._dirty)
         if any(out is a for a in args) and not dirty:
             out = core.alias(out)
-        core.attach(out, ctx, number)
+        history.attach(out, ctx, number)
         return out
 
 
@@ -236,7 +236,7 @@ def once_differentiable(function: Callable[..., Any]) -> Callable[..., Any]:
         with no_grad():
             results = function(ctx, *grads)
         if not mode.grad or not any(
-                isinstance(g, Tensor) and core.needs_grad(g) for g in grads):
+                isinstance(g, Tensor) and history.needs_grad(g) for g in grads):
             return results
         many = results if isinstance(results, tuple) else (results,)
         wrapped = tuple(_refuse(r) if isinstance(r, Tensor) else r for r in many)
@@ -257,5 +257,5 @@ class _Once(BaseFn):
 
 def _refuse(t: Tensor) -> Tensor:
     made = core.alias(t)
-    core.attach(made, _Once((), next(_sequence)), 0)
+    history.attach(made, _Once((), next(_sequence)), 0)
     return made

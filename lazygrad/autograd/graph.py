@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import itertools
 import traceback
-import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 from lazygrad.autograd.modes import mode
@@ -46,11 +45,25 @@ _READS: dict[str, dict[int, tuple[int, ...]]] = {
 }
 
 
+def _reads(
+    node: Node, op: Op, srcs: tuple[Node, ...], wanted: Container[Node]
+) -> list[Node]:
+    """The values that an op's rule reads for the gradients of those sources that are wanted."""
+    by_source = _READS.get(op.name)
+    if by_source is None:
+        return [node if position == -1 else srcs[position] for position in op.saves]
+    found = []
+    for source, needs in by_source.items():
+        if srcs[source] in wanted:
+            found += [node if position == -1 else srcs[position] for position in needs]
+    return found
+
+
 class RemovableHandle:
     """Takes a hook away again."""
 
-    def __init__(self, hooks: dict[int, Any], extra: Any = None):
-        self._hooks = weakref.ref(hooks) if not isinstance(hooks, dict) else hooks
+    def __init__(self, hooks: dict[int, Any]):
+        self._hooks = hooks
         self.id = next(_sequence)
 
     def remove(self) -> None:
@@ -163,33 +176,27 @@ class GradFn(BaseFn):
         for node in self.kept:
             node.saves -= 1
 
-    def keep(self) -> set[Node]:
+    def keep(self) -> tuple[Node, ...]:
         """Find which values the rules will read, and tell the executor so."""
-        inside = {entry[0] for entry in self.captured}
-        inside.difference_update(self.out_nodes)
-        wanted = inside.union(self.in_nodes)
-        found: set[Node] = set()
-        for node, op, srcs, _ in self.captured:
+        captured = self.captured
+        if len(captured) == 1:  # one op: nothing is inside, and what it reads is quickly said
+            node, op, srcs, _ = captured[0]
             if not op.saves:
-                continue
-            positions: Any = op.saves
-            by_source = _READS.get(op.name)
-            if by_source is not None:
-                positions = {
-                    position
-                    for source, needs in by_source.items()
-                    if srcs[source] in wanted
-                    for position in needs
-                }
-            for position in positions:
-                value = node if position == -1 else srcs[position]
-                if value not in inside:
-                    found.add(value)
-        self.reads_values = bool(found)
-        self.kept = tuple(found)
-        for node in found:
+                return ()
+            inside: Container[Node] = ()
+            found = _reads(node, op, srcs, self.in_nodes)
+        else:
+            inner = {entry[0] for entry in captured}
+            inner.difference_update(self.out_nodes)
+            inside, wanted = inner, inner.union(self.in_nodes)
+            found = [value for node, op, srcs, _ in captured if op.saves
+                     for value in _reads(node, op, srcs, wanted)]
+        kept = tuple(dict.fromkeys(value for value in found if value not in inside))
+        self.reads_values = bool(kept)
+        self.kept = kept
+        for node in kept:
             node.saves += 1
-        return found
+        return kept
 
     def vjp(self, grads: Sequence[Node | None]) -> list[Node | None]:
         """The gradient of each input, given those of the outputs."""
@@ -224,14 +231,14 @@ class GradFn(BaseFn):
 
     def apply(self, grads: Sequence[Any], create: bool) -> Sequence[Any]:
         """Tensors in, tensors out; with `create` the way from one to the other is recorded."""
-        from lazygrad.tensor import core
+        from lazygrad.tensor import core, history
 
         self.check()
         given = [None if g is None else core.node_of(g) for g in grads]
         results = self.vjp(given)
         tensors = [None if node is None else core.wrap(node) for node in results]
         if create:
-            core.record_gradient(self, grads, given, results, tensors)
+            history.record_gradient(self, grads, given, results, tensors)
         return tensors
 
     def check(self) -> None:

@@ -83,7 +83,8 @@ class Node:
 
     `arg` holds what is part of the program's structure (axes, a target dtype, a literal);
     `value` is a run-time scalar or the host object behind an external leaf, which is not.
-    `saves` counts the live autograd records whose gradient will read this node's value.
+    `saves` counts the live autograd records whose gradient will read this node's value; `holder`
+    is a weak reference to the storage whose current value it is, if it is one's.
     """
 
     __slots__ = (
@@ -92,6 +93,7 @@ class Node:
         "buffer",
         "device",
         "dtype",
+        "holder",
         "op",
         "place",
         "saves",
@@ -120,6 +122,7 @@ class Node:
         self.place = user_place()
         self.buffer: Any = None
         self.saves = 0
+        self.holder: Any = None
 
     @property
     def numel(self) -> int:

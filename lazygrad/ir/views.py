@@ -22,7 +22,7 @@ def contiguous_strides(shape: Shape) -> Shape:
     step = 1
     for extent in reversed(shape):
         strides.append(step)
-        step *= max(extent, 1)
+        step *= max(int(extent), 1)  # numpy's integers equal ours as keys of this cache
     return tuple(reversed(strides))
 
 

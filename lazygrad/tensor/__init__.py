@@ -23,82 +23,29 @@ from lazygrad.autograd.modes import (
 )
 from lazygrad.ir import dtypes as _dtypes
 from lazygrad.ir.dtypes import DType, promote_types
-from lazygrad.tensor import (
-    convert as _convert,
-)
-from lazygrad.tensor import (
-    core as _core,
-)
-from lazygrad.tensor import (
-    creation as _creation,
-)
-from lazygrad.tensor import (
-    declare as _declare,
-)
-from lazygrad.tensor import (
-    elementwise as _elementwise,
-)
-from lazygrad.tensor import (
-    functions as _functions,
-)
-from lazygrad.tensor import (
-    indexing as _indexing,
-)
-from lazygrad.tensor import (
-    inplace as _inplace,
-)
-from lazygrad.tensor import (
-    joining as _joining,
-)
-from lazygrad.tensor import (
-    linear as _linear,
-)
-from lazygrad.tensor import (
-    methods as _methods,
-)
-from lazygrad.tensor import (
-    promotion as _promotion,
-)
-from lazygrad.tensor import (
-    random as _random,
-)
-from lazygrad.tensor import (
-    reductions as _reductions,
-)
-from lazygrad.tensor import (
-    searching as _searching,
-)
-from lazygrad.tensor import (
-    size as _size,
-)
-from lazygrad.tensor import (
-    views as _views,
-)
+from lazygrad.tensor import core as _core
+from lazygrad.tensor import declare as _declare
+from lazygrad.tensor import methods as _methods
+from lazygrad.tensor import promotion as _promotion
+from lazygrad.tensor import size as _size
 from lazygrad.tensor.convert import realize
 from lazygrad.tensor.core import Tensor
 from lazygrad.tensor.creation import (
-    arange,
     as_tensor,
     asarray,
     empty,
     empty_like,
     empty_strided,
-    eye,
     full,
     full_like,
-    linspace,
-    logspace,
     ones,
     ones_like,
     scalar_tensor,
     tensor,
-    tril_indices,
-    triu_indices,
     typed_constructor,
     zeros,
     zeros_like,
 )
-from lazygrad.tensor.creation import range_ as range
 from lazygrad.tensor.joining import constant_pad_nd
 from lazygrad.tensor.numpy_bridge import from_numpy
 from lazygrad.tensor.printing import get_printoptions, set_printoptions
@@ -127,6 +74,8 @@ from lazygrad.tensor.random import (
     seed,
     set_rng_state,
 )
+from lazygrad.tensor.ranges import arange, eye, linspace, logspace, tril_indices, triu_indices
+from lazygrad.tensor.ranges import range_ as range
 from lazygrad.tensor.size import Size, device
 
 if TYPE_CHECKING:  # the declared functions are added below

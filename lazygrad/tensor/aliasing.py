@@ -18,20 +18,15 @@ from lazygrad.ir.node import Node
 from lazygrad.ir.views import View
 from lazygrad.tensor import promotion
 from lazygrad.tensor import storage as memory
-from lazygrad.tensor.core import (
-    Meta,
-    Tensor,
+from lazygrad.tensor.core import Meta, Tensor, node_of, shape_of, strided, view_of
+from lazygrad.tensor.history import (
     attach,
     edge_of,
     make_fn,
     meta_of,
     needs_grad,
-    node_of,
     recording,
-    shape_of,
-    strided,
     strided_in,
-    view_of,
 )
 from lazygrad.tensor.size import Size, extents
 from lazygrad.tensor.storage import depth, reads

@@ -15,9 +15,10 @@ from lazygrad.ir.dtypes import DType
 from lazygrad.ir.interp import from_storage
 from lazygrad.realize import realize_nodes
 from lazygrad.tensor import promotion as P
-from lazygrad.tensor.core import Tensor, needs_grad, node_of, record
+from lazygrad.tensor.core import Tensor, node_of
 from lazygrad.tensor.creation import check_dtype, dense_order
 from lazygrad.tensor.declare import declare, layout_order
+from lazygrad.tensor.history import needs_grad, record
 from lazygrad.tensor.printing import tensor_text
 from lazygrad.tensor.size import device, device_name
 from lazygrad.tensor.storage import reads, settle

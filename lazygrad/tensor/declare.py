@@ -17,11 +17,8 @@ from lazygrad.ir.node import Shape
 from lazygrad.ir.views import contiguous_strides
 from lazygrad.tensor import promotion
 from lazygrad.tensor.aliasing import adopt, check_inplace, check_overlap
-from lazygrad.tensor.core import (
-    Tensor,
-    needs_grad,
-    shape_of,
-)
+from lazygrad.tensor.core import Tensor, shape_of
+from lazygrad.tensor.history import needs_grad
 from lazygrad.tensor.size import extents
 
 

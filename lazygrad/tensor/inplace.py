@@ -14,19 +14,10 @@ from lazygrad.autograd.graph import RemovableHandle, add_hook
 from lazygrad.ir import ops
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.aliasing import adopt, check_inplace, check_overlap
-from lazygrad.tensor.core import (
-    Meta,
-    Tensor,
-    alias,
-    meta_of,
-    needs_grad,
-    node_of,
-    record,
-    shape_of,
-    wrap,
-)
+from lazygrad.tensor.core import Meta, Tensor, alias, node_of, shape_of, wrap
 from lazygrad.tensor.creation import check_sizes, filled_node
 from lazygrad.tensor.declare import declare
+from lazygrad.tensor.history import meta_of, needs_grad, record
 from lazygrad.tensor.size import extents
 from lazygrad.tensor.storage import Storage
 from lazygrad.tensor.views import size_args

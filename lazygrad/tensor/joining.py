@@ -17,9 +17,10 @@ from lazygrad.ir import ops
 from lazygrad.ir.node import Node
 from lazygrad.ir.views import View
 from lazygrad.tensor import promotion as P
-from lazygrad.tensor.core import Tensor, axis_of, node_of, nodes_of, record, shape_of, wrap
+from lazygrad.tensor.core import Tensor, axis_of, node_of, nodes_of, shape_of, wrap
 from lazygrad.tensor.creation import from_values
 from lazygrad.tensor.declare import check_tensor, declare
+from lazygrad.tensor.history import record
 from lazygrad.tensor.size import extents
 from lazygrad.tensor.views import size_args
 

@@ -315,7 +315,7 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
     for _ in range(abs(n)):
         total = base if total is None else matmul(total, base)
     if total is None:
-        from lazygrad.tensor.creation import eye
+        from lazygrad.tensor.ranges import eye
 
         total = eye(A.shape[-1], dtype=A.dtype).expand(A.shape)
     return total

@@ -15,8 +15,9 @@ from lazygrad.autograd.composite import composite
 from lazygrad.ir import ops
 from lazygrad.ir.node import Node
 from lazygrad.tensor import promotion as P
-from lazygrad.tensor.core import Tensor, axis_of, nodes_of, record, shape_of
+from lazygrad.tensor.core import Tensor, axis_of, nodes_of, shape_of
 from lazygrad.tensor.declare import check_tensor, declare
+from lazygrad.tensor.history import record
 from lazygrad.tensor.size import extents
 
 

@@ -16,14 +16,27 @@ from lazygrad.tensor import (
     convert,
     elementwise,
     functions,
+    gathering,
     indexing,
     inplace,
+    joining,
     linear,
+    logic,
     numpy_bridge,
+    parts,
+    random,
+    reductions,
+    searching,
+    structure,
     views,
 )
-from lazygrad.tensor.core import Tensor, as_class, needs_grad, shape_of
+from lazygrad.tensor.core import Tensor, as_class, shape_of
 from lazygrad.tensor.declare import DECLARED, inplace_form
+from lazygrad.tensor.history import needs_grad
+
+# Their declarations are made when they are imported; these are all modules that declare some.
+_DECLARING = (convert, elementwise, functions, gathering, indexing, inplace, joining, linear, logic,
+              numpy_bridge, parts, random, reductions, searching, structure, views)
 
 _SKIP = {"__class__", "__new__", "__init__", "__init_subclass__", "__getattribute__", "__hash__",
          "__setattr__", "__delattr__", "__repr__", "__reduce_ex__", "__reduce__", "_make_subclass",
@@ -135,7 +148,7 @@ def _len(self: Tensor) -> int:
 def _iter(self: Tensor) -> Iterator[Tensor]:
     if not shape_of(self):
         raise TypeError("iteration over a 0-d tensor")
-    return iter(views.unbind(self, 0))
+    return iter(parts.unbind(self, 0))
 
 
 def _reversed(self: Tensor) -> Tensor:
@@ -268,7 +281,7 @@ _PLAIN: dict[str, Any] = {
     "__neg__": elementwise.neg,  # type: ignore[attr-defined]
     "__pos__": elementwise.positive,
     "__abs__": elementwise.abs,  # type: ignore[attr-defined]
-    "__invert__": elementwise.bitwise_not,
+    "__invert__": logic.bitwise_not,
     "__matmul__": _matmul, "__rmatmul__": _rmatmul, "__imatmul__": _matmul,
     "__len__": _len, "__iter__": _iter, "__reversed__": _reversed, "__contains__": _contains,
     "__bool__": convert.to_bool, "__index__": convert.to_index,
@@ -280,7 +293,7 @@ _PLAIN: dict[str, Any] = {
     "__getitem__": indexing.getitem, "__setitem__": indexing.setitem,
     "__array__": numpy_bridge.array_protocol, "__array_wrap__": numpy_bridge.array_wrap,
     "__copy__": _copy, "__deepcopy__": _deepcopy, "__reduce_ex__": _reduce,
-    "__setstate__": _setstate, "where": elementwise.where_method, "as_subclass": as_subclass,
+    "__setstate__": _setstate, "where": logic.where_method, "as_subclass": as_subclass,
     "apply_": _apply, "is_same_size": _is_same_size,
     "data": property(inplace.get_data, inplace.set_data),
     "grad": property(inplace.get_grad, inplace.set_grad, inplace.del_grad),

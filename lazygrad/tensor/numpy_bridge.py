@@ -16,8 +16,9 @@ from lazygrad.ir.dtypes import DType
 from lazygrad.ir.views import View
 from lazygrad.runtime.memory import Buffer
 from lazygrad.tensor import storage as memory
-from lazygrad.tensor.core import Tensor, needs_grad, view_of
+from lazygrad.tensor.core import Tensor, view_of
 from lazygrad.tensor.declare import declare
+from lazygrad.tensor.history import needs_grad
 from lazygrad.tensor.storage import Shared
 
 

@@ -18,12 +18,7 @@ from lazygrad.ir.dtypes import DType
 from lazygrad.ir.node import Node
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.aliasing import adopt, check_inplace
-from lazygrad.tensor.core import (
-    Tensor,
-    node_of,
-    shape_of,
-    wrap,
-)
+from lazygrad.tensor.core import Tensor, node_of, shape_of, wrap
 from lazygrad.tensor.creation import check_dtype, check_sizes, leaf
 from lazygrad.tensor.declare import declare
 from lazygrad.tensor.size import device, device_name

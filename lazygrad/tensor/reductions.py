@@ -17,8 +17,9 @@ from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
 from lazygrad.ir.node import Node
 from lazygrad.tensor import promotion as P
-from lazygrad.tensor.core import Tensor, axis_of, cut, node_of, record, record_many, shape_of, wrap
+from lazygrad.tensor.core import Tensor, axis_of, cut, node_of, shape_of, wrap
 from lazygrad.tensor.declare import check_tensor, declare, named
+from lazygrad.tensor.history import record, record_many
 from lazygrad.tensor.size import extents
 
 

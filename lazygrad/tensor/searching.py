@@ -15,10 +15,11 @@ from lazygrad.ir import ops
 from lazygrad.ir.node import Node
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.convert import host_values
-from lazygrad.tensor.core import Tensor, axis_of, node_of, record, record_many, shape_of, wrap
+from lazygrad.tensor.core import Tensor, axis_of, node_of, shape_of, wrap
 from lazygrad.tensor.creation import from_values
 from lazygrad.tensor.declare import declare, named
 from lazygrad.tensor.functions import rename
+from lazygrad.tensor.history import record, record_many
 from lazygrad.tensor.reductions import drop_axes
 
 sort_result = named("sort", "values", "indices")

@@ -26,6 +26,9 @@ from lazygrad.realize import realize_nodes
 from lazygrad.runtime.memory import Buffer
 
 
+_ref = weakref.ref
+
+
 class Shared:
     """Memory that others may write: where it is, and who may still hold it."""
 
@@ -65,6 +68,8 @@ class Storage:
 
     def __init__(self, node: Node | None):
         self.node = node
+        if node is not None:
+            node.holder = _ref(self)
         self.version = 0
         self.loose = 0  # writes through `.data`, which versions do not tell
         self.shared: Shared | None = None
@@ -152,6 +157,7 @@ def write(storage: Storage, node: Node) -> None:
     shared = storage.shared
     if shared is None or not _still(storage):
         storage.node = node
+        node.holder = _ref(storage)
         return
     if node.buffer is None:
         realize_nodes([node])
@@ -168,6 +174,7 @@ def write_view(storage: Storage, view: View, value: Node) -> None:
     if storage.shared is None or not _still(storage):
         assert storage.node is not None
         storage.node = ops.update(storage.node, value, arg=view)
+        storage.node.holder = _ref(storage)
         return
     if value.buffer is None:
         realize_nodes([value])

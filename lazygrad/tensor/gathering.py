@@ -1,0 +1,254 @@
+"""Functions that read and write by index: gather, scatter, index_select, masked_select, ...
+
+Owns: their checks and shapes. Must not know: index expressions (indexing.py).
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from lazygrad.ir import dtypes as D
+from lazygrad.ir import ops
+from lazygrad.ir.node import Node, Shape
+from lazygrad.ir.views import View
+from lazygrad.tensor import promotion as P
+from lazygrad.tensor.convert import host_values
+from lazygrad.tensor.core import Tensor, axis_of, node_of, nodes_of, shape_of
+from lazygrad.tensor.creation import from_values
+from lazygrad.tensor.declare import check_tensor, declare
+from lazygrad.tensor.history import record
+from lazygrad.tensor.indexing import known
+from lazygrad.tensor.size import extents
+
+# -- functions by index -------------------------------------------------------------------------
+
+
+def check_index(name: str, index: Any, both: bool = True) -> None:
+    allowed = (D.int64, D.int32) if both else (D.int64,)
+    if index.dtype not in allowed:
+        kinds = "int32/int64" if both else "int64"
+        raise RuntimeError(f"{name}(): Expected dtype {kinds} for index")
+
+
+@declare(out=True)
+def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
+    """out[i][j] = input[index[i][j]][j] for dim 0, and so on."""
+    check_tensor(input, "gather")
+    rank = input.ndim
+    axis = axis_of(dim, rank)
+    if index.numel() == 0:
+        return input.new_empty(shape_of(index))
+    check_index("gather", index)
+    if max(index.ndim, 1) != max(rank, 1):
+        raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
+    x, i = node_of(input), P.cast(node_of(index), D.int64)
+    _check_fits("Size does not match at dimension {axis} expected index {index} to be no larger "
+                "than self {shape} apart from dimension {dim}", x.shape, i.shape, axis)
+    check_range(index, axis, x.shape[axis] if rank else 1)
+    if not rank:
+        return record("GatherBackward0", (input,), (x,), ops.copy(P.spread_to(x, i.shape)))
+    node = ops.gather(_cut(x, i.shape, axis), i, arg=axis)
+    return record("GatherBackward0", (input, index), (x, i), node)
+
+
+def _check_fits(text: str, shape: Shape, index: Shape, axis: int) -> None:
+    for a, (own, wanted) in enumerate(zip(shape, index)):
+        if a != axis and wanted > own:
+            raise RuntimeError(text.format(axis=a, index=extents(index), shape=extents(shape),
+                                           dim=axis))
+
+
+def check_range(index: Tensor, axis: int, size: int, negative: bool = False) -> None:
+    """Raise if the index is known already and out of range."""
+    if not known(index) or not index.numel():
+        return
+    values = host_values(index)
+    if values.min() < 0 or values.max() >= size:
+        bad = values[(values < 0) | (values >= size)].flat[0]
+        raise RuntimeError(
+            f"index {int(bad)} is out of bounds for dimension {axis} with size {size}"
+        )
+
+
+def _cut(x: Node, shape: Shape, axis: int) -> Node:
+    """x without what lies beyond the index's extents on the other axes."""
+    spans = tuple(
+        (0, own if a == axis else wanted, 1) for a, (own, wanted) in enumerate(zip(x.shape, shape))
+    )
+    if all(stop == own for (_, stop, _), own in zip(spans, x.shape)):
+        return x
+    return ops.slice_(x, arg=spans)
+
+
+def scattered(op: Any, x: Node, index: Node, src: Node, axis: int) -> Node:
+    """A scatter whose index may be smaller than x and src on every axis."""
+    src = _cut(src, index.shape, -1)
+    part = _cut(x, index.shape, axis)
+    done = op(part, index, src, arg=axis)
+    if part is x:
+        return done
+    return ops.write(x, done, View.contiguous(x.shape).slice(
+        tuple((0, e, 1) for e in part.shape)))
+
+
+def _scatter_function(name: str, op: Any, grad: str) -> Any:
+    def function(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None,
+                 reduce: str | None = None) -> Tensor:
+        check_tensor(input, name)
+        if src is None:
+            src = value
+        axis = axis_of(dim, input.ndim)
+        if index.numel() == 0:
+            return input.clone()
+        check_index(name, index)
+        if reduce is not None:
+            mode = {"add": "sum", "multiply": "prod"}[reduce]
+            if not isinstance(src, Tensor):
+                src = input.new_full(shape_of(index), src)
+            return input.scatter_reduce(dim, index, src, mode)
+        x0 = node_of(input)
+        shape = shape_of(index)
+        check_range(index, axis, x0.shape[axis] if x0.shape else 1)
+        _check_scatter(name, x0.shape, shape, src, axis)
+        scalar = not input.ndim
+        if isinstance(src, Tensor):
+            if src.dtype is not x0.dtype:
+                raise RuntimeError(f"{name}(): Expected self.dtype to be equal to src.dtype")
+            nodes = nodes_of(input, src)
+            sources: tuple[Tensor, ...] = (input, src)
+            s = nodes[1]
+        else:
+            nodes, sources = [x0], (input,)
+            s = P.spread_to(P.scalar(src, x0.dtype, x0.device), shape)
+        x, i = nodes[0], P.cast(node_of(index), D.int64)
+        if scalar:
+            x, i = ops.reshape(x, arg=(1,)), ops.reshape(i, arg=(1,))
+            s = ops.reshape(s, arg=(1,))
+        node = scattered(op, x, i, s, axis)
+        return record(grad if len(nodes) > 1 else grad.replace("0", "1"), (*sources, index),
+                      [*nodes, i], ops.reshape(node, arg=()) if scalar else node)
+
+    function.__name__ = function.__qualname__ = name
+    return declare(name, inplace=True, out=True)(function)
+
+
+def _check_scatter(name: str, shape: Shape, index: Shape, src: Any, axis: int) -> None:
+    if len(index) != len(shape) and index and shape:
+        raise RuntimeError("Index tensor must have the same number of dimensions as self tensor")
+    own = shape_of(src) if isinstance(src, Tensor) else index
+    bad = any(i > s for a, (i, s) in enumerate(zip(index, shape)) if a != axis)
+    if bad or any(i > s for i, s in zip(index, own)):
+        raise RuntimeError(
+            f"Expected index {extents(index)} to be no larger than self {extents(shape)} apart "
+            f"from dimension {axis} and to be no larger size than src {extents(own)}"
+        )
+
+
+scatter = _scatter_function("scatter", ops.scatter, "ScatterBackward0")
+scatter_add = _scatter_function("scatter_add", ops.scatter_add, "ScatterAddBackward0")
+
+
+@declare(out=True)
+def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """The given indices along `dim`."""
+    check_tensor(input, "index_select")
+    axis = axis_of(dim, input.ndim)
+    if index.ndim > 1:
+        raise IndexError("index_select(): Index is supposed to be a vector")
+    if index.dtype not in (D.int64, D.int32):
+        raise RuntimeError("index_select(): Expected dtype int32 or int64 for index")
+    x, i = node_of(input), P.cast(node_of(index), D.int64)
+    if known(index) and i.numel:
+        values = host_values(index)
+        if values.min() < 0 or values.max() >= (x.shape[axis] if x.shape else 1):
+            raise IndexError("index out of range in self")
+    if not x.shape:
+        return record("IndexSelectBackward0", (input,), (x,), ops.copy(x))
+    count = i.numel
+    shape = (*x.shape[:axis], count, *x.shape[axis + 1 :])
+    column = ops.reshape(i, arg=(1,) * axis + (count,) + (1,) * (len(shape) - axis - 1))
+    node = ops.gather(x, P.spread_to(column, shape), arg=axis)
+    return record("IndexSelectBackward0", (input,), (x,), node)
+
+
+@declare(out=True)
+def masked_select(input: Tensor, mask: Tensor) -> Tensor:
+    """The elements where the mask holds, as a vector."""
+    if mask.dtype is not D.bool_:
+        raise RuntimeError("masked_select: expected BoolTensor for mask")
+    shape = P.joint_shape(shape_of(input), shape_of(mask))
+    where = np.flatnonzero(np.broadcast_to(host_values(mask), shape))
+    x = node_of(input)
+    flat = ops.reshape(P.spread_to(x, shape), arg=(prod(shape),))
+    index = node_of(from_values(where.astype(np.int64), D.int64))
+    return record("MaskedSelectBackward0", (input,), (x,), ops.gather(flat, index, arg=0))
+
+
+@declare(inplace=True)
+def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """`value` where the mask holds."""
+    if mask.dtype is not D.bool_:
+        raise RuntimeError(
+            "masked_fill_ only supports boolean masks, but got mask with dtype "
+            f"{P.c_name(mask.dtype)}"
+        )
+    x = node_of(input)
+    m = node_of(mask)
+    shape = P.joint_shape(x.shape, m.shape)
+    if isinstance(value, Tensor):
+        if value.ndim:
+            raise RuntimeError(
+                "masked_fill only supports a 0-dimensional value tensor, but got tensor with "
+                f"{value.ndim} dimension(s)."
+            )
+        x, v = nodes_of(input, value)
+        sources: Any = (input, value)
+        nodes = [x, v]
+        v = P.cast(v, x.dtype)
+    else:
+        if x.dtype.kind in "iu" and isinstance(value, float) and value != int(value):
+            raise RuntimeError("value cannot be converted to type int64_t without overflow")
+        v, sources, nodes = P.scalar(value, x.dtype, x.device), (input,), [x]
+    node = ops.where(P.expand_to(m, shape), v, P.expand_to(x, shape))
+    node = node if node.shape == shape else P.spread_to(node, shape)
+    return record(f"MaskedFillBackward{len(nodes) - 1}", (*sources, mask), [*nodes, m], node)
+
+
+@declare(inplace=True)
+def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+    """Elements of `source`, in order, where the mask holds."""
+    shape = P.joint_shape(shape_of(input), shape_of(mask))
+    where = np.flatnonzero(np.broadcast_to(host_values(mask), shape))
+    x, s = nodes_of(input, source)
+    if s.numel < where.size:
+        raise RuntimeError(
+            "masked_scatter: expected self and source to have same dtypes but got too few values"
+        )
+    index = node_of(from_values(where.astype(np.int64), D.int64))
+    flat = ops.reshape(P.spread_to(x, shape), arg=(prod(shape),))
+    values = ops.slice_(ops.reshape(s, arg=(s.numel,)), arg=((0, where.size, 1),))
+    node = ops.reshape(ops.scatter(flat, index, values, arg=0), arg=shape)
+    return record("MaskedScatterBackward0", (input, source), (x, s), node)
+
+
+@declare()
+def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
+    """Where the elements are not zero."""
+    values = host_values(input)
+    if as_tuple and not values.ndim:
+        values = values.reshape(1)
+    found = [where.astype(np.int64) for where in np.nonzero(np.atleast_1d(values))]
+    if as_tuple:
+        return tuple(from_values(where, D.int64) for where in found)
+    if not input.ndim:
+        return from_values(np.zeros((int(bool(values)), 0), np.int64), D.int64)
+    # in memory all positions of one axis lie together, as in PyTorch
+    return from_values(np.stack(found), D.int64).t()
+
+
+@declare()
+def argwhere(input: Tensor) -> Tensor:
+    return nonzero(input)

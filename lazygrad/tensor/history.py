@@ -1,0 +1,244 @@
+"""Where gradients flow: records are made here when operations run, and views keep theirs.
+
+Owns: which tensors need a gradient, the record of an operation and of a gradient, what versions
+are remembered for it, and the history that a view takes over from its base. Must not know: any
+operation, or in which order records run.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+from lazygrad.autograd.graph import (
+    AccumulateGrad,
+    BaseFn,
+    Edge,
+    GradFn,
+    Saved,
+    capture,
+    fn_class,
+)
+from lazygrad.autograd.modes import mode
+from lazygrad.ir import ops
+from lazygrad.ir.node import Node
+from lazygrad.ir.views import View
+from lazygrad.tensor import storage as memory
+from lazygrad.tensor.core import Meta, Tensor, node_of, strided, view_of, wrap, wrap_as
+from lazygrad.tensor.storage import reads
+
+# -- history ------------------------------------------------------------------------------------
+
+
+def needs_grad(t: Tensor) -> bool:
+    """Whether gradients flow to this tensor."""
+    meta = t._meta
+    if meta is None:
+        return False
+    if meta.base is not None and meta.version != t._storage.stamp:
+        _refresh(t, meta)
+    return meta.requires_grad
+
+
+def meta_of(t: Tensor) -> Meta:
+    meta = t._meta
+    if meta is None:
+        meta = t._meta = Meta()
+    return meta
+
+
+def edge_of(t: Tensor) -> Edge:
+    """Where this tensor's gradient goes."""
+    if not needs_grad(t):
+        return None
+    meta = t._meta
+    assert meta is not None
+    if meta.fn is not None:
+        return (meta.fn, meta.nr)
+    return (accumulator_of(t, meta), 0)
+
+
+def accumulator_of(t: Tensor, meta: Meta) -> AccumulateGrad:
+    found = meta.accumulator and meta.accumulator()
+    if found is None:
+        found = AccumulateGrad(t)
+        meta.accumulator = weakref.ref(found)
+    return found
+
+
+def recording(tensors: Sequence[Tensor]) -> bool:
+    """Whether an operation on these is to be recorded."""
+    if not mode.grad:
+        return False
+    return any(t._meta is not None and needs_grad(t) for t in tensors)
+
+
+def record(
+    name: str, tensors: Sequence[Tensor], nodes: Sequence[Node], node: Node,
+    order: Sequence[int] | None = None,
+) -> Tensor:
+    """The result of an operation on `tensors`, whose values it took as `nodes`."""
+    if mode.grad:
+        for t in tensors:
+            if t._meta is not None and needs_grad(t):
+                return _recorded(name, tensors, nodes, node, order)
+    return wrap(node) if order is None else wrap_as(node, order)
+
+
+def _recorded(
+    name: str, tensors: Sequence[Tensor], nodes: Sequence[Node], node: Node,
+    order: Sequence[int] | None,
+) -> Tensor:
+    if node.dtype.kind != "f":
+        return wrap_as(node, order)
+    if reads:
+        memory.freeze()
+    fn = make_fn(name, tensors, nodes, [node])
+    result = wrap_as(node, order)
+    note_saved(fn, tensors, nodes, [result], [node])
+    attach(result, fn, 0)
+    return result
+
+
+def record_many(
+    name: str, tensors: Sequence[Tensor], nodes: Sequence[Node], outs: Sequence[Node]
+) -> list[Tensor]:
+    """As `record`, for several results; those that are not floating get no history."""
+    fn = None
+    if recording(tensors) and any(out.dtype.kind == "f" for out in outs):
+        if reads:
+            memory.freeze()
+        fn = make_fn(name, tensors, nodes, outs)
+    if reads:
+        memory.settle(list(outs))
+    results = [wrap(out) for out in outs]
+    if fn is not None:
+        note_saved(fn, tensors, nodes, results, outs)
+        for number, result in enumerate(results):
+            if outs[number].dtype.kind == "f":
+                attach(result, fn, number)
+    return results
+
+
+def make_fn(
+    name: str, tensors: Sequence[Tensor], nodes: Sequence[Node], outs: Sequence[Node],
+    stops: Sequence[Node] = (),
+) -> GradFn:
+    """The record of an operation. The same tensor given twice is one input.
+
+    What tensors without gradient were computed from is none of its business.
+    """
+    ins: list[Node] = []
+    edges: list[Edge] = []
+    given: list[Node] = list(stops)
+    for t, node in zip(tensors, nodes):
+        edge = edge_of(t)
+        if edge is None:
+            given.append(node)
+        elif node not in ins:
+            ins.append(node)
+            edges.append(edge)
+    return fn_class(name)(ins, outs, edges, capture(outs, ins, None, given))
+
+
+def note_saved(
+    fn: GradFn, tensors: Sequence[Tensor], nodes: Sequence[Node],
+    results: Sequence[Tensor], outs: Sequence[Node],
+) -> None:
+    """Remember the versions of what the gradient rules will read."""
+    kept = fn.keep()
+    if not kept:
+        return
+    for t, node in zip(tensors, nodes):
+        if node in kept:
+            meta = t._meta
+            maker = meta.fn.name() if meta is not None and meta.fn is not None else None
+            fn.saved.append(saved_entry(t, node, maker, meta.nr if meta else 0))
+    for number, (t, node) in enumerate(zip(results, outs)):
+        if node in kept:
+            fn.saved.append(saved_entry(t, node, fn.name(), number))
+
+
+def saved_entry(t: Tensor, node: Node, maker: str | None, number: int) -> Saved:
+    stored = t._storage
+    return (stored, stored.version, stored.loose, maker, number, node, t._view)
+
+
+def attach(t: Tensor, fn: BaseFn, number: int) -> None:
+    """Make `t` the output of a record."""
+    meta = t._meta
+    if meta is None:
+        meta = t._meta = Meta()
+    meta.requires_grad = True
+    meta.fn = fn
+    meta.nr = number
+
+
+def record_gradient(
+    forward: GradFn, grads: Sequence[Any], given: Sequence[Node | None],
+    results: Sequence[Node | None], tensors: Sequence[Tensor | None],
+) -> None:
+    """The record of a record's gradient: from the incoming gradients and the forward's inputs."""
+    ins: list[Node] = []
+    edges: list[Edge] = []
+    pairs = [(node, edge_of(g)) for node, g in zip(given, grads) if node is not None]
+    for node, edge in (*pairs, *zip(forward.in_nodes, forward.edges)):
+        if edge is not None and node not in ins:
+            ins.append(node)
+            edges.append(edge)
+    outs = [node for node in results if node is not None]
+    known = {entry[0]: entry for entry in forward.captured}
+    entries = capture(outs, ins, known)
+    # gradients of linear operations do not depend on the operation's inputs
+    made = {entry[0] for entry in entries}
+    used = {src for entry in entries for src in entry[2]}.union(outs)
+    pairs = [(node, edge) for node, edge in zip(ins, edges) if node in used]
+    reached = made.union(node for node, _ in pairs)
+    outs = [node for node in outs if node in reached]
+    if not outs:
+        return
+    fn = fn_class(_second(forward.name()))(
+        [node for node, _ in pairs], outs, [edge for _, edge in pairs], entries)
+    fn.keep()
+    for t, node in zip(tensors, results):  # type: ignore[assignment]
+        if t is not None and node in reached:
+            attach(t, fn, outs.index(node))
+
+
+def _second(name: str) -> str:
+    """The name of the gradient of the record of this name."""
+    if name.startswith(("Add", "Sub", "Sum", "Mean", "View", "Permute", "Transpose", "T")):
+        return name
+    stem = name.rstrip("0123456789")
+    return f"{stem}Backward0"
+
+
+def strided_in(node: Node, outer: View, view: View) -> Node:
+    """`view` of a storage, computed from the node of another view of it that covers it."""
+    if outer.is_contiguous:
+        return strided(node, view)
+    high = 0
+    for v in (outer, view):
+        if v.numel:
+            high = max(high, v.bounds()[1] + 1)
+    room = ops.zeros((max(high, 1),), node.dtype, node.device)
+    return ops.as_strided(ops.write(room, node, outer), arg=view)
+
+
+def _refresh(t: Tensor, meta: Meta) -> None:
+    """A view after its storage was changed: its history is the base's."""
+    meta.version = t._storage.stamp
+    base = meta.base
+    assert base is not None
+    if not needs_grad(base):
+        return
+    outer = node_of(base)
+    mine = strided_in(outer, view_of(base), view_of(t))
+    if t._storage.node is not None:
+        t._cached = (t._storage.node, mine)
+    else:
+        memory.freeze()
+        memory.forget()
+    entries = capture([mine], [outer])
+    attach(t, fn_class("AsStridedBackward0")([outer], [mine], [edge_of(base)], entries), 0)

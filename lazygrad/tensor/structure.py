@@ -1,0 +1,289 @@
+"""Functions of where elements stand: triangles, diagonals, slices at given indices.
+
+Owns: functions whose result depends on positions, composed of others. Must not know: primitives
+beyond calling them.
+"""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any
+
+import numpy as np
+
+from lazygrad.autograd.composite import composite
+from lazygrad.ir import dtypes as D
+from lazygrad.ir import ops
+from lazygrad.ir.node import Node
+from lazygrad.tensor import promotion as P
+from lazygrad.tensor.convert import host_values
+from lazygrad.tensor.core import Tensor, axis_of, node_of, shape_of, wrap
+from lazygrad.tensor.declare import declare
+from lazygrad.tensor.functions import rename
+from lazygrad.tensor.history import record
+from lazygrad.tensor.logic import where
+from lazygrad.tensor.reductions import drop_axes
+
+# -- triangles and diagonals --------------------------------------------------------------------
+
+
+def _band(x: Node, diagonal: int, upper: bool) -> Node:
+    rows, columns = x.shape[-2:]
+    r = P.spread_to(ops.reshape(ops.iota((rows,), x.device), arg=(rows, 1)), (rows, columns))
+    c = P.spread_to(ops.iota((columns,), x.device), (rows, columns))
+    edge = ops.add(r, ops.lit(diagonal, r))
+    keep = ops.le(edge, c) if upper else ops.le(c, edge)
+    return P.spread_to(keep, x.shape)
+
+
+def _triangle(name: str, upper: bool) -> Any:
+    def function(input: Tensor, diagonal: int = 0) -> Tensor:
+        x = node_of(input)
+        if len(x.shape) < 2:
+            raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
+        value = ops.where(_band(x, diagonal, upper), x, ops.lit(0, x))
+        return record(f"{name.capitalize()}Backward0", (input,), (x,), value)
+
+    function.__name__ = function.__qualname__ = name
+    return declare(name, inplace=True, out=True)(function)
+
+
+tril, triu = _triangle("tril", False), _triangle("triu", True)
+
+
+@declare(out=True)
+def diag(input: Tensor, diagonal: int = 0) -> Tensor:
+    """A matrix with this diagonal, or the diagonal of a matrix."""
+    if input.ndim == 1:
+        return diag_embed(input, diagonal)
+    if input.ndim != 2:
+        raise RuntimeError(
+            "diag(): Supports 1D or 2D tensors. Got " + f"{input.ndim}D"
+        )
+    return input.diagonal(diagonal).clone()
+
+
+@declare()
+def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
+    """Matrices with these diagonals."""
+    rank = input.ndim + 1
+    a, b = axis_of(dim1, rank), axis_of(dim2, rank)
+    if a == b:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+    size = shape_of(input)[-1] + builtins.abs(offset)
+    shape = list(shape_of(input)[:-1])
+    for axis in sorted((a, b)):
+        shape.insert(axis, size)
+    room = input.new_zeros(shape)
+    room.diagonal(offset, a, b).copy_(input)
+    return rename(room, "DiagEmbedBackward0")
+
+
+@declare()
+def diagflat(input: Tensor, offset: int = 0) -> Tensor:
+    return diag_embed(input.reshape(-1), offset)
+
+
+@declare()
+def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1
+                     ) -> Tensor:
+    made = input.clone()
+    made.diagonal(offset, dim1, dim2).copy_(src)
+    return made
+
+
+@declare()
+def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
+    made = input.clone()
+    made.select(dim, index).copy_(src)
+    return made
+
+
+@declare()
+def slice_scatter(input: Tensor, src: Tensor, dim: int = 0, start: int | None = None,
+                  end: int | None = None, step: int = 1) -> Tensor:
+    made = input.clone()
+    made[(slice(None),) * axis_of(dim, input.ndim) + (slice(start, end, step),)] = src
+    return made
+
+
+@declare(inplace=True)
+def fill_diagonal(input: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
+    made = input.clone()
+    made.diagonal().fill_(fill_value)
+    return made
+
+
+@declare()
+def trace(input: Tensor) -> Tensor:
+    if input.ndim != 2:
+        raise RuntimeError("trace: expected a matrix")
+    x = node_of(input)
+    keep = ops.where(_eye(x), x, ops.lit(0, x))
+    keep = P.cast(keep, x.dtype if x.dtype.kind == "f" else D.int64)
+    total = drop_axes(ops.sum_(keep, arg=(0, 1)), (0, 1), False)
+    return record("TraceBackward0", (input,), (x,), total)
+
+
+def _eye(x: Node) -> Node:
+    rows, columns = x.shape
+    r = P.spread_to(ops.reshape(ops.iota((rows,), x.device), arg=(rows, 1)), x.shape)
+    return ops.eq(r, P.spread_to(ops.iota((columns,), x.device), x.shape))
+
+
+@declare()
+def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
+    count = shape_of(x)[0] if N is None else N
+    order = range(count) if increasing else range(count - 1, -1, -1)
+    from lazygrad.tensor.joining import stack
+
+    return stack([x**i for i in order], 1)
+
+
+@declare(out=True)
+def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None
+         ) -> Tensor:
+    """Differences of neighbours."""
+    from lazygrad.tensor.joining import cat
+
+    parts = [t for t in (prepend, input, append) if t is not None]
+    value: Any = cat(parts, dim) if len(parts) > 1 else input
+    axis = axis_of(dim, value.ndim)
+    for _ in range(n):
+        size = value.shape[axis]
+        late, early = value.narrow(axis, 1, size - 1), value.narrow(axis, 0, size - 1)
+        value = late ^ early if value.dtype is D.bool_ else late - early
+    return value
+
+
+# -- by index -----------------------------------------------------------------------------------
+
+
+@declare(out=True)
+@composite("TakeBackward0", saves=("index",))
+def take(input: Tensor, index: Tensor) -> Tensor:
+    """Elements by their position in row-major order."""
+    flat = input.reshape(-1)
+    return flat[index.reshape(-1)].reshape(shape_of(index))
+
+
+@declare(out=True)
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
+    if dim is None:
+        return input.reshape(-1).gather(0, indices.reshape(-1))
+    axis = axis_of(dim, input.ndim)
+    shape = list(P.broadcast_shapes(
+        [1 if a == axis else e for a, e in enumerate(shape_of(input))],
+        [1 if a == axis else e for a, e in enumerate(shape_of(indices))]))
+    own, wanted = list(shape), list(shape)
+    own[axis], wanted[axis] = shape_of(input)[axis], shape_of(indices)[axis]
+    return input.expand(own).gather(axis, indices.expand(wanted))
+
+
+def _indexed(name: str, change: Any) -> Any:
+    """index_add and its kin: whole slices at given indices along a dim."""
+    grad = "".join(part.capitalize() for part in name.split("_")) + "Backward0"
+
+    def function(input: Tensor, dim: int, index: Tensor, source: Any, **options: Any) -> Tensor:
+        axis = axis_of(dim, input.ndim)
+        if index.dtype not in (D.int64, D.int32):
+            raise RuntimeError(f"{name}_(): Expected dtype int32/int64 for index")
+        key = (slice(None),) * axis + (index.reshape(-1),)
+        made = input.clone()
+        change(made, key, source, **options)
+        return rename(made, grad)
+
+    function.__name__ = function.__qualname__ = name
+    return declare(name, inplace=True)(function)
+
+
+def _add_at(made: Any, key: Any, source: Any, alpha: Any = 1) -> None:
+    made.index_put_(key, source if alpha == 1 else source * alpha, accumulate=True)
+
+
+def _copy_at(made: Any, key: Any, source: Any) -> None:
+    made[key] = source
+
+
+index_add = _indexed("index_add", _add_at)
+index_copy = _indexed("index_copy", _copy_at)
+index_fill = _indexed("index_fill", _copy_at)
+
+
+@declare(inplace=True)
+def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *,
+                   include_self: bool = True) -> Tensor:
+    """Combine src into input at index: sum, prod, mean, amax or amin."""
+    axis = axis_of(dim, input.ndim)
+    if reduce not in ("sum", "prod", "mean", "amax", "amin"):
+        raise RuntimeError(
+            "reduce argument must be either sum, prod, mean, amax or amin, got " + reduce
+        )
+    ones = src.new_ones(shape_of(index))
+    counts = input.new_zeros(shape_of(input)).scatter_add(axis, index, ones)
+    if reduce in ("sum", "mean"):
+        base = input if include_self else where(counts > 0, input.new_zeros(()), input)
+        total = base.scatter_add(axis, index, src)
+        if reduce == "sum":
+            return total
+        size = counts + 1 if include_self else counts.clamp(min=1)
+        if input.dtype.kind == "f":
+            return total / size
+        return total.div(size, rounding_mode="floor")
+    values, places, data = (host_values(t) for t in (input, index, src))
+    out = np.array(values)
+    grids = list(np.ogrid[tuple(slice(0, n) for n in places.shape)])
+    grids[axis] = places
+    spots = tuple(grids)
+    data = data[tuple(slice(0, n) for n in places.shape)]
+    if not include_self:
+        start: Any = 1 if reduce == "prod" else None
+        if start is None:
+            limit = np.finfo if values.dtype.kind == "f" else np.iinfo
+            info = limit(values.dtype)
+            start = (-np.inf if reduce == "amax" else np.inf) if values.dtype.kind == "f" else \
+                (info.min if reduce == "amax" else info.max)
+        out[spots] = start
+    {"prod": np.multiply, "amax": np.maximum, "amin": np.minimum}[reduce].at(out, spots, data)
+    from lazygrad.tensor.creation import from_values
+
+    result = from_values(out, input.dtype)
+    if not (input.requires_grad or src.requires_grad):
+        return result
+    # the gradient: at the elements that made the result
+    picked = result.gather(axis, index)
+    if reduce == "prod":
+        part = src * (picked / src).detach()
+        base = input * (result / input).detach()
+        return base + (part - part.detach()).new_zeros(()) + input.new_zeros(
+            shape_of(input)).scatter_add(axis, index, part - part.detach())
+    mine = (input == result).to(input.dtype)
+    theirs = (src == picked).to(input.dtype)
+    share = (mine if include_self else mine * 0).scatter_add(axis, index, theirs)
+    base = input * mine / share if include_self else input * 0
+    moved = input.new_zeros(shape_of(input)).scatter_add(
+        axis, index, src * theirs / share.gather(axis, index))
+    total = base + moved
+    return total + (result - total).detach()
+
+
+@declare(method=False)
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """int64 vectors with a single 1."""
+    if tensor.dtype is not D.int64:
+        raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
+    if num_classes == -1 or node_of(tensor).buffer is not None:
+        values = host_values(tensor)
+        if values.size and values.min() < 0:
+            raise RuntimeError("Class values must be non-negative.")
+        if num_classes == -1:
+            if not values.size:
+                raise RuntimeError(
+                    "Can not infer total number of classes from empty tensor.")
+            num_classes = int(values.max()) + 1
+        elif values.size and values.max() >= num_classes:
+            raise RuntimeError("Class values must be smaller than num_classes.")
+    classes = ops.iota((num_classes,), "cpu")
+    shape = (*shape_of(tensor), num_classes)
+    x = ops.reshape(node_of(tensor), arg=(*shape_of(tensor), 1))
+    return wrap(ops.cast(ops.eq(P.spread_to(x, shape), P.spread_to(classes, shape)), arg=D.int64))
