@@ -215,11 +215,6 @@ def test_a_changed_scalar_is_the_same_program() -> None:
     assert (seen.compiles, seen.built, seen.hits) == (0, 0, 1)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="GradFn.keep: values between are computed from inputs "
-    "that are not kept, here the first layers' matrix products",
-)
 def test_item_before_backward_does_not_run_the_forward_pass_twice() -> None:
     model = network()
     x, target = batch(8)

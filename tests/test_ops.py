@@ -33,6 +33,7 @@ from lazygrad.ir.node import Node
 from lazygrad.ir.ops import REGISTRY, Lowering, Op
 from lazygrad.ir.views import View
 
+pytestmark = pytest.mark.filterwarnings("error")  # the interpreter's arithmetic is silent
 POINTWISE = [op for op in REGISTRY.values() if op.lowering is Lowering.POINTWISE]
 PLAIN = [op for op in POINTWISE if op not in (ops.cast, ops.check_index)]
 LAYOUTS = {**SAME, **OTHER}

@@ -19,7 +19,7 @@ from typing import Any
 from lazygrad.autograd.modes import mode
 from lazygrad.ir import ops
 from lazygrad.ir.node import Node, override
-from lazygrad.ir.ops import BUFFER, Op
+from lazygrad.ir.ops import BUFFER, Lowering, Op
 
 Entry = tuple[Node, Op, tuple[Node, ...], Any]  # a node and its sources, kept from being dropped
 Edge = tuple[Any, int] | None
@@ -183,20 +183,33 @@ class GradFn(BaseFn):
             node, op, srcs, _ = captured[0]
             if not op.saves:
                 return ()
-            inside: Container[Node] = ()
             found = _reads(node, op, srcs, self.in_nodes)
         else:
-            inner = {entry[0] for entry in captured}
-            inner.difference_update(self.out_nodes)
-            inside, wanted = inner, inner.union(self.in_nodes)
-            found = [value for node, op, srcs, _ in captured if op.saves
-                     for value in _reads(node, op, srcs, wanted)]
-        kept = tuple(dict.fromkeys(value for value in found if value not in inside))
+            found = self._boundary_reads()
+        kept = tuple(dict.fromkeys(found))
         self.reads_values = bool(kept)
         self.kept = kept
         for node in kept:
             node.saves += 1
         return kept
+
+    def _boundary_reads(self) -> list[Node]:
+        """What the rules read of the values at the ends of the record.
+
+        A value inside that was only moved is the value it was moved from; any other is computed
+        again, from the inputs.
+        """
+        inside = {entry[0]: entry for entry in self.captured}
+        for node in self.out_nodes:
+            inside.pop(node, None)
+        wanted = set(inside).union(self.in_nodes)
+        found: list[Node] = []
+        for node, op, srcs, _ in self.captured:
+            for value in _reads(node, op, srcs, wanted) if op.saves else ():
+                while value in inside and value.op.lowering is Lowering.MOVEMENT:
+                    value = inside[value][2][0]
+                found += self.in_nodes if value in inside else (value,)
+        return found
 
     def vjp(self, grads: Sequence[Node | None]) -> list[Node | None]:
         """The gradient of each input, given those of the outputs."""

@@ -287,6 +287,8 @@ class Partition:
             raise Refused("a value between them is computed by another kernel")
         if self._count_sources(a, b) > MAX_BUFFERS:
             raise Refused(f"the kernel would read more than {MAX_BUFFERS} values")
+        if (a.axes or b.axes) and any(n.op is not ops.update for n in a.final | b.final):
+            raise Refused("writes at computed positions are not made in the loop of a reduction")
         reason = "nothing fits"
         for joined in _join(a, b):
             try:

@@ -31,7 +31,8 @@ def round_half(values: Array, dtype: DType) -> Array:
     """float32 values rounded to a half type, still held in float32."""
     if dtype is bfloat16:
         return bfloat16_to_float32(float32_to_bfloat16(values))
-    return values.astype(np.float16).astype(np.float32)
+    with np.errstate(over="ignore"):  # to infinity, which is what rounding means
+        return values.astype(np.float16).astype(np.float32)
 
 
 def cast(x: Array, dtype: DType) -> Array:

@@ -52,17 +52,16 @@ def make_view(t: Tensor, view: View, name: str, op: Any = None, arg: Any = None)
         made._cached = (stored.node, op(node_of(t), arg=arg))
     if source is not None and needs_grad(t):
         if mode.grad and stored.dtype.kind == "f":
-            before, after = node_of(t), node_of(made)
+            whole, before, after = memory.read(stored), node_of(t), node_of(made)
+            entries = capture([after], [before], None, [whole])
+            if not entries:  # nobody said what it is of t: it is so many elements of the storage
+                after = strided_in(whole, before, view_of(t), view)
+                entries = capture([after], [before], None, [whole])
+                made._cached = (whole, after)
             if stored.node is None:
-                after = strided_in(before, view_of(t), view)
                 memory.freeze()
                 memory.forget()
-            fn = fn_class(name)([before], [after], [edge_of(t)], capture([after], [before]))
-            if not fn.captured and after is not before:
-                after = strided_in(before, view_of(t), view)
-                fn.out_nodes, fn.captured = (after,), capture([after], [before])
-                made._cached = (stored.node, after)  # type: ignore[assignment]
-            attach(made, fn, 0)
+            attach(made, fn_class(name)([before], [after], [edge_of(t)], entries), 0)
         else:
             meta.no_grad_view = True
     if reads and not depth.value:

@@ -214,16 +214,11 @@ def _second(name: str) -> str:
     return f"{stem}Backward0"
 
 
-def strided_in(node: Node, outer: View, view: View) -> Node:
-    """`view` of a storage, computed from the node of another view of it that covers it."""
-    if outer.is_contiguous:
+def strided_in(whole: Node, node: Node, outer: View, view: View) -> Node:
+    """`view` of the storage whose value is `whole`, as a function of the `outer` view's node."""
+    if outer.is_contiguous and outer.numel == whole.numel:
         return strided(node, view)
-    high = 0
-    for v in (outer, view):
-        if v.numel:
-            high = max(high, v.bounds()[1] + 1)
-    room = ops.zeros((max(high, 1),), node.dtype, node.device)
-    return ops.as_strided(ops.write(room, node, outer), arg=view)
+    return strided(ops.write(whole, node, outer), view)
 
 
 def _refresh(t: Tensor, meta: Meta) -> None:
@@ -234,11 +229,12 @@ def _refresh(t: Tensor, meta: Meta) -> None:
     if not needs_grad(base):
         return
     outer = node_of(base)
-    mine = strided_in(outer, view_of(base), view_of(t))
+    whole = memory.read(t._storage)
+    mine = strided_in(whole, outer, view_of(base), view_of(t))
     if t._storage.node is not None:
         t._cached = (t._storage.node, mine)
     else:
         memory.freeze()
         memory.forget()
-    entries = capture([mine], [outer])
+    entries = capture([mine], [outer], None, [whole])
     attach(t, fn_class("AsStridedBackward0")([outer], [mine], [edge_of(base)], entries), 0)
