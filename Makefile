@@ -17,7 +17,7 @@ lint: $(VENV)/.lint
 	$(BIN)/mypy
 
 long: $(VENV)/.test
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n auto -m slow
 
 bench: $(VENV)/.demo
 	$(BIN)/python benchmarks/figures.py

@@ -59,6 +59,14 @@ def _reads(
     return found
 
 
+def _origin(value: Node, ends: Container[Node]) -> Node:
+    """The value that this one was moved from, if that is one of the ends."""
+    at = value
+    while at not in ends and at.op.lowering is Lowering.MOVEMENT and at.srcs:
+        at = at.srcs[0]
+    return at if at in ends else value
+
+
 class RemovableHandle:
     """Takes a hook away again."""
 
@@ -176,16 +184,19 @@ class GradFn(BaseFn):
         for node in self.kept:
             node.saves -= 1
 
-    def keep(self) -> tuple[Node, ...]:
-        """Find which values the rules will read, and tell the executor so."""
+    def keep(self, given: Sequence[Node] = ()) -> tuple[Node, ...]:
+        """Find which values the rules will read, and tell the executor so.
+
+        `given` are the values of the operation's tensors, with and without gradient.
+        """
         captured = self.captured
         if len(captured) == 1:  # one op: nothing is inside, and what it reads is quickly said
             node, op, srcs, _ = captured[0]
             if not op.saves:
                 return ()
-            found = _reads(node, op, srcs, self.in_nodes)
+            found = [_origin(value, given) for value in _reads(node, op, srcs, self.in_nodes)]
         else:
-            found = self._boundary_reads()
+            found = self._boundary_reads(given)
         kept = tuple(dict.fromkeys(found))
         self.reads_values = bool(kept)
         self.kept = kept
@@ -193,22 +204,32 @@ class GradFn(BaseFn):
             node.saves += 1
         return kept
 
-    def _boundary_reads(self) -> list[Node]:
+    def _boundary_reads(self, given: Sequence[Node]) -> list[Node]:
         """What the rules read of the values at the ends of the record.
 
-        A value inside that was only moved is the value it was moved from; any other is computed
-        again, from the inputs.
+        A value that was only moved is the value it was moved from, or to, at an end; any other
+        inside is computed again, from the inputs.
         """
         inside = {entry[0]: entry for entry in self.captured}
-        for node in self.out_nodes:
-            inside.pop(node, None)
         wanted = set(inside).union(self.in_nodes)
+        ends = dict.fromkeys((*self.out_nodes, *self.in_nodes, *given))
+        moved_to: dict[Node, Node] = {}
+        for out in self.out_nodes:
+            value = out
+            while value in inside and value.op.lowering is Lowering.MOVEMENT:
+                value = inside[value][2][0]
+            moved_to[value] = out
         found: list[Node] = []
         for node, op, srcs, _ in self.captured:
             for value in _reads(node, op, srcs, wanted) if op.saves else ():
-                while value in inside and value.op.lowering is Lowering.MOVEMENT:
+                value = moved_to.get(value, value)
+                while value not in ends and value in inside \
+                        and value.op.lowering is Lowering.MOVEMENT:
                     value = inside[value][2][0]
-                found += self.in_nodes if value in inside else (value,)
+                if value in ends or value not in inside:
+                    found.append(_origin(value, ends))
+                else:
+                    found += self.in_nodes
         return found
 
     def vjp(self, grads: Sequence[Node | None]) -> list[Node | None]:
@@ -261,7 +282,7 @@ class GradFn(BaseFn):
         for storage, version, loose, maker, number, node, view in self.saved:
             if storage.version != version:
                 raise RuntimeError(_modified(storage, version, maker, number))
-            if storage.loose != loose:
+            if storage.loose != loose or storage.shared is not None:
                 self._substitute(node, storage, view)
 
     def _substitute(self, node: Node, storage: Any, view: Any) -> None:

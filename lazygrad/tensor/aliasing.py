@@ -277,5 +277,6 @@ def _rebase(t: Tensor, result: Tensor, node: Node) -> None:
             ins.append(source)
             edges.append(where)
     fn = fn_class("CopySlices")(ins, [new], edges, capture([new], ins))
+    fn.reads_values = True  # as PyTorch's, it works once
     attach(base, fn, 0)
     meta.version = -1  # its history is regenerated from the base's when asked for

@@ -147,7 +147,7 @@ def note_saved(
     results: Sequence[Tensor], outs: Sequence[Node],
 ) -> None:
     """Remember the versions of what the gradient rules will read."""
-    kept = fn.keep()
+    kept = fn.keep(nodes)
     if not kept:
         return
     for t, node in zip(tensors, nodes):

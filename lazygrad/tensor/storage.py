@@ -224,6 +224,7 @@ def pin(storage: Storage) -> Shared:
         buffer = fresh
     shared = Shared(buffer, node.shape, node.dtype, node.device)
     storage.shared, storage.node = shared, None
+    storage.loose += 1  # from here on it may be written without our knowing
     return shared
 
 
