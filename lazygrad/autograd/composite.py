@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from lazygrad.autograd.modes import mode
+from lazygrad.ir.node import override, user_place
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -25,7 +26,13 @@ def composite(name: str, saves: tuple[str, ...] | None = None) -> Callable[[F], 
     def decorate(function: F) -> F:
         @functools.wraps(function)
         def run(*args: Any, **kwargs: Any) -> Any:
-            return _run(name, saves, function, args, kwargs)
+            outer = override.place
+            if outer is None:  # all nodes of the body stand for the user's one line
+                override.place = user_place()
+            try:
+                return _run(name, saves, function, args, kwargs)
+            finally:
+                override.place = outer
 
         return run  # type: ignore[return-value]
 

@@ -23,7 +23,7 @@ from lazygrad.ir.ops import BUFFER, Lowering, Op
 
 Entry = tuple[Node, Op, tuple[Node, ...], Any]  # a node and its sources, kept from being dropped
 Edge = tuple[Any, int] | None
-# storage, its version and its loose writes then, who made the value, output number, value, view
+# storage, its version and unnoticed writes then, who made the value, output number, value, view
 Saved = tuple[Any, int, int, Any, int, Node, Any]
 
 _sequence = itertools.count()
@@ -279,10 +279,10 @@ class GradFn(BaseFn):
         """Raise if values have been freed, or were changed in place since."""
         if self.released:
             raise RuntimeError(SECOND_TIME)
-        for storage, version, loose, maker, number, node, view in self.saved:
+        for storage, version, unnoticed, maker, number, node, view in self.saved:
             if storage.version != version:
                 raise RuntimeError(_modified(storage, version, maker, number))
-            if storage.loose != loose or storage.shared is not None:
+            if storage.unnoticed != unnoticed or storage.shared is not None:
                 self._substitute(node, storage, view)
 
     def _substitute(self, node: Node, storage: Any, view: Any) -> None:

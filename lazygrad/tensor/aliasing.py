@@ -218,9 +218,9 @@ def _move_saved(t: Tensor, result: Tensor) -> None:
         return
     stored = t._storage
     fn.saved = [
-        (stored, stored.version, stored.loose, *rest, t._view) if storage is result._storage
-        else (storage, version, loose, *rest, view)
-        for storage, version, loose, *rest, view in fn.saved
+        (stored, stored.version, stored.unnoticed, *rest, t._view) if storage is result._storage
+        else (storage, version, unnoticed, *rest, view)
+        for storage, version, unnoticed, *rest, view in fn.saved
         if storage is not stored
     ]
 

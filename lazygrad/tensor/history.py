@@ -162,7 +162,7 @@ def note_saved(
 
 def saved_entry(t: Tensor, node: Node, maker: str | None, number: int) -> Saved:
     stored = t._storage
-    return (stored, stored.version, stored.loose, maker, number, node, t._view)
+    return (stored, stored.version, stored.unnoticed, maker, number, node, t._view)
 
 
 def attach(t: Tensor, fn: BaseFn, number: int) -> None:

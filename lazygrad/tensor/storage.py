@@ -25,7 +25,6 @@ from lazygrad.ir.views import View
 from lazygrad.realize import realize_nodes
 from lazygrad.runtime.memory import Buffer
 
-
 _ref = weakref.ref
 
 
@@ -64,7 +63,7 @@ class Shared:
 class Storage:
     """One value, row-major; every tensor on it sees what is written to it."""
 
-    __slots__ = ("__weakref__", "loose", "node", "shared", "version")
+    __slots__ = ("__weakref__", "exports", "loose", "node", "shared", "version")
 
     def __init__(self, node: Node | None):
         self.node = node
@@ -72,12 +71,18 @@ class Storage:
             node.holder = _ref(self)
         self.version = 0
         self.loose = 0  # writes through `.data`, which versions do not tell
+        self.exports = 0  # how often its memory was handed out
         self.shared: Shared | None = None
 
     @property
     def stamp(self) -> int:
         """Changes with every write."""
         return self.version + self.loose
+
+    @property
+    def unnoticed(self) -> int:
+        """Changes with what may have written without a change of version."""
+        return self.loose + self.exports
 
     @property
     def dtype(self) -> DType:
@@ -224,7 +229,7 @@ def pin(storage: Storage) -> Shared:
         buffer = fresh
     shared = Shared(buffer, node.shape, node.dtype, node.device)
     storage.shared, storage.node = shared, None
-    storage.loose += 1  # from here on it may be written without our knowing
+    storage.exports += 1  # from here on it may be written without our knowing
     return shared
 
 
