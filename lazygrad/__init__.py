@@ -21,8 +21,11 @@ _LATER = ("nn", "optim", "utils", "cuda", "random", "linalg", "special", "testin
 def __getattr__(name: str) -> Any:
     """Parts that are loaded when first used, to keep the import short."""
     if name in _LATER:
-        where = {"cuda": "lazygrad.tensor.cuda", "random": "lazygrad.tensor.random",
-                 "linalg": "lazygrad.tensor.linalg"}.get(name, f"lazygrad.{name}")
+        where = {
+            "cuda": "lazygrad.tensor.cuda",
+            "random": "lazygrad.tensor.random",
+            "linalg": "lazygrad.tensor.linalg",
+        }.get(name, f"lazygrad.{name}")
         found = globals()[name] = importlib.import_module(where)
         return found
     raise AttributeError(f"module 'lazygrad' has no attribute {name!r}")

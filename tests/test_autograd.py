@@ -84,17 +84,38 @@ def test_grad_function() -> None:
     assert lg.autograd.grad((x * 3).sum() + 0 * y.sum(), y)[0].tolist() == [0, 0]
 
 
-@pytest.mark.parametrize(("run", "words"), [
-    (lambda: lg.ones(2).sum().backward(), "element 0 of tensors does not require grad and does"),
-    (lambda: (leaf(1, 2) * 2).backward(), "grad can be implicitly created only for scalar outp"),
-    (lambda: (leaf(1, 2) * 2).backward(lg.ones(3)), "Mismatch in shape: grad_output"),
-    (lambda: leaf(1, 2).add_(1), "a leaf Variable that requires grad is being used in an in-p"),
-    (lambda: leaf(1, 2)[0].add_(1), "a view of a leaf Variable that requires grad is being us"),
-    (lambda: lg.ones(2, dtype=lg.int64).requires_grad_(), "only Tensors of floating point dtype"),
-    (lambda: setattr(leaf(1) * 2, "requires_grad", False), "you can only change requires_grad f"),
-    (lambda: lg.ones(2).retain_grad(), "can't retain_grad on Tensor that has requires_grad=Fal"),
-    (lambda: lg.ones(2).register_hook(print), "cannot register a hook on a tensor that doesn't"),
-])
+@pytest.mark.parametrize(
+    ("run", "words"),
+    [
+        (
+            lambda: lg.ones(2).sum().backward(),
+            "element 0 of tensors does not require grad and does",
+        ),
+        (
+            lambda: (leaf(1, 2) * 2).backward(),
+            "grad can be implicitly created only for scalar outp",
+        ),
+        (lambda: (leaf(1, 2) * 2).backward(lg.ones(3)), "Mismatch in shape: grad_output"),
+        (lambda: leaf(1, 2).add_(1), "a leaf Variable that requires grad is being used in an in-p"),
+        (lambda: leaf(1, 2)[0].add_(1), "a view of a leaf Variable that requires grad is being us"),
+        (
+            lambda: lg.ones(2, dtype=lg.int64).requires_grad_(),
+            "only Tensors of floating point dtype",
+        ),
+        (
+            lambda: setattr(leaf(1) * 2, "requires_grad", False),
+            "you can only change requires_grad f",
+        ),
+        (
+            lambda: lg.ones(2).retain_grad(),
+            "can't retain_grad on Tensor that has requires_grad=Fal",
+        ),
+        (
+            lambda: lg.ones(2).register_hook(print),
+            "cannot register a hook on a tensor that doesn't",
+        ),
+    ],
+)
 def test_refusals(run: Any, words: str) -> None:
     with pytest.raises(RuntimeError, match=words):
         run()
@@ -291,21 +312,26 @@ def test_once_differentiable() -> None:
 # -- whole functions ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("function", [
-    lambda a, b: (a * b).tanh(),
-    lambda a, b: a.softmax(1) @ b.exp(),
-    lambda a, b: a.std(0) + b.logsumexp(0),
-    lambda a, b: (a / b.abs().clamp(min=0.3)).sum(1),
-    lambda a, b: lg.cat([a, b[None]]).cumsum(0).prod(1),
-    lambda a, b: a.t()[1:].unfold(1, 2, 1) * a.norm(),
-    lambda a, b: a[:, [0, 2, 2]].sigmoid().flip(0),
-    lambda a, b: lg.where(a > 0, a.exp(), b.sin()),
-    lambda a, b: lg.linalg.inv(a @ a.t() + lg.eye(2, dtype=lg.float64)),
-])
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda a, b: (a * b).tanh(),
+        lambda a, b: a.softmax(1) @ b.exp(),
+        lambda a, b: a.std(0) + b.logsumexp(0),
+        lambda a, b: (a / b.abs().clamp(min=0.3)).sum(1),
+        lambda a, b: lg.cat([a, b[None]]).cumsum(0).prod(1),
+        lambda a, b: a.t()[1:].unfold(1, 2, 1) * a.norm(),
+        lambda a, b: a[:, [0, 2, 2]].sigmoid().flip(0),
+        lambda a, b: lg.where(a > 0, a.exp(), b.sin()),
+        lambda a, b: lg.linalg.inv(a @ a.t() + lg.eye(2, dtype=lg.float64)),
+    ],
+)
 def test_gradcheck_and_gradgradcheck(function: Any) -> None:
     lg.manual_seed(1)
-    inputs = (lg.randn(2, 3, dtype=lg.float64, requires_grad=True),
-              lg.randn(3, dtype=lg.float64, requires_grad=True))
+    inputs = (
+        lg.randn(2, 3, dtype=lg.float64, requires_grad=True),
+        lg.randn(3, dtype=lg.float64, requires_grad=True),
+    )
     assert gradcheck(function, inputs)
     assert gradgradcheck(function, inputs)
 
@@ -346,10 +372,14 @@ def test_anomaly_mode_names_the_forward_line() -> None:
 def test_subgradients_at_ties() -> None:
     x = leaf(0, 0)
     for run, expected in (
-        (lambda: x.relu().sum(), [0, 0]), (lambda: x.abs().sum(), [0, 0]),
-        (lambda: x.max(), [0.5, 0.5]), (lambda: x.max(0)[0], [1, 0]),
-        (lambda: x.clamp(0, 1).sum(), [1, 1]), (lambda: x.amax(0), [0.5, 0.5]),
-        (lambda: x.norm(), [0, 0]), (lambda: x.maximum(lg.zeros(2)).sum(), [0.5, 0.5]),
+        (lambda: x.relu().sum(), [0, 0]),
+        (lambda: x.abs().sum(), [0, 0]),
+        (lambda: x.max(), [0.5, 0.5]),
+        (lambda: x.max(0)[0], [1, 0]),
+        (lambda: x.clamp(0, 1).sum(), [1, 1]),
+        (lambda: x.amax(0), [0.5, 0.5]),
+        (lambda: x.norm(), [0, 0]),
+        (lambda: x.maximum(lg.zeros(2)).sum(), [0.5, 0.5]),
     ):
         (g,) = lg.autograd.grad(run(), x)
         assert np.allclose(g.tolist(), expected), expected

@@ -12,14 +12,42 @@ import lazygrad as lg
 _A = np.arange(24.0).reshape(2, 3, 4)
 
 KEYS: list[Any] = [
-    0, -1, slice(1, None), slice(None, None, 2), (0, 1), (0, 1, 2), (slice(None), 1),
-    (Ellipsis, 0), (0, Ellipsis, 1), None, (None, 0), (slice(None), None, 1), (Ellipsis,),
-    (slice(0, 0),), (slice(-2, 5), slice(1, 3)), [0, 1], ([0, 1], [1, 2]), (slice(None), [0, 2]),
-    ([0, 1], slice(None), [1, 3]), (slice(None), [0, 1], [1, 3]), (0, [0, 2]), ([1], 0),
-    (Ellipsis, [0, 3, 3]), np.array([[0, 1], [1, 0]]), (slice(None), np.array([[0], [2]])),
-    np.array([True, False]), (slice(None), np.array([True, False, True])), _A > 5, _A[0] > 3,
-    (np.array([True, True]), [0, 1]), (slice(None), [2, 0], None), True, False,
-    (None, [1, 0]), (slice(None), slice(None, None, 2), [0, -1]), np.int64(1),
+    0,
+    -1,
+    slice(1, None),
+    slice(None, None, 2),
+    (0, 1),
+    (0, 1, 2),
+    (slice(None), 1),
+    (Ellipsis, 0),
+    (0, Ellipsis, 1),
+    None,
+    (None, 0),
+    (slice(None), None, 1),
+    (Ellipsis,),
+    (slice(0, 0),),
+    (slice(-2, 5), slice(1, 3)),
+    [0, 1],
+    ([0, 1], [1, 2]),
+    (slice(None), [0, 2]),
+    ([0, 1], slice(None), [1, 3]),
+    (slice(None), [0, 1], [1, 3]),
+    (0, [0, 2]),
+    ([1], 0),
+    (Ellipsis, [0, 3, 3]),
+    np.array([[0, 1], [1, 0]]),
+    (slice(None), np.array([[0], [2]])),
+    np.array([True, False]),
+    (slice(None), np.array([True, False, True])),
+    _A > 5,
+    _A[0] > 3,
+    (np.array([True, True]), [0, 1]),
+    (slice(None), [2, 0], None),
+    True,
+    False,
+    (None, [1, 0]),
+    (slice(None), slice(None, None, 2), [0, -1]),
+    np.int64(1),
 ]
 
 
@@ -37,8 +65,9 @@ def test_reading_agrees_with_numpy(key: Any) -> None:
         return
     expected = _A[key]
     got = lg.tensor(_A)[_key(key)]
-    assert got.shape == expected.shape and np.array_equal(np.array(got.tolist()).reshape(
-        expected.shape), expected)
+    assert got.shape == expected.shape and np.array_equal(
+        np.array(got.tolist()).reshape(expected.shape), expected
+    )
 
 
 @pytest.mark.parametrize("key", KEYS, ids=str)
@@ -89,17 +118,20 @@ def test_assignment_through_a_mask_of_the_tensor_itself() -> None:
     assert t.tolist() == [0, 12, 0]
 
 
-@pytest.mark.parametrize(("key", "kind", "words"), [
-    (3, IndexError, "index 3 is out of bounds for dimension 0 with size 3"),
-    ((0, 4), IndexError, "index 4 is out of bounds for dimension 1 with size 4"),
-    ((0, 0, 0), IndexError, "too many indices for tensor of dimension 2"),
-    (0.5, IndexError, "only integers, slices"),
-    ("a", TypeError, "invalid data type 'str'"),
-    (slice(None, None, -1), ValueError, "step must be greater than zero"),
-    ([5], IndexError, "index 5 is out of bounds for dimension 0 with size 3"),
-    ([0.5], IndexError, "must be long, int, byte or bool"),
-    (([0, 1], [0, 1, 2]), IndexError, "could not be broadcast together"),
-])
+@pytest.mark.parametrize(
+    ("key", "kind", "words"),
+    [
+        (3, IndexError, "index 3 is out of bounds for dimension 0 with size 3"),
+        ((0, 4), IndexError, "index 4 is out of bounds for dimension 1 with size 4"),
+        ((0, 0, 0), IndexError, "too many indices for tensor of dimension 2"),
+        (0.5, IndexError, "only integers, slices"),
+        ("a", TypeError, "invalid data type 'str'"),
+        (slice(None, None, -1), ValueError, "step must be greater than zero"),
+        ([5], IndexError, "index 5 is out of bounds for dimension 0 with size 3"),
+        ([0.5], IndexError, "must be long, int, byte or bool"),
+        (([0, 1], [0, 1, 2]), IndexError, "could not be broadcast together"),
+    ],
+)
 def test_bad_indices_are_refused(key: Any, kind: type[Exception], words: str) -> None:
     t = lg.zeros(3, 4)
     with pytest.raises(kind, match=words):

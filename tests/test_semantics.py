@@ -123,8 +123,23 @@ def _program(seed: int, length: int) -> list[Op]:
     """Steps that refer to earlier tensors by number; what does not apply raises in both."""
     r = random.Random(seed)
     steps: list[Op] = [("make", (r.randrange(4), r.random() < 0.4)) for _ in range(2)]
-    kinds = ["view", "view", "view", "pure", "pure", "inplace", "inplace", "setitem", "numpy",
-             "nwrite", "backward", "item", "detach", "make", "copy"]
+    kinds = [
+        "view",
+        "view",
+        "view",
+        "pure",
+        "pure",
+        "inplace",
+        "inplace",
+        "setitem",
+        "numpy",
+        "nwrite",
+        "backward",
+        "item",
+        "detach",
+        "make",
+        "copy",
+    ]
     for _ in range(length):
         kind = r.choice(kinds)
         steps.append((kind, tuple(r.randrange(1000) for _ in range(6))))
@@ -200,13 +215,31 @@ class _World:
     def do_pure(self, a: int, b: int, c: int, *rest: int) -> None:
         x, y = self.pick(a), self.pick(c)
         made = [
-            lambda: x + y, lambda: x * y, lambda: x - 2, lambda: x * 0.5, lambda: x.tanh(),
-            lambda: x.sum(), lambda: x.mean(0), lambda: x.relu(), lambda: x * x,
-            lambda: x.softmax(-1), lambda: x.contiguous(), lambda: x.clone(),
-            lambda: self.lib.cat([x, x]), lambda: self.lib.stack([x, y]), lambda: x.sigmoid(),
-            lambda: x @ y, lambda: x.amax(0), lambda: x.max(0)[0], lambda: x[[0, 1]],
-            lambda: self.lib.where(x > 0, x, y), lambda: x.abs(), lambda: x.cumsum(0),
-            lambda: x - x.detach() * 0.5, lambda: 1 - x, lambda: x.clamp(-1, 1),
+            lambda: x + y,
+            lambda: x * y,
+            lambda: x - 2,
+            lambda: x * 0.5,
+            lambda: x.tanh(),
+            lambda: x.sum(),
+            lambda: x.mean(0),
+            lambda: x.relu(),
+            lambda: x * x,
+            lambda: x.softmax(-1),
+            lambda: x.contiguous(),
+            lambda: x.clone(),
+            lambda: self.lib.cat([x, x]),
+            lambda: self.lib.stack([x, y]),
+            lambda: x.sigmoid(),
+            lambda: x @ y,
+            lambda: x.amax(0),
+            lambda: x.max(0)[0],
+            lambda: x[[0, 1]],
+            lambda: self.lib.where(x > 0, x, y),
+            lambda: x.abs(),
+            lambda: x.cumsum(0),
+            lambda: x - x.detach() * 0.5,
+            lambda: 1 - x,
+            lambda: x.clamp(-1, 1),
         ]
         self.add(made[b % len(made)]())
 
@@ -214,9 +247,18 @@ class _World:
         # what PyTorch reads from memory that it is writing to depends on its loops
         x, y = self.pick(a), self.pick(c).clone()
         made = [
-            lambda: x.add_(1), lambda: x.mul_(y), lambda: x.zero_(), lambda: x.add_(y),
-            lambda: x.fill_(2), lambda: x.copy_(y), lambda: x.tanh_(), lambda: x.clamp_(-1, 1),
-            lambda: x.mul_(0.5), lambda: x.sub_(y), lambda: x.relu_(), lambda: x.sigmoid_(),
+            lambda: x.add_(1),
+            lambda: x.mul_(y),
+            lambda: x.zero_(),
+            lambda: x.add_(y),
+            lambda: x.fill_(2),
+            lambda: x.copy_(y),
+            lambda: x.tanh_(),
+            lambda: x.clamp_(-1, 1),
+            lambda: x.mul_(0.5),
+            lambda: x.sub_(y),
+            lambda: x.relu_(),
+            lambda: x.sigmoid_(),
         ]
         if d % 4 == 0:
             with self.lib.no_grad():
@@ -258,9 +300,15 @@ class _World:
         seen: list[Any] = []
         for t in self.tensors:
             strides = [s for s, e in zip(t.stride(), t.shape, strict=True) if e > 1]
-            seen.append((tuple(t.shape), strides if t.numel() else 0,
-                         t.requires_grad, t.is_leaf,
-                         np.round(np.asarray(t.detach().tolist()), 6).tolist()))
+            seen.append(
+                (
+                    tuple(t.shape),
+                    strides if t.numel() else 0,
+                    t.requires_grad,
+                    t.is_leaf,
+                    np.round(np.asarray(t.detach().tolist()), 6).tolist(),
+                )
+            )
         for leaf in self.leaves:
             grad = leaf.grad
             seen.append(None if grad is None else np.round(grad.tolist(), 6).tolist())

@@ -27,11 +27,21 @@ def test_constructors() -> None:
     assert repr(lg.ones(5, 3).shape) == "lazygrad.Size([5, 3])"
 
 
-@pytest.mark.parametrize(("data", "dtype"), [
-    (3, "int64"), (3.0, "float32"), (True, "bool"), ([], "float32"), ([1, 2.5], "float32"),
-    ([True, 2], "int64"), (np.float32(3), "float32"), (np.arange(3), "int64"),
-    ([np.float64(1)], "float64"), ([[1], [2]], "int64"),
-])
+@pytest.mark.parametrize(
+    ("data", "dtype"),
+    [
+        (3, "int64"),
+        (3.0, "float32"),
+        (True, "bool"),
+        ([], "float32"),
+        ([1, 2.5], "float32"),
+        ([True, 2], "int64"),
+        (np.float32(3), "float32"),
+        (np.arange(3), "int64"),
+        ([np.float64(1)], "float64"),
+        ([[1], [2]], "int64"),
+    ],
+)
 def test_tensor_infers_its_dtype(data: Any, dtype: str) -> None:
     assert lg.tensor(data).dtype is getattr(lg, dtype)
 
@@ -93,8 +103,18 @@ def test_distributions() -> None:
 
 # -- dtypes -------------------------------------------------------------------------------------
 
-DTYPES = ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32",
-          "float64"]
+DTYPES = [
+    "bool",
+    "uint8",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "float16",
+    "bfloat16",
+    "float32",
+    "float64",
+]
 
 
 @pytest.mark.parametrize("a", DTYPES)
@@ -103,13 +123,16 @@ def test_result_type_agrees_with_pytorch(a: str) -> None:
     for b in DTYPES:
         for sa in ((2,), ()):
             for sb in ((2,), ()):
-                ours = lg.result_type(lg.ones(sa, dtype=getattr(lg, a)),
-                                      lg.ones(sb, dtype=getattr(lg, b)))
-                theirs = torch.result_type(torch.ones(sa, dtype=getattr(torch, a)),
-                                           torch.ones(sb, dtype=getattr(torch, b)))
+                ours = lg.result_type(
+                    lg.ones(sa, dtype=getattr(lg, a)), lg.ones(sb, dtype=getattr(lg, b))
+                )
+                theirs = torch.result_type(
+                    torch.ones(sa, dtype=getattr(torch, a)), torch.ones(sb, dtype=getattr(torch, b))
+                )
                 assert ours.name == str(theirs).removeprefix("torch."), (a, sa, b, sb)
         assert lg.promote_types(getattr(lg, a), getattr(lg, b)).name == str(
-            torch.promote_types(getattr(torch, a), getattr(torch, b))).removeprefix("torch.")
+            torch.promote_types(getattr(torch, a), getattr(torch, b))
+        ).removeprefix("torch.")
     for number in (True, 2, 2.5):
         ours = (lg.ones(2, dtype=getattr(lg, a)) * number).dtype
         theirs = (torch.ones(2, dtype=getattr(torch, a)) * number).dtype
@@ -274,8 +297,13 @@ def _evaluated(library: Any, text: str) -> list[Any]:
     make = library.tensor
     x = make(_X).requires_grad_()
     given: dict[str, Any] = {
-        "L": library, "x": x, "y": make(_X[::-1] * 0.7), "p": make(np.abs(_X) + 0.5),
-        "i": make([[3, -1, 2], [5, 0, -7]]), "b": make([True, False, True]), "j": make([2, 0, 1]),
+        "L": library,
+        "x": x,
+        "y": make(_X[::-1] * 0.7),
+        "p": make(np.abs(_X) + 0.5),
+        "i": make([[3, -1, 2], [5, 0, -7]]),
+        "b": make([True, False, True]),
+        "j": make([2, 0, 1]),
         "u": make(np.array([200, 3, 4], np.uint8)),
     }
     with warnings.catch_warnings():

@@ -39,9 +39,7 @@ def composite(name: str, saves: tuple[str, ...] | None = None) -> Callable[[F], 
     return decorate
 
 
-def _run(
-    name: str, saves: tuple[str, ...] | None, function: Any, args: Any, kwargs: Any
-) -> Any:
+def _run(name: str, saves: tuple[str, ...] | None, function: Any, args: Any, kwargs: Any) -> Any:
     from lazygrad.tensor import core, history, storage
 
     depth = storage.depth

@@ -111,9 +111,7 @@ def _check_seeds(roots: Sequence[Any], seeds: Sequence[Any]) -> list[Any]:
     from lazygrad.tensor import core, history
 
     if len(roots) != len(seeds):
-        raise RuntimeError(
-            f"got {len(roots)} tensors and {len(seeds)} gradients"
-        )
+        raise RuntimeError(f"got {len(roots)} tensors and {len(seeds)} gradients")
     result = []
     for i, (root, seed) in enumerate(zip(roots, seeds)):
         shape = core.shape_of(root)
@@ -122,8 +120,11 @@ def _check_seeds(roots: Sequence[Any], seeds: Sequence[Any]) -> list[Any]:
                 if root.numel() != 1:
                     raise RuntimeError("grad can be implicitly created only for scalar outputs")
                 one = ops.const(1, root.dtype, root._storage.device)
-                seed = core.wrap(one if shape == () else ops.expand(
-                    ops.reshape(one, arg=(1,) * len(shape)), arg=shape))
+                seed = core.wrap(
+                    one
+                    if shape == ()
+                    else ops.expand(ops.reshape(one, arg=(1,) * len(shape)), arg=shape)
+                )
         elif not isinstance(seed, core.Tensor):
             raise TypeError(
                 f"gradients can be either Tensors or None, but got {type(seed).__name__}"
@@ -351,9 +352,7 @@ def _run_hooks(hooks: dict[int, Any], value: Any) -> Any:
         changed = hook(value)
         if changed is not None:
             if not isinstance(changed, Tensor):
-                raise TypeError(
-                    f"expected Variable, but hook returned '{type(changed).__name__}'"
-                )
+                raise TypeError(f"expected Variable, but hook returned '{type(changed).__name__}'")
             value = changed
     return value
 

@@ -69,8 +69,11 @@ class FunctionCtx(BaseFn):
             t, version, number = kept
             if t._storage.version != version:
                 meta = t._meta
-                maker = type(self).__name__ if number is not None else (
-                    meta.fn.name() if meta is not None and meta.fn is not None else None)
+                maker = (
+                    type(self).__name__
+                    if number is not None
+                    else (meta.fn.name() if meta is not None and meta.fn is not None else None)
+                )
                 raise RuntimeError(_modified(t._storage, version, maker, number or 0))
             if number is not None:  # an output: its history is this record, held weakly there
                 made = core.alias(t)
@@ -121,9 +124,7 @@ class FunctionCtx(BaseFn):
             return None
         shape, dtype = self._inputs[number]
         if not isinstance(grad, Tensor):
-            raise TypeError(
-                f"expected Variable or None (got {type(grad).__name__})"
-            )
+            raise TypeError(f"expected Variable or None (got {type(grad).__name__})")
         own = core.shape_of(grad)
         if own != shape:
             lead = len(own) - len(shape)
@@ -132,8 +133,9 @@ class FunctionCtx(BaseFn):
                     f"Function {name} returned an invalid gradient at index {number} - got "
                     f"{extents(own)} but expected shape compatible with {extents(shape)}"
                 )
-            axes = [a for a in range(len(own))
-                    if a < lead or (shape[a - lead] == 1 and own[a] != 1)]
+            axes = [
+                a for a in range(len(own)) if a < lead or (shape[a - lead] == 1 and own[a] != 1)
+            ]
             grad = grad.sum(axes).reshape(shape)
         return grad if grad.dtype is dtype else grad.to(dtype)
 
@@ -141,8 +143,6 @@ class FunctionCtx(BaseFn):
         if self._saved:
             self._released = True
             self._saved = []
-
-
 
 
 class _FunctionMeta(type):
@@ -177,8 +177,7 @@ class Function(metaclass=_FunctionMeta):
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Run forward, and record that backward is the gradient."""
         ctx = cls._record()
-        ctx.needs_input_grad = tuple(
-            isinstance(a, Tensor) and history.needs_grad(a) for a in args)
+        ctx.needs_input_grad = tuple(isinstance(a, Tensor) and history.needs_grad(a) for a in args)
         records = mode.grad and any(ctx.needs_input_grad)
         edges, positions, inputs = [], [], []
         for i, a in enumerate(args):
@@ -207,8 +206,9 @@ class Function(metaclass=_FunctionMeta):
     @classmethod
     def _finish(cls, ctx: Any, number: int, out: Any, args: Sequence[Any]) -> Any:
         if not isinstance(out, Tensor) or id(out) in ctx._plain or out.dtype.kind != "f":
-            ctx._shapes.append((core.shape_of(out), out.dtype, "cpu")
-                               if isinstance(out, Tensor) else None)
+            ctx._shapes.append(
+                (core.shape_of(out), out.dtype, "cpu") if isinstance(out, Tensor) else None
+            )
             return out
         ctx._shapes.append((core.shape_of(out), out.dtype, "cpu"))
         dirty = any(out is d for d in ctx._dirty)
@@ -222,8 +222,7 @@ def _kept(t: Any, outputs: list[Any], finished: list[Any]) -> Any:
     if t is None:
         return None
     for number, out in enumerate(outputs):
-        if t is out and finished[number]._meta is not None and not (
-                finished[number] is not out):
+        if t is out and finished[number]._meta is not None and not (finished[number] is not out):
             return core.alias(out), out._storage.version, number
     return t, t._storage.version, None
 
@@ -235,8 +234,7 @@ def once_differentiable(function: Callable[..., Any]) -> Callable[..., Any]:
     def run(ctx: Any, *grads: Any) -> Any:
         with no_grad():
             results = function(ctx, *grads)
-        if not mode.grad or not any(
-                isinstance(g, Tensor) and history.needs_grad(g) for g in grads):
+        if not mode.grad or not any(isinstance(g, Tensor) and history.needs_grad(g) for g in grads):
             return results
         many = results if isinstance(results, tuple) else (results,)
         wrapped = tuple(_refuse(r) if isinstance(r, Tensor) else r for r in many)

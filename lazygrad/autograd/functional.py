@@ -21,8 +21,9 @@ def _tuple(value: Any) -> tuple[tuple[Any, ...], bool]:
 def _inputs(inputs: Any, create_graph: bool) -> tuple[tuple[Tensor, ...], bool]:
     many, was_tuple = _tuple(inputs)
     if create_graph:
-        return tuple(t.view_as(t) if t.requires_grad else t.detach().requires_grad_()
-                     for t in many), was_tuple
+        return tuple(
+            t.view_as(t) if t.requires_grad else t.detach().requires_grad_() for t in many
+        ), was_tuple
     return tuple(t.detach().requires_grad_() for t in many), was_tuple
 
 
@@ -38,13 +39,24 @@ def _grad(outs: Any, ins: Any, seeds: Any, create: bool) -> tuple[Any, ...]:
     if not any(o.requires_grad for o in outs):
         return tuple(zeros_like(i) for i in ins)
     pairs = [(o, s) for o, s in zip(outs, seeds) if o.requires_grad]
-    got = grad([o for o, _ in pairs], ins, [s for _, s in pairs], retain_graph=True,
-               create_graph=create, allow_unused=True)
+    got = grad(
+        [o for o, _ in pairs],
+        ins,
+        [s for _, s in pairs],
+        retain_graph=True,
+        create_graph=create,
+        allow_unused=True,
+    )
     return tuple(zeros_like(i) if g is None else g for g, i in zip(got, ins))
 
 
-def vjp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False,
-        strict: bool = False) -> tuple[Any, Any]:
+def vjp(
+    func: Callable[..., Any],
+    inputs: Any,
+    v: Any = None,
+    create_graph: bool = False,
+    strict: bool = False,
+) -> tuple[Any, Any]:
     """(outputs, v times the Jacobian)."""
     with enable_grad():
         ins, in_tuple = _inputs(inputs, create_graph)
@@ -59,12 +71,16 @@ def vjp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool
         else:
             seeds = _tuple(v)[0]
         got = _grad(outs, ins, seeds, create_graph)
-    return (_back(_done(outs, create_graph), out_tuple),
-            _back(_done(got, create_graph), in_tuple))
+    return (_back(_done(outs, create_graph), out_tuple), _back(_done(got, create_graph), in_tuple))
 
 
-def jvp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False,
-        strict: bool = False) -> tuple[Any, Any]:
+def jvp(
+    func: Callable[..., Any],
+    inputs: Any,
+    v: Any = None,
+    create_graph: bool = False,
+    strict: bool = False,
+) -> tuple[Any, Any]:
     """(outputs, the Jacobian times v), by differentiating the vjp with respect to its vector."""
     with enable_grad():
         ins, _ = _inputs(inputs, create_graph)
@@ -79,13 +95,24 @@ def jvp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool
         seeds = tuple(zeros_like(o).requires_grad_() for o in outs)
         first = _grad(outs, ins, seeds, True)
         got = _grad(first, seeds, _tuple(v)[0], create_graph)
-    return (_back(_done(outs, create_graph), out_tuple),
-            _back(_done(got, create_graph), out_tuple))
+    return (_back(_done(outs, create_graph), out_tuple), _back(_done(got, create_graph), out_tuple))
 
 
-def jacobian(func: Callable[..., Any], inputs: Any, create_graph: bool = False,
-             strict: bool = False, vectorize: bool = False,
-             strategy: str = "reverse-mode") -> Any:
+def _rows_of(out: Tensor, part: list[Any], given: Tensor) -> Tensor:
+    """The gradients of out's elements, one under the other."""
+    shape = (*out.shape, *given.shape)
+    made: Tensor = stack(part).reshape(shape) if part else out.new_zeros(shape)
+    return made
+
+
+def jacobian(
+    func: Callable[..., Any],
+    inputs: Any,
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    strategy: str = "reverse-mode",
+) -> Any:
     """The Jacobian of each output with respect to each input."""
     with enable_grad():
         ins, in_tuple = _inputs(inputs, create_graph)
@@ -98,18 +125,20 @@ def jacobian(func: Callable[..., Any], inputs: Any, create_graph: bool = False,
                 got = _grad((element,), ins, (element.new_ones(()),), create_graph)
                 for part, g in zip(parts, got):
                     part.append(g)
-            rows.append(tuple(
-                (stack(part).reshape((*out.shape, *i.shape)) if part  # type: ignore[misc]
-                 else out.new_zeros((*out.shape, *i.shape)))
-                for part, i in zip(parts, ins)))
+            rows.append(tuple(_rows_of(out, part, i) for part, i in zip(parts, ins)))
         rows = [_done(row, create_graph) for row in rows]
     per_out = tuple(_back(row, in_tuple) for row in rows)
     return _back(per_out, out_tuple)
 
 
-def hessian(func: Callable[..., Any], inputs: Any, create_graph: bool = False,
-            strict: bool = False, vectorize: bool = False,
-            outer_jacobian_strategy: str = "reverse-mode") -> Any:
+def hessian(
+    func: Callable[..., Any],
+    inputs: Any,
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    outer_jacobian_strategy: str = "reverse-mode",
+) -> Any:
     """The second derivatives of a function with one value."""
     many, in_tuple = _tuple(inputs)
 
@@ -126,8 +155,13 @@ def hessian(func: Callable[..., Any], inputs: Any, create_graph: bool = False,
     return found if in_tuple else found[0][0]
 
 
-def vhp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False,
-        strict: bool = False) -> tuple[Any, Any]:
+def vhp(
+    func: Callable[..., Any],
+    inputs: Any,
+    v: Any = None,
+    create_graph: bool = False,
+    strict: bool = False,
+) -> tuple[Any, Any]:
     """(output, v times the Hessian)."""
     with enable_grad():
         ins, in_tuple = _inputs(inputs, create_graph)

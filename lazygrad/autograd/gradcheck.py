@@ -25,8 +25,9 @@ def _outputs(function: Callable[..., Any], inputs: Sequence[Any]) -> list[Tensor
     return [t for t in many if isinstance(t, Tensor) and t.is_floating_point()]
 
 
-def _numerical(function: Callable[..., Any], inputs: Sequence[Any], at: int, eps: float
-               ) -> list[np.ndarray]:
+def _numerical(
+    function: Callable[..., Any], inputs: Sequence[Any], at: int, eps: float
+) -> list[np.ndarray]:
     """d outputs / d inputs[at], (input elements, output elements), by central differences."""
     base = np.array(inputs[at].detach().tolist(), np.float64).reshape(inputs[at].shape)
     flat = base.reshape(-1)
@@ -39,31 +40,47 @@ def _numerical(function: Callable[..., Any], inputs: Sequence[Any], at: int, eps
             given = list(inputs)
             given[at] = tensor(moved.reshape(base.shape), dtype=inputs[at].dtype)
             with no_grad():
-                ends.append([np.array(o.tolist(), np.float64).reshape(-1)
-                             for o in _outputs(function, given)])
+                ends.append(
+                    [
+                        np.array(o.tolist(), np.float64).reshape(-1)
+                        for o in _outputs(function, given)
+                    ]
+                )
         rows.append([(a - b) / (2 * eps) for a, b in zip(*ends)])
     count = len(_outputs(function, inputs))
     return [np.array([row[n] for row in rows]) for n in range(count)]
 
 
-def _analytical(out: Tensor, inputs: Sequence[Tensor], allow_unused: bool = True
-                ) -> list[np.ndarray]:
+def _analytical(
+    out: Tensor, inputs: Sequence[Tensor], allow_unused: bool = True
+) -> list[np.ndarray]:
     flat = out.reshape(-1)
     columns: list[list[np.ndarray]] = [[] for _ in inputs]
     for element in flat.unbind(0):
         got = grad(element, inputs, retain_graph=True, allow_unused=True)
         for column, g, i in zip(columns, got, inputs):
-            column.append(np.zeros(i.numel()) if g is None
-                          else np.array(g.tolist(), np.float64).reshape(-1))
+            column.append(
+                np.zeros(i.numel()) if g is None else np.array(g.tolist(), np.float64).reshape(-1)
+            )
     return [np.array(c).T if c else np.zeros((i.numel(), 0)) for c, i in zip(columns, inputs)]
 
 
 def gradcheck(
-    func: Callable[..., Any], inputs: Any, *, eps: float = 1e-6, atol: float = 1e-5,
-    rtol: float = 1e-3, raise_exception: bool = True, nondet_tol: float = 0.0,
-    check_undefined_grad: bool = True, check_grad_dtypes: bool = False,
-    check_batched_grad: bool = False, check_forward_ad: bool = False,
-    check_backward_ad: bool = True, fast_mode: bool = False, masked: bool | None = None,
+    func: Callable[..., Any],
+    inputs: Any,
+    *,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    raise_exception: bool = True,
+    nondet_tol: float = 0.0,
+    check_undefined_grad: bool = True,
+    check_grad_dtypes: bool = False,
+    check_batched_grad: bool = False,
+    check_forward_ad: bool = False,
+    check_backward_ad: bool = True,
+    fast_mode: bool = False,
+    masked: bool | None = None,
 ) -> bool:
     """Whether the gradients of `func` agree with finite differences."""
     given = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
@@ -77,8 +94,11 @@ def gradcheck(
     numerical = {at: _numerical(func, given, at, eps) for at in places}
     for number, out in enumerate(outs):
         leaves = [given[at] for at in places]
-        analytical = _analytical(out, leaves) if out.requires_grad else \
-            [np.zeros((leaf.numel(), out.numel())) for leaf in leaves]
+        analytical = (
+            _analytical(out, leaves)
+            if out.requires_grad
+            else [np.zeros((leaf.numel(), out.numel())) for leaf in leaves]
+        )
         for at, found in zip(places, analytical):
             wanted = numerical[at][number].reshape(found.shape)
             if not np.allclose(found, wanted, rtol, atol, equal_nan=True):
@@ -92,8 +112,15 @@ def gradcheck(
 
 
 def gradgradcheck(
-    func: Callable[..., Any], inputs: Any, grad_outputs: Any = None, *, eps: float = 1e-6,
-    atol: float = 1e-5, rtol: float = 1e-3, raise_exception: bool = True, **options: Any,
+    func: Callable[..., Any],
+    inputs: Any,
+    grad_outputs: Any = None,
+    *,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    raise_exception: bool = True,
+    **options: Any,
 ) -> bool:
     """gradcheck of the gradients themselves."""
     given = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
@@ -106,9 +133,15 @@ def gradgradcheck(
 
     def first(*args: Any) -> tuple[Any, ...]:
         ins, given_seeds = args[:-count], args[-count:]
-        ins = tuple(t.detach().requires_grad_() if isinstance(t, Tensor) and not t.requires_grad
-                    and t.is_floating_point() and original.requires_grad else t
-                    for t, original in zip(ins, given))
+        ins = tuple(
+            t.detach().requires_grad_()
+            if isinstance(t, Tensor)
+            and not t.requires_grad
+            and t.is_floating_point()
+            and original.requires_grad
+            else t
+            for t, original in zip(ins, given)
+        )
         from lazygrad.autograd.modes import enable_grad
 
         with enable_grad():
@@ -117,5 +150,6 @@ def gradgradcheck(
             got = grad(made, wanted, given_seeds, create_graph=True, allow_unused=True)
         return tuple(g for g in got if g is not None)
 
-    return gradcheck(first, (*given, *seeds), eps=eps, atol=atol, rtol=rtol,
-                     raise_exception=raise_exception)
+    return gradcheck(
+        first, (*given, *seeds), eps=eps, atol=atol, rtol=rtol, raise_exception=raise_exception
+    )

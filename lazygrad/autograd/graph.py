@@ -45,9 +45,7 @@ _READS: dict[str, dict[int, tuple[int, ...]]] = {
 }
 
 
-def _reads(
-    node: Node, op: Op, srcs: tuple[Node, ...], wanted: Container[Node]
-) -> list[Node]:
+def _reads(node: Node, op: Op, srcs: tuple[Node, ...], wanted: Container[Node]) -> list[Node]:
     """The values that an op's rule reads for the gradients of those sources that are wanted."""
     by_source = _READS.get(op.name)
     if by_source is None:
@@ -223,8 +221,9 @@ class GradFn(BaseFn):
         for node, op, srcs, _ in self.captured:
             for value in _reads(node, op, srcs, wanted) if op.saves else ():
                 value = moved_to.get(value, value)
-                while value not in ends and value in inside \
-                        and value.op.lowering is Lowering.MOVEMENT:
+                while (
+                    value not in ends and value in inside and value.op.lowering is Lowering.MOVEMENT
+                ):
                     value = inside[value][2][0]
                 if value in ends or value not in inside:
                     found.append(_origin(value, ends))

@@ -170,6 +170,9 @@ class _Callable(_ModuleType):
 
 _sys.modules[__name__].__class__ = _Callable
 
-__all__ = [_name for _name in globals() if not _name.startswith("_")
-           and _name not in ("annotations", "Any", "tensor")]
+__all__ = [
+    _name
+    for _name in globals()
+    if not _name.startswith("_") and _name not in ("annotations", "Any", "tensor")
+]
 __all__ = [_name for _name in __all__ if not isinstance(globals()[_name], _ModuleType)]

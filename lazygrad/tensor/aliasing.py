@@ -94,8 +94,11 @@ def make_views(t: Tensor, name: str, parts: Iterable[Callable[[], Tensor]]) -> t
 def check_inplace(t: Tensor, may_repeat: bool = False) -> None:
     """Raise where PyTorch refuses to write to `t`; some writes go to repeated elements too."""
     view = t._view
-    if not may_repeat and view is not None and 0 in view.strides and any(
-        stride == 0 and extent > 1 for stride, extent in zip(view.strides, view.shape)
+    if (
+        not may_repeat
+        and view is not None
+        and 0 in view.strides
+        and any(stride == 0 and extent > 1 for stride, extent in zip(view.strides, view.shape))
     ):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a "
@@ -123,8 +126,12 @@ def check_inplace(t: Tensor, may_repeat: bool = False) -> None:
                 "a leaf Variable that requires grad is being used in an in-place operation."
             )
         base = meta.base
-        if base is not None and base._meta is not None and base._meta.requires_grad \
-                and base._meta.fn is None:
+        if (
+            base is not None
+            and base._meta is not None
+            and base._meta.requires_grad
+            and base._meta.fn is None
+        ):
             raise RuntimeError(
                 "a view of a leaf Variable that requires grad is being used in an in-place "
                 "operation."
@@ -197,8 +204,9 @@ def adopt(t: Tensor, result: Tensor, name: str | None = None) -> Tensor:
         return t
     if not needs_grad(result):
         if name is None or not needs_grad(t):
-            if needs_grad(t) or (t._meta is not None and t._meta.base is not None
-                                 and needs_grad(t._meta.base)):
+            if needs_grad(t) or (
+                t._meta is not None and t._meta.base is not None and needs_grad(t._meta.base)
+            ):
                 name = name or "CopyBackwards"
             else:
                 put(t, node)
@@ -218,7 +226,8 @@ def _move_saved(t: Tensor, result: Tensor) -> None:
         return
     stored = t._storage
     fn.saved = [
-        (stored, stored.version, stored.unnoticed, *rest, t._view) if storage is result._storage
+        (stored, stored.version, stored.unnoticed, *rest, t._view)
+        if storage is result._storage
         else (storage, version, unnoticed, *rest, view)
         for storage, version, unnoticed, *rest, view in fn.saved
         if storage is not stored
@@ -232,8 +241,9 @@ def put(t: Tensor, node: Node) -> None:
     if view is None:
         memory.write(stored, node)
     elif view.is_contiguous and view.numel == Size(stored.shape).numel():
-        memory.write(stored, node if node.shape == stored.shape
-                     else ops.reshape(node, arg=stored.shape))
+        memory.write(
+            stored, node if node.shape == stored.shape else ops.reshape(node, arg=stored.shape)
+        )
     else:
         memory.write_view(stored, view, node)
     if t._meta is not None and t._meta.loose:
@@ -264,8 +274,9 @@ def _rebase(t: Tensor, result: Tensor, node: Node) -> None:
             new = ops.reshape(node, arg=old.shape)
             t._storage.node = new
     else:
-        size = max(outer.bounds()[1] + 1 if outer.numel else 1,
-                   view.bounds()[1] + 1 if view.numel else 1)
+        size = max(
+            outer.bounds()[1] + 1 if outer.numel else 1, view.bounds()[1] + 1 if view.numel else 1
+        )
         room = ops.zeros((size,), old.dtype, old.device)
         changed = ops.write(ops.write(room, old, outer), node, view)
         new = strided(changed, outer)

@@ -108,9 +108,16 @@ def _dtype_method(name: str, dtype: DType) -> None:
 
 
 for _name, _dtype in (
-    ("float", D.float32), ("double", D.float64), ("half", D.float16), ("bfloat16", D.bfloat16),
-    ("long", D.int64), ("int", D.int32), ("short", D.int16), ("char", D.int8),
-    ("byte", D.uint8), ("bool", D.bool_),
+    ("float", D.float32),
+    ("double", D.float64),
+    ("half", D.float16),
+    ("bfloat16", D.bfloat16),
+    ("long", D.int64),
+    ("int", D.int32),
+    ("short", D.int16),
+    ("char", D.int8),
+    ("byte", D.uint8),
+    ("bool", D.bool_),
 ):
     _dtype_method(_name, _dtype)
 
@@ -140,8 +147,9 @@ def cpu(self: Tensor, memory_format: Any = None) -> Tensor:
 
 
 @declare(function=False)
-def cuda(self: Tensor, device: Any = None, non_blocking: bool = False,
-         memory_format: Any = None) -> Tensor:
+def cuda(
+    self: Tensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None
+) -> Tensor:
     device_name("cuda")
     return self
 
@@ -169,9 +177,7 @@ def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
 def item(self: Tensor) -> Any:
     """The one element as a Python number."""
     if self.numel() != 1:
-        raise RuntimeError(
-            f"a Tensor with {self.numel()} elements cannot be converted to Scalar"
-        )
+        raise RuntimeError(f"a Tensor with {self.numel()} elements cannot be converted to Scalar")
     return host_values(self).reshape(()).item()
 
 
@@ -213,5 +219,3 @@ def tensor_repr(self: Tensor, *, tensor_contents: Any = None) -> str:
         grad_fn=fn,
         default_dtype=P.default.dtype.name,
     )
-
-

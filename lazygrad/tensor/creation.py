@@ -76,7 +76,8 @@ def _shape_of_list(data: Any) -> tuple[int, ...]:
     """The shape that the first elements of a nested sequence promise."""
     shape = []
     while isinstance(data, (list, tuple)) or (
-        hasattr(data, "__len__") and hasattr(data, "__getitem__")
+        hasattr(data, "__len__")
+        and hasattr(data, "__getitem__")
         and not isinstance(data, (str, bytes, dict, Tensor, np.ndarray))
     ):
         shape.append(len(data))
@@ -149,7 +150,8 @@ def list_values(data: Any, dtype: DType | None) -> tuple[np.ndarray, DType]:
                 raise RuntimeError("value cannot be converted to type int64_t without overflow")
             if not info.min <= value <= info.max:
                 raise RuntimeError(
-                    f"value cannot be converted to type {dtype.name} without overflow")
+                    f"value cannot be converted to type {dtype.name} without overflow"
+                )
     wide = np.float64 if dtype.kind == "f" else dtype.np
     values = np.array([int(v) for v in flat] if dtype.kind in "iu" else flat, dtype=wide)
     if dtype.kind == "f" and dtype.itemsize < 8:
@@ -170,7 +172,11 @@ def _list_float(data: Any) -> DType | None:
 
 
 def tensor(
-    data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False,
+    data: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
     pin_memory: bool = False,
 ) -> Tensor:
     """A tensor with a copy of the data."""
@@ -223,22 +229,33 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     return _from_data(data, dtype, device_name(device), False)
 
 
-def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None,
-            requires_grad: bool = False) -> Tensor:
-    made = tensor(obj, dtype=dtype) if copy and not isinstance(obj, Tensor) \
+def asarray(
+    obj: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    copy: bool | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    made = (
+        tensor(obj, dtype=dtype)
+        if copy and not isinstance(obj, Tensor)
         else as_tensor(obj, dtype, device)
+    )
     if copy and made is obj:
         made = made.clone()
     return made.requires_grad_() if requires_grad else made
 
 
-def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None,
-                  requires_grad: bool = False) -> Tensor:
+def scalar_tensor(
+    s: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     return tensor(s, dtype=dtype or P.default.dtype, requires_grad=requires_grad)
 
 
-def legacy_new(*args: Any, dtype: DType | None = None, device: Any = None,
-               requires_grad: bool = False) -> Tensor:
+def legacy_new(
+    *args: Any, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """`Tensor(5, 3)` and `Tensor([1, 2, 3])`: sizes, or data in the default dtype."""
     if device is not None and device_name_kind(device) != "cpu":
         raise RuntimeError(
@@ -283,8 +300,9 @@ def typed_constructor(name: str, dtype: DType) -> Any:
     def new(cls: Any, *args: Any, **kwargs: Any) -> Tensor:
         return legacy_new(*args, dtype=dtype, **kwargs)
 
-    return _TypedMeta(name, (), {"__new__": new, "_dtype": dtype, "dtype": dtype,
-                                 "__module__": "lazygrad"})
+    return _TypedMeta(
+        name, (), {"__new__": new, "_dtype": dtype, "dtype": dtype, "__module__": "lazygrad"}
+    )
 
 
 # -- filled -------------------------------------------------------------------------------------
@@ -299,8 +317,14 @@ def filled_node(value: Any, shape: tuple[int, ...], dtype: DType, where: str) ->
 
 def _filled(name: str, value: Any) -> Any:
     def function(
-        *size: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
-        pin_memory: bool = False, requires_grad: bool = False, names: Any = None,
+        *size: Any,
+        out: Any = None,
+        dtype: Any = None,
+        layout: Any = None,
+        device: Any = None,
+        pin_memory: bool = False,
+        requires_grad: bool = False,
+        names: Any = None,
         memory_format: Any = None,
     ) -> Tensor:
         dtype = check_dtype(dtype, name) or P.default.dtype
@@ -324,8 +348,14 @@ empty = _filled("empty", 0)
 
 
 def full(
-    size: Any, fill_value: Any, *, out: Any = None, dtype: Any = None, layout: Any = None,
-    device: Any = None, requires_grad: bool = False,
+    size: Any,
+    fill_value: Any,
+    *,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """`fill_value` everywhere."""
     where = device_name(device)
@@ -360,8 +390,14 @@ def dense_order(t: Tensor) -> list[int] | None:
 
 def _like(name: str, value: Any) -> Callable[..., Tensor]:
     def function(
-        input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None,
-        requires_grad: bool = False, memory_format: Any = None, pin_memory: bool = False,
+        input: Tensor,
+        *,
+        dtype: Any = None,
+        layout: Any = None,
+        device: Any = None,
+        requires_grad: bool = False,
+        memory_format: Any = None,
+        pin_memory: bool = False,
     ) -> Tensor:
         kind = check_dtype(dtype, name) or input.dtype
         where = input._storage.device if device is None else device_name(device)
@@ -379,32 +415,53 @@ ones_like = _like("ones_like", 1)
 empty_like = _like("empty_like", 0)
 
 
-def full_like(input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None,
-              layout: Any = None, requires_grad: bool = False,
-              memory_format: Any = None) -> Tensor:
-    return full(shape_of(input), fill_value, dtype=dtype or input.dtype,
-                requires_grad=requires_grad)
+def full_like(
+    input: Tensor,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    layout: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
+    return full(
+        shape_of(input), fill_value, dtype=dtype or input.dtype, requires_grad=requires_grad
+    )
 
 
-def empty_strided(size: Any, stride: Any, *, dtype: Any = None, device: Any = None,
-                  requires_grad: bool = False, **more: Any) -> Tensor:
+def empty_strided(
+    size: Any,
+    stride: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    **more: Any,
+) -> Tensor:
     from lazygrad.ir.views import View
 
     view = View(tuple(size), tuple(stride))
     room = view.bounds()[1] + 1 if view.numel else 0
     return zeros(room, dtype=dtype, requires_grad=requires_grad).as_strided(
-        tuple(size), tuple(stride))
+        tuple(size), tuple(stride)
+    )
 
 
 # -- methods of tensors that make others of their dtype -----------------------------------------
 
 
 def _new_kind(name: str, make: Any) -> Any:
-    def function(self: Tensor, *size: Any, dtype: Any = None, device: Any = None,
-                 requires_grad: bool = False, **more: Any) -> Tensor:
+    def function(
+        self: Tensor,
+        *size: Any,
+        dtype: Any = None,
+        device: Any = None,
+        requires_grad: bool = False,
+        **more: Any,
+    ) -> Tensor:
         size = size or (more.pop("size"),)
-        return make(*size, dtype=dtype or self.dtype,
-                    device=device, requires_grad=requires_grad)
+        return make(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
 
     function.__name__ = name
     return declare(name, function=False)(function)
@@ -416,14 +473,29 @@ _new_kind("new_empty", empty)
 
 
 @declare(function=False)
-def new_full(self: Tensor, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None,
-             requires_grad: bool = False, **more: Any) -> Tensor:
+def new_full(
+    self: Tensor,
+    size: Any,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    **more: Any,
+) -> Tensor:
     return full(size, fill_value, dtype=dtype or self.dtype, requires_grad=requires_grad)
 
 
 @declare(function=False)
-def new_tensor(self: Tensor, data: Any, *, dtype: Any = None, device: Any = None,
-               requires_grad: bool = False, **more: Any) -> Tensor:
+def new_tensor(
+    self: Tensor,
+    data: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    **more: Any,
+) -> Tensor:
     return tensor(data, dtype=dtype or self.dtype, requires_grad=requires_grad)
 
 

@@ -38,7 +38,10 @@ DECLARED: dict[str, Declared] = {}
 
 
 def declare(
-    *names: str, function: bool = True, method: bool = True, inplace: bool = False,
+    *names: str,
+    function: bool = True,
+    method: bool = True,
+    inplace: bool = False,
     out: bool = False,
 ) -> Callable[[Any], Any]:
     """Make an operation of a function; more names are aliases."""
@@ -160,8 +163,11 @@ def layout_order(tensors: Sequence[Tensor], shape: Shape) -> list[int] | None:
     first operand that tells two axes apart decides, and broadcast axes tell nothing.
     """
     rank = len(shape)
-    if rank < 2 or all(t._view is None or t._view.has_dense_strides for t in tensors
-                       if shape_of(t) == shape or t._view is not None):
+    if rank < 2 or all(
+        t._view is None or t._view.has_dense_strides
+        for t in tensors
+        if shape_of(t) == shape or t._view is not None
+    ):
         return None
     steps = []
     for t in tensors:
@@ -170,10 +176,13 @@ def layout_order(tensors: Sequence[Tensor], shape: Shape) -> list[int] | None:
             continue
         strides = t._view.strides if t._view is not None else contiguous_strides(own)
         lead = rank - len(own)
-        steps.append((0,) * lead + tuple(
-            0 if e == 1 and shape[lead + i] != 1 else s
-            for i, (e, s) in enumerate(zip(own, strides))
-        ))
+        steps.append(
+            (0,) * lead
+            + tuple(
+                0 if e == 1 and shape[lead + i] != 1 else s
+                for i, (e, s) in enumerate(zip(own, strides))
+            )
+        )
     order = list(range(rank - 1, -1, -1))  # innermost first
 
     def swapped(a: int, b: int) -> int:

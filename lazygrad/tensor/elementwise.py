@@ -63,7 +63,7 @@ _WHOLE = (ops.floor, ops.ceil, ops.trunc, ops.rint)
 
 def _bool_error(name: str) -> Exception:
     if name == "abs":
-        return NotImplementedError('"abs_cpu" not implemented for \'Bool\'')
+        return NotImplementedError("\"abs_cpu\" not implemented for 'Bool'")
     return RuntimeError(
         "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to "
         "invert a mask, use the `~` or `logical_not()` operator instead."
@@ -167,8 +167,12 @@ def operands(
 
 
 def _binary(
-    name: str, op: Op, grad: str, to_float: bool = False,
-    check: Callable[[str, Any, Any], None] | None = None, compare: bool = False,
+    name: str,
+    op: Op,
+    grad: str,
+    to_float: bool = False,
+    check: Callable[[str, Any, Any], None] | None = None,
+    compare: bool = False,
 ) -> Callable[[Any, Any], Tensor]:
     grad_name = f"{grad}Backward0"
     many_name = f"{grad}Backward{'1' if grad in ('Remainder', 'Fmod') else '0'}"
@@ -190,8 +194,9 @@ def _binary(
                 if kind is float or kind is int:
                     if dtype in numbers:
                         side = Node(SCALAR, (), None, (), dtype, a.device, float(other))
-                        node = Node(op, (a, side), None, a.shape,
-                                    D.bool_ if compare else dtype, a.device)
+                        node = Node(
+                            op, (a, side), None, a.shape, D.bool_ if compare else dtype, a.device
+                        )
                         if input._meta is None:
                             return wrap(node)
                         return record(grad_name, (input,), (a,), node)
@@ -206,8 +211,9 @@ def _binary(
                         and (a is not b or input is other)
                         and a.device == b.device
                     ):
-                        node = Node(op, (a, b), None, a.shape,
-                                    D.bool_ if compare else dtype, a.device)
+                        node = Node(
+                            op, (a, b), None, a.shape, D.bool_ if compare else dtype, a.device
+                        )
                         if input._meta is None and other._meta is None:
                             return wrap(node)
                         return record(many_name, (input, other), (a, b), node)
@@ -230,7 +236,8 @@ _ACCURATE = (ops.add, ops.sub, ops.mul, ops.div)
 def _with_exact_number(op: Op, pair: list[Node], a: Any, b: Any) -> Node:
     """A half tensor with a number: the number is not rounded to half, only the result is."""
     sides = [
-        ops.cast(node, arg=D.float32) if isinstance(value, Tensor)
+        ops.cast(node, arg=D.float32)
+        if isinstance(value, Tensor)
         else P.scalar(value, D.float32, node.device)
         for node, value in zip(pair, (a, b))
     ]
@@ -261,9 +268,7 @@ def bits_only(name: str, a: Any, b: Any) -> None:
         kind = value.dtype.kind if isinstance(value, Tensor) else "f" * isinstance(value, float)
         if kind == "f":
             dtype = value.dtype if isinstance(value, Tensor) else P.default.dtype
-            raise NotImplementedError(
-                f'"{name}_cpu" not implemented for \'{P.type_name(dtype)}\''
-            )
+            raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{P.type_name(dtype)}'")
 
 
 def _shift_only(name: str, a: Any, b: Any) -> None:
@@ -272,7 +277,7 @@ def _shift_only(name: str, a: Any, b: Any) -> None:
             dtype = value.dtype if isinstance(value, Tensor) else D.bool_
             spelled = {"bitwise_left_shift": "lshift", "bitwise_right_shift": "rshift"}[name]
             raise NotImplementedError(
-                f'"{spelled}_cpu" not implemented for \'{P.type_name(dtype)}\''
+                f"\"{spelled}_cpu\" not implemented for '{P.type_name(dtype)}'"
             )
 
 
@@ -315,8 +320,12 @@ def ge(input: Any, other: Any) -> Tensor:
 
 
 for _names3, _made3 in (
-    (("eq",), eq), (("ne", "not_equal"), ne), (("lt", "less"), lt), (("le", "less_equal"), le),
-    (("gt", "greater"), gt), (("ge", "greater_equal"), ge),
+    (("eq",), eq),
+    (("ne", "not_equal"), ne),
+    (("lt", "less"), lt),
+    (("le", "less_equal"), le),
+    (("gt", "greater"), gt),
+    (("ge", "greater_equal"), ge),
 ):
     declare(*_names3, inplace=True, out=True)(_made3)
 
@@ -327,8 +336,9 @@ for _names3, _made3 in (
 def _scaled(other: Any, alpha: Any, name: str) -> Any:
     if isinstance(other, Tensor):
         if isinstance(alpha, float) and other.dtype.kind != "f":
-            raise RuntimeError("For integral input tensors, argument alpha must not be a "
-                               "floating point number.")
+            raise RuntimeError(
+                "For integral input tensors, argument alpha must not be a floating point number."
+            )
         return mul(other, alpha)
     return number_of(other, name) * alpha
 
@@ -352,9 +362,13 @@ def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
         return sub(other, input, alpha=alpha)
     _no_bool_sub("rsub", input, other)
     tensors, nodes, (x, y), order = operands("rsub", other, input)
-    return record("RsubBackward1", tensors, nodes,
-                  ops.sub(x, y if alpha == 1 else ops.mul(y, P.scalar(alpha, y.dtype, y.device))),
-                  order)
+    return record(
+        "RsubBackward1",
+        tensors,
+        nodes,
+        ops.sub(x, y if alpha == 1 else ops.mul(y, P.scalar(alpha, y.dtype, y.device))),
+        order,
+    )
 
 
 @declare("div", "divide", inplace=True, out=True)
@@ -372,14 +386,19 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
         value = ops.floordiv(x, y)
     else:
         value = ops.trunc(ops.div(x, y)) if x.dtype.kind == "f" else ops.truncdiv(x, y)
-    return record("DivBackward2" if len(tensors) > 1 else "DivBackward3", tensors, nodes, value,
-                  order)
+    return record(
+        "DivBackward2" if len(tensors) > 1 else "DivBackward3", tensors, nodes, value, order
+    )
 
 
 def _no_zero(other: Any, t: Any) -> None:
     """An integer divided by a literal zero is refused at the call."""
-    if isinstance(other, (int, bool)) and other == 0 and isinstance(t, Tensor) \
-            and t.dtype.kind != "f":
+    if (
+        isinstance(other, (int, bool))
+        and other == 0
+        and isinstance(t, Tensor)
+        and t.dtype.kind != "f"
+    ):
         raise RuntimeError("ZeroDivisionError")
 
 

@@ -50,8 +50,11 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
         node = next(rest) if isinstance(limit, Tensor) else None
         limits.append(node if node is not None else limit)
         if node is not None:
-            dtype = D.promote_types(dtype, node.dtype) if node.shape or not x.shape else \
-                P.pair_dtype(x, node)
+            dtype = (
+                D.promote_types(dtype, node.dtype)
+                if node.shape or not x.shape
+                else P.pair_dtype(x, node)
+            )
             shape = P.joint_shape(shape, node.shape)
         elif limit is not None:
             dtype = P.with_number(dtype, limit)
@@ -102,8 +105,12 @@ fmax, fmin = _f_extreme("fmax", False), _f_extreme("fmin", True)
 
 
 @declare(inplace=True, out=True)
-def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = None,
-               neginf: float | None = None) -> Tensor:
+def nan_to_num(
+    input: Tensor,
+    nan: float | None = None,
+    posinf: float | None = None,
+    neginf: float | None = None,
+) -> Tensor:
     """NaN and infinities replaced by numbers."""
     x = node_of(input)
     if x.dtype.kind != "f":
@@ -149,8 +156,13 @@ def _addc(name: str, op: Any, input: Tensor, a: Tensor, b: Tensor, value: Any) -
     x, y, z = (P.expand_to(P.cast(node, dtype), shape) for node in nodes)
     if value != 1:
         y = ops.mul(P.scalar(value, dtype, x.device), y)
-    return record(f"{name}Backward0", (input, a, b), nodes, ops.add(x, op(y, z)),
-                  layout_order((input, a, b), shape))
+    return record(
+        f"{name}Backward0",
+        (input, a, b),
+        nodes,
+        ops.add(x, op(y, z)),
+        layout_order((input, a, b), shape),
+    )
 
 
 @declare(inplace=True, out=True)
@@ -285,7 +297,7 @@ def _soft_input(input: Tensor, dim: int, dtype: Any, name: str) -> tuple[Node, i
     if x.dtype.kind != "f":
         kernel = "lastdim_kernel_impl" if axis == max(len(x.shape) - 1, 0) else "kernel_impl"
         raise NotImplementedError(
-            f'"{name}_{kernel}" not implemented for \'{P.type_name(x.dtype)}\''
+            f"\"{name}_{kernel}\" not implemented for '{P.type_name(x.dtype)}'"
         )
     return x, axis
 
@@ -366,8 +378,9 @@ def _check_norm(x: Node) -> None:
 
 
 @composite("LinalgVectorNormBackward0", saves=("input", "result"))
-def vector_norm(input: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = False,
-                dtype: Any = None) -> Tensor:
+def vector_norm(
+    input: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = False, dtype: Any = None
+) -> Tensor:
     """The norm of vectors along some dims; its gradient at 0 is 0."""
     x = node_of(input)
     if dtype is not None:
@@ -388,8 +401,14 @@ def _safe_root(total: Node) -> Node:
 
 
 @declare()
-def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False,
-         dtype: Any = None, out: Any = None) -> Tensor:
+def norm(
+    input: Tensor,
+    p: Any = "fro",
+    dim: Any = None,
+    keepdim: bool = False,
+    dtype: Any = None,
+    out: Any = None,
+) -> Tensor:
     """The norm over some dims, or of all elements."""
     check_tensor(input, "norm")
     if isinstance(dim, int):
@@ -429,8 +448,9 @@ def equal(input: Tensor, other: Tensor) -> bool:
 
 
 @declare()
-def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08,
-            equal_nan: bool = False) -> Tensor:
+def isclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> Tensor:
     """|a - b| <= atol + rtol * |b|, element by element."""
     if input.dtype is not other.dtype:
         raise RuntimeError(f"{P.type_name(input.dtype)} did not match {P.type_name(other.dtype)}")
@@ -448,8 +468,9 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
 
 
 @declare()
-def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08,
-             equal_nan: bool = False) -> bool:
+def allclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> bool:
     return builtins.bool(isclose(input, other, rtol, atol, equal_nan).all())
 
 

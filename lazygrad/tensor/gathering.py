@@ -45,8 +45,13 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     if max(index.ndim, 1) != max(rank, 1):
         raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
     x, i = node_of(input), P.cast(node_of(index), D.int64)
-    _check_fits("Size does not match at dimension {axis} expected index {index} to be no larger "
-                "than self {shape} apart from dimension {dim}", x.shape, i.shape, axis)
+    _check_fits(
+        "Size does not match at dimension {axis} expected index {index} to be no larger "
+        "than self {shape} apart from dimension {dim}",
+        x.shape,
+        i.shape,
+        axis,
+    )
     check_range(index, axis, x.shape[axis] if rank else 1)
     if not rank:
         return record("GatherBackward0", (input,), (x,), ops.copy(P.spread_to(x, i.shape)))
@@ -57,8 +62,9 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
 def _check_fits(text: str, shape: Shape, index: Shape, axis: int) -> None:
     for a, (own, wanted) in enumerate(zip(shape, index)):
         if a != axis and wanted > own:
-            raise RuntimeError(text.format(axis=a, index=extents(index), shape=extents(shape),
-                                           dim=axis))
+            raise RuntimeError(
+                text.format(axis=a, index=extents(index), shape=extents(shape), dim=axis)
+            )
 
 
 def check_range(index: Tensor, axis: int, size: int, negative: bool = False) -> None:
@@ -90,13 +96,19 @@ def scattered(op: Any, x: Node, index: Node, src: Node, axis: int) -> Node:
     done = op(part, index, src, arg=axis)
     if part is x:
         return done
-    return ops.write(x, done, View.contiguous(x.shape).slice(
-        tuple((0, e, 1) for e in part.shape)))
+    return ops.write(x, done, View.contiguous(x.shape).slice(tuple((0, e, 1) for e in part.shape)))
 
 
 def _scatter_function(name: str, op: Any, grad: str) -> Any:
-    def function(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None,
-                 reduce: str | None = None) -> Tensor:
+    def function(
+        input: Tensor,
+        dim: int,
+        index: Tensor,
+        src: Any = None,
+        *,
+        value: Any = None,
+        reduce: str | None = None,
+    ) -> Tensor:
         check_tensor(input, name)
         if src is None:
             src = value
@@ -128,8 +140,12 @@ def _scatter_function(name: str, op: Any, grad: str) -> Any:
             x, i = ops.reshape(x, arg=(1,)), ops.reshape(i, arg=(1,))
             s = ops.reshape(s, arg=(1,))
         node = scattered(op, x, i, s, axis)
-        return record(grad if len(nodes) > 1 else grad.replace("0", "1"), (*sources, index),
-                      [*nodes, i], ops.reshape(node, arg=()) if scalar else node)
+        return record(
+            grad if len(nodes) > 1 else grad.replace("0", "1"),
+            (*sources, index),
+            [*nodes, i],
+            ops.reshape(node, arg=()) if scalar else node,
+        )
 
     function.__name__ = function.__qualname__ = name
     return declare(name, inplace=True, out=True)(function)

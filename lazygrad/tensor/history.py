@@ -75,7 +75,10 @@ def recording(tensors: Sequence[Tensor]) -> bool:
 
 
 def record(
-    name: str, tensors: Sequence[Tensor], nodes: Sequence[Node], node: Node,
+    name: str,
+    tensors: Sequence[Tensor],
+    nodes: Sequence[Node],
+    node: Node,
     order: Sequence[int] | None = None,
 ) -> Tensor:
     """The result of an operation on `tensors`, whose values it took as `nodes`."""
@@ -87,7 +90,10 @@ def record(
 
 
 def _recorded(
-    name: str, tensors: Sequence[Tensor], nodes: Sequence[Node], node: Node,
+    name: str,
+    tensors: Sequence[Tensor],
+    nodes: Sequence[Node],
+    node: Node,
     order: Sequence[int] | None,
 ) -> Tensor:
     if node.dtype.kind != "f":
@@ -122,7 +128,10 @@ def record_many(
 
 
 def make_fn(
-    name: str, tensors: Sequence[Tensor], nodes: Sequence[Node], outs: Sequence[Node],
+    name: str,
+    tensors: Sequence[Tensor],
+    nodes: Sequence[Node],
+    outs: Sequence[Node],
     stops: Sequence[Node] = (),
 ) -> GradFn:
     """The record of an operation. The same tensor given twice is one input.
@@ -143,8 +152,11 @@ def make_fn(
 
 
 def note_saved(
-    fn: GradFn, tensors: Sequence[Tensor], nodes: Sequence[Node],
-    results: Sequence[Tensor], outs: Sequence[Node],
+    fn: GradFn,
+    tensors: Sequence[Tensor],
+    nodes: Sequence[Node],
+    results: Sequence[Tensor],
+    outs: Sequence[Node],
 ) -> None:
     """Remember the versions of what the gradient rules will read."""
     kept = fn.keep(nodes)
@@ -176,8 +188,11 @@ def attach(t: Tensor, fn: BaseFn, number: int) -> None:
 
 
 def record_gradient(
-    forward: GradFn, grads: Sequence[Any], given: Sequence[Node | None],
-    results: Sequence[Node | None], tensors: Sequence[Tensor | None],
+    forward: GradFn,
+    grads: Sequence[Any],
+    given: Sequence[Node | None],
+    results: Sequence[Node | None],
+    tensors: Sequence[Tensor | None],
 ) -> None:
     """The record of a record's gradient: from the incoming gradients and the forward's inputs."""
     ins: list[Node] = []
@@ -199,7 +214,8 @@ def record_gradient(
     if not outs:
         return
     fn = fn_class(_second(forward.name()))(
-        [node for node, _ in pairs], outs, [edge for _, edge in pairs], entries)
+        [node for node, _ in pairs], outs, [edge for _, edge in pairs], entries
+    )
     fn.keep()
     for t, node in zip(tensors, results):  # type: ignore[assignment]
         if t is not None and node in reached:

@@ -151,8 +151,10 @@ def _basic(t: Tensor, items: list[Any]) -> tuple[Tensor, list[Tensor | None]]:
                 axis += 1
             if kept is not None:
                 at = len(tensors) - count
-                _place_mask(kept, at, shape, tensors) if kept.dtype in (D.bool_, D.uint8) \
-                    else tensors.__setitem__(at, kept)
+                _place_mask(kept, at, shape, tensors) if kept.dtype in (
+                    D.bool_,
+                    D.uint8,
+                ) else tensors.__setitem__(at, kept)
     for rest in range(axis, rank):
         spans.append((0, old.shape[rest], 1))
         shape.append(old.shape[rest])
@@ -194,9 +196,7 @@ class _Plan:
         given = [t for t in tensors if t is not None]
         for t in given:
             if t.dtype.kind == "f":
-                raise IndexError(
-                    "tensors used as indices must be long, int, byte or bool tensors"
-                )
+                raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
         try:
             self.joint = P.broadcast_shapes(*(shape_of(t) for t in given))
         except RuntimeError:
@@ -220,12 +220,17 @@ class _Plan:
             if known(t) and node.numel:
                 _check_bounds(host_values(t), number, size)
             node = P.cast(node, D.int64)
-            node = ops.where(ops.lt(node, ops.lit(0, node)),
-                             ops.add(node, P.scalar(size, D.int64, node.device)), node)
+            node = ops.where(
+                ops.lt(node, ops.lit(0, node)),
+                ops.add(node, P.scalar(size, D.int64, node.device)),
+                node,
+            )
             if total is not None and not known(t):
                 # out of range must not land on another row
-                wrong = ops.bit_or(ops.lt(node, ops.lit(0, node)),
-                                   ops.le(P.scalar(size, D.int64, node.device), node))
+                wrong = ops.bit_or(
+                    ops.lt(node, ops.lit(0, node)),
+                    ops.le(P.scalar(size, D.int64, node.device), node),
+                )
                 far = P.scalar(-(1 << 40), D.int64, node.device)
                 node = ops.where(wrong, far, node)
             node = P.spread_to(node, self.joint)
@@ -274,8 +279,11 @@ class _Plan:
         """The inverse of `out`."""
         if self.at:
             lead = len(self.joint)
-            order = (*range(self.at, self.at + lead), *range(self.at),
-                     *range(self.at + lead, len(value.shape)))
+            order = (
+                *range(self.at, self.at + lead),
+                *range(self.at),
+                *range(self.at + lead, len(value.shape)),
+            )
             value = ops.permute(value, arg=order)
         return ops.reshape(value, arg=(self.count, self.width))
 
@@ -290,9 +298,7 @@ def _check_bounds(values: np.ndarray, axis: int, size: int) -> None:
     low, high = int(values.min()), int(values.max())
     if low < -size or high >= size:
         bad = values[(values < -size) | (values >= size)].flat[0]
-        raise IndexError(
-            f"index {int(bad)} is out of bounds for dimension {axis} with size {size}"
-        )
+        raise IndexError(f"index {int(bad)} is out of bounds for dimension {axis} with size {size}")
 
 
 def getitem(self: Tensor, index: Any) -> Tensor:
@@ -301,9 +307,7 @@ def getitem(self: Tensor, index: Any) -> Tensor:
     if kind is int and self._view is None and len(self._storage.shape) > 0:
         shape = self._storage.shape
         if not -shape[0] <= index < shape[0]:
-            raise IndexError(
-                f"index {index} is out of bounds for dimension 0 with size {shape[0]}"
-            )
+            raise IndexError(f"index {index} is out of bounds for dimension 0 with size {shape[0]}")
         from lazygrad.tensor.parts import selected
 
         return selected(self, 0, index + shape[0] if index < 0 else index)
@@ -335,18 +339,25 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
     elif isinstance(value, np.generic):
         value = value.item()
     elif not isinstance(value, (Tensor, int, float)):
-        raise TypeError(f"can't assign a {type(value).__name__} to a "
-                        f"lazygrad.{P.type_name(self.dtype)}Tensor")
+        raise TypeError(
+            f"can't assign a {type(value).__name__} to a lazygrad.{P.type_name(self.dtype)}Tensor"
+        )
     masks = [i for i in items if isinstance(i, Tensor) and i.dtype is D.bool_]
-    if len(items) == 1 and len(masks) == 1 and (
-        not isinstance(value, Tensor) or not value.ndim
-    ) and shape_of(masks[0]) == shape_of(self):
+    if (
+        len(items) == 1
+        and len(masks) == 1
+        and (not isinstance(value, Tensor) or not value.ndim)
+        and shape_of(masks[0]) == shape_of(self)
+    ):
         _fill_mask(self, masks[0], value)
         return
     base, tensors = _basic(self, items)
     if base is self:
-        base = make_view(self, view_of(self), "AliasBackward0", ops.reshape, shape_of(self)) \
-            if self._meta is not None and self._meta.base is not None else self
+        base = (
+            make_view(self, view_of(self), "AliasBackward0", ops.reshape, shape_of(self))
+            if self._meta is not None and self._meta.base is not None
+            else self
+        )
     if all(t is None for t in tensors):
         if isinstance(value, Tensor):
             shape = shape_of(value)
@@ -433,8 +444,9 @@ def _put(base: Tensor, tensors: Sequence[Tensor | None], value: Any, accumulate:
 
 
 @declare(function=False)
-def index_put_(self: Tensor, indices: Sequence[Any], values: Any, accumulate: bool = False
-               ) -> Tensor:
+def index_put_(
+    self: Tensor, indices: Sequence[Any], values: Any, accumulate: bool = False
+) -> Tensor:
     """Write (or add) values at the positions given by index tensors."""
     base, tensors = _basic(self, _as_items(tuple(indices)))
     _put(self if base.shape == self.shape else base, tensors, values, accumulate)
@@ -442,6 +454,7 @@ def index_put_(self: Tensor, indices: Sequence[Any], values: Any, accumulate: bo
 
 
 @declare()
-def index_put(input: Tensor, indices: Sequence[Any], values: Any, accumulate: bool = False
-              ) -> Tensor:
+def index_put(
+    input: Tensor, indices: Sequence[Any], values: Any, accumulate: bool = False
+) -> Tensor:
     return index_put_(input.clone(), indices, values, accumulate)

@@ -35,15 +35,17 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     shape = shape_of(self)
     own = shape_of(src)
     lead = len(own) - len(shape)
-    if own != shape and (lead > 0 or any(e != 1 and e != shape[a - lead]
-                                         for a, e in enumerate(own))):
+    if own != shape and (
+        lead > 0 or any(e != 1 and e != shape[a - lead] for a, e in enumerate(own))
+    ):
         if lead > 0:
             raise RuntimeError(
                 f"output with shape {extents(shape)} doesn't match the broadcast shape "
                 f"{extents(P.joint_shape(own, shape))}"
             )
-        axis = next(a for a in range(len(own) - 1, -1, -1)
-                    if own[a] != 1 and own[a] != shape[a - lead])
+        axis = next(
+            a for a in range(len(own) - 1, -1, -1) if own[a] != 1 and own[a] != shape[a - lead]
+        )
         raise RuntimeError(
             f"The size of tensor a ({shape[axis - lead]}) must match the size of tensor b "
             f"({own[axis]}) at non-singleton dimension {axis - lead}"
@@ -133,9 +135,7 @@ def get_data(self: Tensor) -> Tensor:
 
 def set_data(self: Tensor, value: Any) -> None:
     if not isinstance(value, Tensor):
-        raise TypeError(
-            f"Variable data has to be a tensor, but got {type(value).__name__}"
-        )
+        raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
     if value.dtype is not self.dtype and needs_grad(self) and value.dtype.kind != "f":
         raise RuntimeError(
             "data set to a tensor that requires gradients must be floating point or complex dtype"
@@ -150,8 +150,7 @@ def get_grad(self: Tensor) -> Tensor | None:
     meta = self._meta
     if meta is None:
         return None
-    if meta.grad is None and meta.fn is not None and needs_grad(self) \
-            and not _retains(meta):
+    if meta.grad is None and meta.fn is not None and needs_grad(self) and not _retains(meta):
         warnings.warn(
             "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its "
             ".grad attribute won't be populated during autograd.backward(). If you indeed want "
@@ -205,8 +204,7 @@ def get_requires_grad(self: Tensor) -> bool:
 
 def set_requires_grad(self: Tensor, value: Any) -> None:
     if value and self.dtype.kind != "f":
-        raise RuntimeError(
-            "only Tensors of floating point and complex dtype can require gradients")
+        raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
     if not value and self._meta is not None and self._meta.fn is not None and needs_grad(self):
         raise RuntimeError(
             "you can only change requires_grad flags of leaf variables. If you want to use a "
@@ -285,20 +283,24 @@ def register_post_accumulate_grad_hook(self: Tensor, hook: Any) -> RemovableHand
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     meta = meta_of(self)
     if meta.fn is not None:
-        raise RuntimeError(
-            "post accumulate grad hooks cannot be registered on non-leaf tensors"
-        )
+        raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
     if meta.post_hooks is None:
         meta.post_hooks = {}
     return add_hook(meta.post_hooks, hook)
 
 
 @declare(function=False)
-def backward(self: Tensor, gradient: Any = None, retain_graph: bool | None = None,
-             create_graph: bool = False, inputs: Any = None) -> None:
+def backward(
+    self: Tensor,
+    gradient: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Any = None,
+) -> None:
     """Add the gradients of this tensor to the `.grad` of the leaves."""
-    run_backward(self, None if gradient is None else (gradient,), retain_graph, create_graph,
-                 inputs=inputs)
+    run_backward(
+        self, None if gradient is None else (gradient,), retain_graph, create_graph, inputs=inputs
+    )
 
 
 def inplace_operator(name: str) -> Any:

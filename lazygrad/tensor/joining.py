@@ -65,9 +65,7 @@ def cat(tensors: Any, dim: int = 0, *, axis: int | None = None) -> Tensor:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
     for i, t in enumerate(given):
         if not t.ndim:
-            raise RuntimeError(
-                f"zero-dimensional tensor (at position {i}) cannot be concatenated"
-            )
+            raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
     kept = [t for t in given if shape_of(t) != (0,)] or given[:1]
     nodes = nodes_of(*kept)
     rank = len(nodes[0].shape)
@@ -84,8 +82,9 @@ def cat(tensors: Any, dim: int = 0, *, axis: int | None = None) -> Tensor:
                     f"but got size {y} for tensor number {i} in the list."
                 )
     dtype = P.common_dtype(tuple(node_of(t) for t in given))
-    return record("CatBackward0", kept, nodes,
-                  cat_nodes([P.cast(node, dtype) for node in nodes], along))
+    return record(
+        "CatBackward0", kept, nodes, cat_nodes([P.cast(node, dtype) for node in nodes], along)
+    )
 
 
 @declare(method=False, out=True)
@@ -104,8 +103,9 @@ def stack(tensors: Any, dim: int = 0) -> Tensor:
     along = axis_of(dim, len(shape) + 1)
     nodes = nodes_of(*given)
     dtype = P.common_dtype(tuple(nodes))
-    parts = [ops.reshape(P.cast(node, dtype), arg=(*shape[:along], 1, *shape[along:]))
-             for node in nodes]
+    parts = [
+        ops.reshape(P.cast(node, dtype), arg=(*shape[:along], 1, *shape[along:])) for node in nodes
+    ]
     return record("StackBackward0", given, nodes, cat_nodes(parts, along))
 
 
@@ -205,8 +205,9 @@ def tile(input: Tensor, *dims: Any) -> Tensor:
 
 
 @declare()
-def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None, *,
-                      output_size: int | None = None) -> Tensor:
+def repeat_interleave(
+    input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None
+) -> Tensor:
     """Each element so many times in a row."""
     if repeats is None:
         counts = input.tolist()
@@ -297,8 +298,12 @@ def _rolled(node: Node, step: int, axis: int) -> Node:
         return node
 
     def part(first: int, stop: int) -> Node:
-        return ops.slice_(node, arg=tuple(
-            (first, stop, 1) if a == axis else (0, e, 1) for a, e in enumerate(node.shape)))
+        return ops.slice_(
+            node,
+            arg=tuple(
+                (first, stop, 1) if a == axis else (0, e, 1) for a, e in enumerate(node.shape)
+            ),
+        )
 
     return cat_nodes([part(extent - step, extent), part(0, extent - step)], axis)
 
@@ -364,7 +369,8 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
 
         warnings.warn(
             "torch.meshgrid: in an upcoming release, it will be required to pass the indexing "
-            "argument.", stacklevel=2,
+            "argument.",
+            stacklevel=2,
         )
         indexing = "ij"
     parts = [t.reshape(-1) for t in given]
@@ -396,7 +402,4 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     a, b = ((1,) * (rank - t.ndim) + shape_of(t) for t in (input, other))
     left = input.reshape(tuple(e for x in a for e in (x, 1)))
     right = other.reshape(tuple(e for x in b for e in (1, x)))
-    return (left * right).reshape(
-        tuple(x * y for x, y in zip(a, b)))
-
-
+    return (left * right).reshape(tuple(x * y for x, y in zip(a, b)))

@@ -43,9 +43,7 @@ def _host(function: Any, *tensors: Tensor) -> Any:
 
 def _square(name: str, a: Tensor) -> None:
     if a.ndim < 2:
-        raise RuntimeError(
-            f"{name}: The input tensor A must have at least 2 dimensions."
-        )
+        raise RuntimeError(f"{name}: The input tensor A must have at least 2 dimensions.")
     if a.shape[-1] != a.shape[-2]:
         raise RuntimeError(
             f"{name}: A must be batches of square matrices, but they are {a.shape[-2]} by "
@@ -266,8 +264,9 @@ def matrix_rank(A: Tensor) -> Tensor:
     return (s > top * eps).sum(-1)
 
 
-def matrix_norm(A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False,
-                dtype: Any = None) -> Tensor:
+def matrix_norm(
+    A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, dtype: Any = None
+) -> Tensor:
     """A norm of matrices in the two dims given."""
     a, b = (d % A.ndim for d in dim)
     if ord == "fro":
@@ -287,13 +286,19 @@ def matrix_norm(A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool 
     return value
 
 
-def norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, out: Any = None,
-         dtype: Any = None) -> Tensor:
+def norm(
+    A: Tensor,
+    ord: Any = None,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    out: Any = None,
+    dtype: Any = None,
+) -> Tensor:
     """A vector norm, or a matrix norm where two dims and an order are given."""
     if ord is None:
         return vector_norm(A, 2, dim, keepdim, dtype)
-    if isinstance(dim, int) or (dim is None and A.ndim == 1) or (
-            dim is not None and len(dim) == 1):
+    if isinstance(dim, int) or (dim is None and A.ndim == 1) or (dim is not None and len(dim) == 1):
         return vector_norm(A, ord, dim, keepdim, dtype)
     return matrix_norm(A, ord, (-2, -1) if dim is None else dim, keepdim, dtype)
 
@@ -321,6 +326,26 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
     return total
 
 
-__all__ = ["LinAlgError", "cholesky", "cross", "det", "eigh", "eigvalsh", "inv", "logdet",
-           "matmul", "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv",
-           "qr", "slogdet", "solve", "svd", "svdvals", "vector_norm"]
+__all__ = [
+    "LinAlgError",
+    "cholesky",
+    "cross",
+    "det",
+    "eigh",
+    "eigvalsh",
+    "inv",
+    "logdet",
+    "matmul",
+    "matrix_norm",
+    "matrix_power",
+    "matrix_rank",
+    "multi_dot",
+    "norm",
+    "pinv",
+    "qr",
+    "slogdet",
+    "solve",
+    "svd",
+    "svdvals",
+    "vector_norm",
+]

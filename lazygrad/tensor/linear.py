@@ -23,8 +23,14 @@ from lazygrad.tensor.size import extents
 
 def _dtypes(name: str, a: Node, b: Node) -> None:
     if a.dtype is not b.dtype:
-        names = {"float32": "float", "float64": "double", "float16": "c10::Half",
-                 "bfloat16": "c10::BFloat16", "int64": "long long", "int32": "int"}
+        names = {
+            "float32": "float",
+            "float64": "double",
+            "float16": "c10::Half",
+            "bfloat16": "c10::BFloat16",
+            "int64": "long long",
+            "int32": "int",
+        }
         raise RuntimeError(
             "expected m1 and m2 to have the same dtype, but got: "
             f"{names.get(a.dtype.name, a.dtype.name)} != {names.get(b.dtype.name, b.dtype.name)}"
@@ -33,7 +39,7 @@ def _dtypes(name: str, a: Node, b: Node) -> None:
 
 def _product(a: Node, b: Node) -> Node:
     if a.dtype.kind == "b":
-        raise NotImplementedError('"addmm_impl_cpu_" not implemented for \'Bool\'')
+        raise NotImplementedError("\"addmm_impl_cpu_\" not implemented for 'Bool'")
     return ops.matmul(a, b)
 
 
@@ -237,14 +243,16 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
 
 
 @declare(inplace=True, out=True)
-def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1,
-            alpha: Any = 1) -> Tensor:
+def baddbmm(
+    input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1
+) -> Tensor:
     return _plus(input, bmm(batch1, batch2), beta, alpha)
 
 
 @declare(inplace=True, out=True)
-def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1,
-           alpha: Any = 1) -> Tensor:
+def addbmm(
+    input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1
+) -> Tensor:
     return _plus(input, bmm(batch1, batch2).sum(0), beta, alpha)
 
 
@@ -253,8 +261,10 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """Every product of an element of one vector with one of the other."""
     for name, v in (("input", input), ("vec2", vec2)):
         if v.ndim != 1:
-            raise RuntimeError(f"outer: Expected 1-D argument {'self' if name == 'input' else name}"
-                               f", but got {v.ndim}-D")
+            raise RuntimeError(
+                f"outer: Expected 1-D argument {'self' if name == 'input' else name}"
+                f", but got {v.ndim}-D"
+            )
     return input.unsqueeze(1) * vec2
 
 
@@ -359,8 +369,11 @@ def _letters(equation: str, operands: Sequence[Tensor]) -> tuple[list[list[str]]
 @declare(method=False)
 def einsum(equation: str, *operands: Any) -> Tensor:
     """Sums of products as the equation says: "ij,jk->ik"."""
-    tensors: list[Tensor] = list(operands[0]) if len(operands) == 1 and isinstance(
-        operands[0], (list, tuple)) else list(operands)
+    tensors: list[Tensor] = (
+        list(operands[0])
+        if len(operands) == 1 and isinstance(operands[0], (list, tuple))
+        else list(operands)
+    )
     labels, out = _letters(equation, tensors)
     for i, own in enumerate(labels):  # a label twice in one operand: its diagonal
         for label in dict.fromkeys(own):
@@ -416,8 +429,10 @@ def _contract(
         order = [labels.index(c) for group in groups for c in group]
         t = t.permute(*order) if order else t
         shared = {*batch, *summed}
-        full = [sizes[c] if c in shared else e
-                for c, e in zip([c for group in groups for c in group], shape_of(t))]
+        full = [
+            sizes[c] if c in shared else e
+            for c, e in zip([c for group in groups for c in group], shape_of(t))
+        ]
         t = t.expand(*full) if full else t
         it = iter(full)
         shape = [prod(next(it) for _ in group) for group in groups]
@@ -448,5 +463,6 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     a, b = a.unbind(axis), b.unbind(axis)
     from lazygrad.tensor.joining import stack
 
-    return stack([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2],
-                  a[0] * b[1] - a[1] * b[0]], axis)
+    return stack(
+        [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]], axis
+    )

@@ -53,8 +53,9 @@ def logical_not(input: Tensor) -> Tensor:
 def bitwise_not(input: Tensor) -> Tensor:
     x = node_of(input)
     if x.dtype.kind == "f":
-        raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type "
-                        "tensors")
+        raise TypeError(
+            "~ (operator.invert) is only implemented on integer and Boolean-type tensors"
+        )
     return wrap_as(ops.bit_not(x), layout_order((input,), x.shape))
 
 
@@ -132,8 +133,13 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     value = ops.where(P.expand_to(c, shape), *(P.expand_to(node, shape) for node in pair))
     if value.shape != shape:
         value = P.spread_to(value, shape)
-    return record("WhereBackward0", [condition, *tensors], [c, *nodes], value,
-                  layout_order([condition, *tensors], shape))
+    return record(
+        "WhereBackward0",
+        [condition, *tensors],
+        [c, *nodes],
+        value,
+        layout_order([condition, *tensors], shape),
+    )
 
 
 def _where_numbers(input: Any, other: Any, condition: Tensor) -> Any:

@@ -35,12 +35,43 @@ from lazygrad.tensor.declare import DECLARED, inplace_form
 from lazygrad.tensor.history import needs_grad
 
 # Their declarations are made when they are imported; these are all modules that declare some.
-_DECLARING = (convert, elementwise, functions, gathering, indexing, inplace, joining, linear, logic,
-              numpy_bridge, parts, random, reductions, searching, structure, views)
+_DECLARING = (
+    convert,
+    elementwise,
+    functions,
+    gathering,
+    indexing,
+    inplace,
+    joining,
+    linear,
+    logic,
+    numpy_bridge,
+    parts,
+    random,
+    reductions,
+    searching,
+    structure,
+    views,
+)
 
-_SKIP = {"__class__", "__new__", "__init__", "__init_subclass__", "__getattribute__", "__hash__",
-         "__setattr__", "__delattr__", "__repr__", "__reduce_ex__", "__reduce__", "_make_subclass",
-         "__dir__", "__sizeof__", "__subclasshook__", "__str__"}
+_SKIP = {
+    "__class__",
+    "__new__",
+    "__init__",
+    "__init_subclass__",
+    "__getattribute__",
+    "__hash__",
+    "__setattr__",
+    "__delattr__",
+    "__repr__",
+    "__reduce_ex__",
+    "__reduce__",
+    "_make_subclass",
+    "__dir__",
+    "__sizeof__",
+    "__subclasshook__",
+    "__str__",
+}
 
 
 def install() -> None:
@@ -54,12 +85,30 @@ def install() -> None:
         setattr(Tensor, name, property(getter))
     for name, (operation, swapped) in _OPERATORS.items():
         setattr(Tensor, name, _operator(operation, swapped))
-    for name in ("add", "sub", "mul", "pow", "and", "or", "xor", "lshift", "rshift", "mod",
-                 "truediv", "floordiv"):
-        target = {"truediv": "div_", "floordiv": "floor_divide_", "mod": "remainder_",
-                  "and": "bitwise_and_", "or": "bitwise_or_", "xor": "bitwise_xor_",
-                  "lshift": "bitwise_left_shift_", "rshift": "bitwise_right_shift_",
-                  }.get(name, f"{name}_")
+    for name in (
+        "add",
+        "sub",
+        "mul",
+        "pow",
+        "and",
+        "or",
+        "xor",
+        "lshift",
+        "rshift",
+        "mod",
+        "truediv",
+        "floordiv",
+    ):
+        target = {
+            "truediv": "div_",
+            "floordiv": "floor_divide_",
+            "mod": "remainder_",
+            "and": "bitwise_and_",
+            "or": "bitwise_or_",
+            "xor": "bitwise_xor_",
+            "lshift": "bitwise_left_shift_",
+            "rshift": "bitwise_right_shift_",
+        }.get(name, f"{name}_")
         setattr(Tensor, f"__i{name}__", inplace.inplace_operator(target))
     for name, value in _PLAIN.items():
         setattr(Tensor, name, value)
@@ -97,22 +146,32 @@ def _rsub(a: Any, b: Tensor) -> Tensor:
 
 
 _OPERATORS: dict[str, tuple[Any, bool]] = {
-    "__radd__": (elementwise._plain_add, True), "__rsub__": (_rsub, True),
-    "__rmul__": (elementwise.mul, True), "__rtruediv__": (_rdiv, True),
+    "__radd__": (elementwise._plain_add, True),
+    "__rsub__": (_rsub, True),
+    "__rmul__": (elementwise.mul, True),
+    "__rtruediv__": (_rdiv, True),
     "__floordiv__": (elementwise.floor_divide, False),
     "__rfloordiv__": (elementwise.floor_divide, True),
-    "__mod__": (elementwise.remainder, False), "__rmod__": (elementwise.remainder, True),
-    "__pow__": (elementwise.pow, False), "__rpow__": (lambda a, b: _rpow(a, b), True),
-    "__and__": (elementwise.bitwise_and, False), "__rand__": (elementwise.bitwise_and, True),
-    "__or__": (elementwise.bitwise_or, False), "__ror__": (elementwise.bitwise_or, True),
-    "__xor__": (elementwise.bitwise_xor, False), "__rxor__": (elementwise.bitwise_xor, True),
+    "__mod__": (elementwise.remainder, False),
+    "__rmod__": (elementwise.remainder, True),
+    "__pow__": (elementwise.pow, False),
+    "__rpow__": (lambda a, b: _rpow(a, b), True),
+    "__and__": (elementwise.bitwise_and, False),
+    "__rand__": (elementwise.bitwise_and, True),
+    "__or__": (elementwise.bitwise_or, False),
+    "__ror__": (elementwise.bitwise_or, True),
+    "__xor__": (elementwise.bitwise_xor, False),
+    "__rxor__": (elementwise.bitwise_xor, True),
     "__lshift__": (elementwise.bitwise_left_shift, False),
     "__rshift__": (elementwise.bitwise_right_shift, False),
     "__rlshift__": (elementwise.bitwise_left_shift, True),
     "__rrshift__": (elementwise.bitwise_right_shift, True),
-    "__eq__": (elementwise.eq, False), "__ne__": (elementwise.ne, False),
-    "__lt__": (elementwise.lt, False), "__le__": (elementwise.le, False),
-    "__gt__": (elementwise.gt, False), "__ge__": (elementwise.ge, False),
+    "__eq__": (elementwise.eq, False),
+    "__ne__": (elementwise.ne, False),
+    "__lt__": (elementwise.lt, False),
+    "__le__": (elementwise.le, False),
+    "__gt__": (elementwise.gt, False),
+    "__ge__": (elementwise.ge, False),
 }
 
 
@@ -159,8 +218,7 @@ def _contains(self: Tensor, element: Any) -> bool:
     if isinstance(element, (Tensor, int, float)):
         return bool((elementwise.eq(self, element)).any())
     raise RuntimeError(
-        "Tensor.__contains__ only supports Tensor or scalar, but you passed in a "
-        f"{type(element)}."
+        f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}."
     )
 
 
@@ -192,8 +250,12 @@ def _deepcopy(self: Tensor, memo: dict[int, Any]) -> Tensor:
     stored = memo.get(key)
     if stored is None:
         whole = elementwise.wrap(
-            elementwise.ops.copy(elementwise.ops.reshape(
-                numpy_bridge.memory.read(self._storage), arg=self._storage.shape)))
+            elementwise.ops.copy(
+                elementwise.ops.reshape(
+                    numpy_bridge.memory.read(self._storage), arg=self._storage.shape
+                )
+            )
+        )
         stored = memo[key] = whole._storage
     made = numpy_bridge.on_storage(stored, self._view)
     made = as_class(made, type(self))
@@ -236,12 +298,21 @@ def _reduce(self: Tensor, protocol: Any = None) -> Any:
         convert.realize_nodes([stored])
     raw = stored.buffer.array(stored.dtype.np, stored.shape).tobytes()
     numpy_bridge.memory.forget()
-    return _rebuild, (type(self), raw, self.dtype, self._storage.shape, self._view is None, view,
-                      needs_grad(self), self.__dict__ or None)
+    return _rebuild, (
+        type(self),
+        raw,
+        self.dtype,
+        self._storage.shape,
+        self._view is None,
+        view,
+        needs_grad(self),
+        self.__dict__ or None,
+    )
 
 
-def _rebuild(cls: type, raw: bytes, dtype: Any, shape: Any, whole: bool, view: Any,
-             wants: bool, notes: Any) -> Any:
+def _rebuild(
+    cls: type, raw: bytes, dtype: Any, shape: Any, whole: bool, view: Any, wants: bool, notes: Any
+) -> Any:
     values = np.frombuffer(raw, dtype.np).reshape(shape)
     node = elementwise.ops.buffer_leaf(from_array(values), tuple(shape), dtype, "cpu")
     made = numpy_bridge.on_storage(numpy_bridge.memory.Storage(node), None if whole else view)
@@ -276,25 +347,41 @@ def _is_same_size(self: Tensor, other: Tensor) -> bool:
 
 
 _PLAIN: dict[str, Any] = {
-    "__add__": _fast(elementwise._plain_add), "__sub__": _fast(elementwise._plain_sub),
-    "__mul__": _fast(elementwise.mul), "__truediv__": _fast(elementwise.true_divide),
+    "__add__": _fast(elementwise._plain_add),
+    "__sub__": _fast(elementwise._plain_sub),
+    "__mul__": _fast(elementwise.mul),
+    "__truediv__": _fast(elementwise.true_divide),
     "__neg__": elementwise.neg,  # type: ignore[attr-defined]
     "__pos__": elementwise.positive,
     "__abs__": elementwise.abs,  # type: ignore[attr-defined]
     "__invert__": logic.bitwise_not,
-    "__matmul__": _matmul, "__rmatmul__": _rmatmul, "__imatmul__": _matmul,
-    "__len__": _len, "__iter__": _iter, "__reversed__": _reversed, "__contains__": _contains,
-    "__bool__": convert.to_bool, "__index__": convert.to_index,
+    "__matmul__": _matmul,
+    "__rmatmul__": _rmatmul,
+    "__imatmul__": _matmul,
+    "__len__": _len,
+    "__iter__": _iter,
+    "__reversed__": _reversed,
+    "__contains__": _contains,
+    "__bool__": convert.to_bool,
+    "__index__": convert.to_index,
     "__int__": lambda self: int(_one(self)),
     "__float__": lambda self: float(_one(self)),
     "__complex__": lambda self: complex(_one(self)),
-    "__format__": convert.to_format, "__repr__": convert.tensor_repr,
+    "__format__": convert.to_format,
+    "__repr__": convert.tensor_repr,
     "__hash__": Tensor.__hash__,
-    "__getitem__": indexing.getitem, "__setitem__": indexing.setitem,
-    "__array__": numpy_bridge.array_protocol, "__array_wrap__": numpy_bridge.array_wrap,
-    "__copy__": _copy, "__deepcopy__": _deepcopy, "__reduce_ex__": _reduce,
-    "__setstate__": _setstate, "where": logic.where_method, "as_subclass": as_subclass,
-    "apply_": _apply, "is_same_size": _is_same_size,
+    "__getitem__": indexing.getitem,
+    "__setitem__": indexing.setitem,
+    "__array__": numpy_bridge.array_protocol,
+    "__array_wrap__": numpy_bridge.array_wrap,
+    "__copy__": _copy,
+    "__deepcopy__": _deepcopy,
+    "__reduce_ex__": _reduce,
+    "__setstate__": _setstate,
+    "where": logic.where_method,
+    "as_subclass": as_subclass,
+    "apply_": _apply,
+    "is_same_size": _is_same_size,
     "data": property(inplace.get_data, inplace.set_data),
     "grad": property(inplace.get_grad, inplace.set_grad, inplace.del_grad),
     "requires_grad": property(inplace.get_requires_grad, inplace.set_requires_grad),
@@ -315,8 +402,11 @@ def keep_class(cls: type) -> None:
         found = getattr(Tensor, name)
         if name in _SKIP or name in cls.__dict__ or not callable(found) or isinstance(found, type):
             continue
-        if any(name in parent.__dict__ for parent in cls.__mro__[1:] if parent is not Tensor
-               and parent is not object):
+        if any(
+            name in parent.__dict__
+            for parent in cls.__mro__[1:]
+            if parent is not Tensor and parent is not object
+        ):
             continue
         setattr(cls, name, _keeping(found))
 
@@ -335,5 +425,3 @@ def _converted(value: Any, cls: type) -> Any:
     elif type(value) in (tuple, list):
         return type(value)(_converted(v, cls) for v in value)
     return value
-
-

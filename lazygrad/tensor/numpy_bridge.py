@@ -93,15 +93,14 @@ def array_protocol(self: Tensor, dtype: Any = None, copy: bool | None = None) ->
     shared = numpy(self)
     if dtype is not None and np.dtype(dtype) != shared.dtype:
         if copy is False:
-            raise ValueError(
-                "Unable to avoid copy while creating an array as requested."
-            )
+            raise ValueError("Unable to avoid copy while creating an array as requested.")
         return shared.astype(dtype)
     return shared.copy() if copy else shared
 
 
-def array_wrap(self: Tensor, array: np.ndarray, context: Any = None,
-               return_scalar: bool = False) -> Tensor:
+def array_wrap(
+    self: Tensor, array: np.ndarray, context: Any = None, return_scalar: bool = False
+) -> Tensor:
     """What numpy functions on tensors return: tensors."""
     return from_numpy(np.ascontiguousarray(array).reshape(array.shape))
 
@@ -121,9 +120,7 @@ def reinterpret(self: Tensor, dtype: DType) -> Tensor:
     raw = memory.export(self._storage, view_of(self)) if self.dtype is not D.bfloat16 else None
     if raw is None:
         raise RuntimeError("view(dtype) of bfloat16 is not supported")
-    if dtype.itemsize != self.itemsize and (
-        not self.ndim or self.stride(-1) != 1
-    ):
+    if dtype.itemsize != self.itemsize and (not self.ndim or self.stride(-1) != 1):
         raise RuntimeError(
             "self.stride(-1) must be 1 to view "
             f"{self.dtype} as {dtype} (different element sizes), but got "

@@ -53,12 +53,16 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
 def selected(input: Tensor, axis: int, at: int) -> Tensor:
     old = view_of(input)
     shape = old.shape[:axis] + old.shape[axis + 1 :]
-    found = View(shape, old.strides[:axis] + old.strides[axis + 1 :],
-                 old.offset + at * old.strides[axis])
+    found = View(
+        shape, old.strides[:axis] + old.strides[axis + 1 :], old.offset + at * old.strides[axis]
+    )
     spans = tuple((at, at + 1, 1) if a == axis else (0, e, 1) for a, e in enumerate(old.shape))
     return make_view(
-        input, found, "SelectBackward0",
-        lambda node, arg: ops.reshape(ops.slice_(node, arg=spans), arg=arg), shape,
+        input,
+        found,
+        "SelectBackward0",
+        lambda node, arg: ops.reshape(ops.slice_(node, arg=spans), arg=arg),
+        shape,
     )
 
 
@@ -88,8 +92,9 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
 
 
 def _span(input: Tensor, axis: int, first: int, stop: int, step: int = 1) -> Tensor:
-    spans = tuple((first, stop, step) if a == axis else (0, e, 1)
-                  for a, e in enumerate(shape_of(input)))
+    spans = tuple(
+        (first, stop, step) if a == axis else (0, e, 1) for a, e in enumerate(shape_of(input))
+    )
     return sliced(input, spans, "SliceBackward0")
 
 
@@ -120,11 +125,14 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
                 f"tensor's size at dimension {axis}), but got split_sizes={extents(parts)}"
             )
     ends = list(itertools.accumulate(parts, initial=0))
-    name = "SplitBackward0" if isinstance(split_size_or_sections, int) else \
-        "SplitWithSizesBackward0"
-    return make_views(tensor, name,
-                      [functools.partial(_span, tensor, axis, a, b)
-                       for a, b in itertools.pairwise(ends)])
+    name = (
+        "SplitBackward0" if isinstance(split_size_or_sections, int) else "SplitWithSizesBackward0"
+    )
+    return make_views(
+        tensor,
+        name,
+        [functools.partial(_span, tensor, axis, a, b) for a, b in itertools.pairwise(ends)],
+    )
 
 
 @declare()
@@ -181,7 +189,9 @@ def _axis_split(name: str, axis: int, rank: int) -> Any:
 
 
 hsplit, vsplit, dsplit = (
-    _axis_split("hsplit", 1, 1), _axis_split("vsplit", 0, 2), _axis_split("dsplit", 2, 3)
+    _axis_split("hsplit", 1, 1),
+    _axis_split("vsplit", 0, 2),
+    _axis_split("dsplit", 2, 3),
 )
 
 
@@ -191,9 +201,11 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     axis = axis_of(dim, input.ndim)
     if not input.ndim:
         raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
-    return make_views(input, "UnbindBackward0",
-                      [functools.partial(selected, input, axis, i)
-                       for i in range(shape_of(input)[axis])])
+    return make_views(
+        input,
+        "UnbindBackward0",
+        [functools.partial(selected, input, axis, i) for i in range(shape_of(input)[axis])],
+    )
 
 
 @declare()
@@ -218,10 +230,11 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     if input._view is None:
         return make_view(input, found, "DiagonalBackward0", ops.as_strided, found)
     own = View.contiguous(old.shape)
-    inner = View(found.shape, (*(own.strides[axis] for axis in rest),
-                               own.strides[a] + own.strides[b]),
-                 0 if not size else offset * own.strides[b] if offset >= 0
-                 else -offset * own.strides[a])
+    inner = View(
+        found.shape,
+        (*(own.strides[axis] for axis in rest), own.strides[a] + own.strides[b]),
+        0 if not size else offset * own.strides[b] if offset >= 0 else -offset * own.strides[a],
+    )
     return make_view(input, found, "DiagonalBackward0", ops.as_strided, inner)
 
 
@@ -299,7 +312,13 @@ def _inplace_view(name: str, fn: Any) -> Any:
     return declare(name, function=False)(run)
 
 
-for _name, _fn in (("t_", t), ("transpose_", transpose), ("swapaxes_", transpose),
-                   ("swapdims_", transpose), ("squeeze_", squeeze), ("unsqueeze_", unsqueeze),
-                   ("as_strided_", as_strided)):
+for _name, _fn in (
+    ("t_", t),
+    ("transpose_", transpose),
+    ("swapaxes_", transpose),
+    ("swapdims_", transpose),
+    ("squeeze_", squeeze),
+    ("unsqueeze_", unsqueeze),
+    ("as_strided_", as_strided),
+):
     _inplace_view(_name, _fn)

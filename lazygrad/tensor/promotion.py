@@ -18,8 +18,15 @@ from lazygrad.ir.node import Node, Shape
 from lazygrad.ir.ops import SCALAR
 
 _NAMES = {
-    "bool": "Bool", "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int",
-    "int64": "Long", "float16": "Half", "bfloat16": "BFloat16", "float32": "Float",
+    "bool": "Bool",
+    "uint8": "Byte",
+    "int8": "Char",
+    "int16": "Short",
+    "int32": "Int",
+    "int64": "Long",
+    "float16": "Half",
+    "bfloat16": "BFloat16",
+    "float32": "Float",
     "float64": "Double",
 }
 
@@ -53,8 +60,14 @@ def type_name(dtype: DType) -> str:
 
 def c_name(dtype: DType) -> str:
     """`float`, `long int`: how kernels' messages name dtypes."""
-    return {"float32": "float", "float64": "double", "int64": "long int", "int32": "int",
-            "float16": "c10::Half", "bfloat16": "c10::BFloat16"}.get(dtype.name, dtype.name)
+    return {
+        "float32": "float",
+        "float64": "double",
+        "int64": "long int",
+        "int32": "int",
+        "float16": "c10::Half",
+        "bfloat16": "c10::BFloat16",
+    }.get(dtype.name, dtype.name)
 
 
 def python_dtype(value: Any) -> DType:

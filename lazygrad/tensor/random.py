@@ -60,8 +60,7 @@ class Generator:
 
     def set_state(self, new_state: Tensor) -> Generator:
         if not isinstance(new_state, Tensor) or new_state.dtype is not D.uint8:
-            raise TypeError("expected a torch.ByteTensor, but got "
-                            f"{type(new_state).__name__}")
+            raise TypeError(f"expected a torch.ByteTensor, but got {type(new_state).__name__}")
         raw = bytes(new_state.tolist())
         if len(raw) != 16:
             raise RuntimeError("RNG state is wrong size")
@@ -134,8 +133,12 @@ _MANTISSA = {"float32": 24, "float16": 11, "bfloat16": 8}
 
 
 def uniform_node(
-    shape: tuple[int, ...], dtype: DType, generator: Generator | None, open_low: bool = False,
-    stream: int = 0, draw: tuple[Node, Node] | None = None,
+    shape: tuple[int, ...],
+    dtype: DType,
+    generator: Generator | None,
+    open_low: bool = False,
+    stream: int = 0,
+    draw: tuple[Node, Node] | None = None,
 ) -> Node:
     """Uniform in [0, 1), or in (0, 1] with `open_low`; every step of the mantissa is possible."""
     pair = draw or (generator or default_generator).draw()
@@ -183,18 +186,25 @@ def integer_node(shape: tuple[int, ...], low: int, high: int, generator: Generat
 def _float_only(dtype: Any, name: str) -> DType:
     found = check_dtype(dtype, name) or P.default.dtype
     if found.kind != "f":
-        raise NotImplementedError(f'"check_uniform_bounds" not implemented for '
-                                  f"'{P.type_name(found)}'" if name.startswith("rand")
-                                  and "randn" not in name else
-                                  f'"normal_kernel_cpu" not implemented for '
-                                  f"'{P.type_name(found)}'")
+        raise NotImplementedError(
+            f"\"check_uniform_bounds\" not implemented for '{P.type_name(found)}'"
+            if name.startswith("rand") and "randn" not in name
+            else f"\"normal_kernel_cpu\" not implemented for '{P.type_name(found)}'"
+        )
     return found
 
 
 def _maker(name: str, node: Any) -> Any:
-    def function(*size: Any, generator: Generator | None = None, out: Any = None,
-                 dtype: Any = None, layout: Any = None, device: Any = None,
-                 requires_grad: bool = False, pin_memory: bool = False) -> Tensor:
+    def function(
+        *size: Any,
+        generator: Generator | None = None,
+        out: Any = None,
+        dtype: Any = None,
+        layout: Any = None,
+        device: Any = None,
+        requires_grad: bool = False,
+        pin_memory: bool = False,
+    ) -> Tensor:
         kind = _float_only(dtype, name)
         device_name(device)
         shape = size_args(size, name)
@@ -214,21 +224,50 @@ rand = _maker("rand", uniform_node)
 randn = _maker("randn", normal_node)
 
 
-def rand_like(input: Tensor, *, dtype: Any = None, generator: Generator | None = None,
-              requires_grad: bool = False, **more: Any) -> Tensor:
-    return rand(shape_of(input), dtype=dtype or input.dtype,
-                generator=generator, requires_grad=requires_grad)
+def rand_like(
+    input: Tensor,
+    *,
+    dtype: Any = None,
+    generator: Generator | None = None,
+    requires_grad: bool = False,
+    **more: Any,
+) -> Tensor:
+    return rand(
+        shape_of(input),
+        dtype=dtype or input.dtype,
+        generator=generator,
+        requires_grad=requires_grad,
+    )
 
 
-def randn_like(input: Tensor, *, dtype: Any = None, generator: Generator | None = None,
-               requires_grad: bool = False, **more: Any) -> Tensor:
-    return randn(shape_of(input), dtype=dtype or input.dtype,
-                 generator=generator, requires_grad=requires_grad)
+def randn_like(
+    input: Tensor,
+    *,
+    dtype: Any = None,
+    generator: Generator | None = None,
+    requires_grad: bool = False,
+    **more: Any,
+) -> Tensor:
+    return randn(
+        shape_of(input),
+        dtype=dtype or input.dtype,
+        generator=generator,
+        requires_grad=requires_grad,
+    )
 
 
-def randint(*args: Any, generator: Generator | None = None, dtype: Any = None, size: Any = None,
-            low: Any = None, high: Any = None, device: Any = None, layout: Any = None,
-            requires_grad: bool = False, out: Any = None) -> Tensor:
+def randint(
+    *args: Any,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    size: Any = None,
+    low: Any = None,
+    high: Any = None,
+    device: Any = None,
+    layout: Any = None,
+    requires_grad: bool = False,
+    out: Any = None,
+) -> Tensor:
     """Integers in [low, high)."""
     given = list(args)
     if size is None:
@@ -248,17 +287,37 @@ def randint(*args: Any, generator: Generator | None = None, dtype: Any = None, s
     return leaf(P.cast(integer_node(shape, int(low), int(high), generator), dtype), requires_grad)
 
 
-def randint_like(input: Tensor, *bounds: Any, dtype: Any = None, low: Any = None, high: Any = None,
-                 generator: Generator | None = None, requires_grad: bool = False,
-                 **more: Any) -> Tensor:
+def randint_like(
+    input: Tensor,
+    *bounds: Any,
+    dtype: Any = None,
+    low: Any = None,
+    high: Any = None,
+    generator: Generator | None = None,
+    requires_grad: bool = False,
+    **more: Any,
+) -> Tensor:
     given = [b for b in (low, *bounds, high) if b is not None]
-    return randint(*given, shape_of(input), dtype=dtype or input.dtype, generator=generator,
-                   requires_grad=requires_grad)
+    return randint(
+        *given,
+        shape_of(input),
+        dtype=dtype or input.dtype,
+        generator=generator,
+        requires_grad=requires_grad,
+    )
 
 
-def randperm(n: int, *, generator: Generator | None = None, out: Any = None, dtype: Any = None,
-             layout: Any = None, device: Any = None, requires_grad: bool = False,
-             pin_memory: bool = False) -> Tensor:
+def randperm(
+    n: int,
+    *,
+    generator: Generator | None = None,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:
     """0 ... n-1 in random order: the order that sorts random keys."""
     if n < 0:
         raise RuntimeError(f"n must be non-negative, got{n}")
@@ -271,9 +330,17 @@ def randperm(n: int, *, generator: Generator | None = None, out: Any = None, dty
     return leaf(P.cast(ops.argsort(keys, arg=(0, False)), dtype), requires_grad)
 
 
-def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *,
-           generator: Generator | None = None, dtype: Any = None, out: Any = None,
-           device: Any = None, requires_grad: bool = False) -> Tensor:
+def normal(
+    mean: Any = 0.0,
+    std: Any = 1.0,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    out: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """Normal numbers of given means and deviations."""
     if isinstance(std, (int, float)) and std < 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
@@ -294,8 +361,9 @@ def _affine(node: Node, scale: Any, shift: Any) -> Node:
 
 
 @declare()
-def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = None,
-              out: Any = None) -> Tensor:
+def bernoulli(
+    input: Tensor, p: Any = None, *, generator: Generator | None = None, out: Any = None
+) -> Tensor:
     """1 with the probability that each element gives."""
     chance = input if p is None else input.new_full(shape_of(input), p)
     x = node_of(chance)
@@ -304,9 +372,11 @@ def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = Non
 
         values = host_values(chance)
         if not ((values >= 0) & (values <= 1)).all():
-            raise RuntimeError("Expected p_in >= 0 && p_in <= 1 to be true, but got false.  "
-                               "(Could this error message be improved?  If so, please report an "
-                               "enhancement request to PyTorch.)")
+            raise RuntimeError(
+                "Expected p_in >= 0 && p_in <= 1 to be true, but got false.  "
+                "(Could this error message be improved?  If so, please report an "
+                "enhancement request to PyTorch.)"
+            )
     u = uniform_node(x.shape, D.float64 if x.dtype is D.float64 else D.float32, generator)
     return wrap(P.cast(ops.lt(u, P.cast(x, u.dtype)), x.dtype))
 
@@ -321,8 +391,9 @@ def dropout_mask(shape: tuple[int, ...], p: float, dtype: DType) -> Node:
 
 
 def _filler(name: str, make: Any) -> None:
-    def function(self: Tensor, *args: Any, generator: Generator | None = None,
-                 **kwargs: Any) -> Tensor:
+    def function(
+        self: Tensor, *args: Any, generator: Generator | None = None, **kwargs: Any
+    ) -> Tensor:
         check_inplace(self)
         node = make(self, generator, *args, **kwargs)
         return adopt(self, wrap(P.cast(node, self.dtype)), f"{name.capitalize()}Backward0")
@@ -331,8 +402,15 @@ def _filler(name: str, make: Any) -> None:
     declare(f"{name}_", function=False)(function)
 
 
-def _uniform(self: Tensor, generator: Any, a: float = 0.0, b: float = 1.0, *,
-             to: float | None = None, **more: Any) -> Node:
+def _uniform(
+    self: Tensor,
+    generator: Any,
+    a: float = 0.0,
+    b: float = 1.0,
+    *,
+    to: float | None = None,
+    **more: Any,
+) -> Node:
     low, high = more.get("from", a), b if to is None else to
     if low > high:
         raise RuntimeError(
@@ -347,16 +425,22 @@ def _normal(self: Tensor, generator: Any, mean: float = 0.0, std: float = 1.0) -
     return _affine(normal_node(shape_of(self), self.dtype, generator), std, mean)
 
 
-def _random(self: Tensor, generator: Any, a: Any = None, b: Any = None, *, to: Any = None,
-            **more: Any) -> Node:
+def _random(
+    self: Tensor, generator: Any, a: Any = None, b: Any = None, *, to: Any = None, **more: Any
+) -> Node:
     low = more.get("from", a)
     high = b if to is None else to
     if high is None and low is not None:
         low, high = 0, low
     if high is None:
         kind = self.dtype
-        top = {"float16": 2**11, "bfloat16": 2**8, "float32": 2**24, "float64": 2**53,
-               "bool": 1}.get(kind.name)
+        top = {
+            "float16": 2**11,
+            "bfloat16": 2**8,
+            "float32": 2**24,
+            "float64": 2**53,
+            "bool": 1,
+        }.get(kind.name)
         low, high = 0, (int(np.iinfo(kind.np).max) if top is None else top) + 1
     if low >= high:
         raise RuntimeError(
@@ -387,20 +471,28 @@ _filler("exponential", _exponential)
 
 
 @declare()
-def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *,
-                generator: Generator | None = None) -> Tensor:
+def multinomial(
+    input: Tensor,
+    num_samples: int,
+    replacement: bool = False,
+    *,
+    generator: Generator | None = None,
+) -> Tensor:
     """Indices drawn with the weights of each row."""
     if input.dtype.kind != "f":
-        raise RuntimeError("multinomial only supports floating-point dtypes for input, got: "
-                           f"{P.type_name(input.dtype)}")
+        raise RuntimeError(
+            "multinomial only supports floating-point dtypes for input, got: "
+            f"{P.type_name(input.dtype)}"
+        )
     if input.ndim not in (1, 2):
         raise RuntimeError("prob_dist must be 1 or 2 dim")
     count = shape_of(input)[-1]
     if num_samples <= 0:
         raise RuntimeError("cannot sample n_sample <= 0 samples")
     if not replacement and num_samples > count:
-        raise RuntimeError("cannot sample n_sample > prob_dist.size(-1) samples without "
-                           "replacement")
+        raise RuntimeError(
+            "cannot sample n_sample > prob_dist.size(-1) samples without replacement"
+        )
     from lazygrad.tensor.convert import host_values
 
     values = host_values(input)

@@ -27,8 +27,15 @@ def _item(value: Any) -> Any:
 
 
 def arange(
-    start: Any = 0, end: Any = None, step: Any = 1, *, out: Any = None, dtype: Any = None,
-    layout: Any = None, device: Any = None, requires_grad: bool = False,
+    start: Any = 0,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    out: Any = None,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """start, start + step, ... below end."""
     start, end, step = _item(start), _item(end), _item(step)
@@ -69,13 +76,19 @@ def arange(
 
 
 def range_(start: Any = 0, end: Any = 0, step: Any = 1, **options: Any) -> Tensor:
-    return arange(start, end + step / 2, step,
-                  **({"dtype": P.default.dtype} | options))
+    return arange(start, end + step / 2, step, **({"dtype": P.default.dtype} | options))
 
 
 def linspace(
-    start: Any, end: Any, steps: int, *, out: Any = None, dtype: Any = None, device: Any = None,
-    layout: Any = None, requires_grad: bool = False,
+    start: Any,
+    end: Any,
+    steps: int,
+    *,
+    out: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    layout: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """`steps` numbers at equal distances from start to end."""
     start, end = _item(start), _item(end)
@@ -104,8 +117,15 @@ def _even(start: float, end: float, steps: int, where: str, dtype: DType) -> Nod
 
 
 def logspace(
-    start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any = None,
-    device: Any = None, requires_grad: bool = False, out: Any = None,
+    start: Any,
+    end: Any,
+    steps: int,
+    base: float = 10.0,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    out: Any = None,
 ) -> Tensor:
     dtype = check_dtype(dtype, "logspace") or P.default.dtype
     where = device_name(device)
@@ -115,8 +135,14 @@ def logspace(
 
 
 def eye(
-    n: int, m: int | None = None, *, out: Any = None, dtype: Any = None, device: Any = None,
-    layout: Any = None, requires_grad: bool = False,
+    n: int,
+    m: int | None = None,
+    *,
+    out: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    layout: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Ones on the diagonal."""
     m = n if m is None else m
@@ -130,13 +156,15 @@ def eye(
     return leaf(P.cast(ops.eq(rows, columns), dtype), requires_grad)
 
 
-def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None,
-                 device: Any = None) -> Tensor:
+def tril_indices(
+    row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None
+) -> Tensor:
     return from_values(np.stack(np.tril_indices(row, offset, col)), dtype or D.int64)
 
 
-def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None,
-                 device: Any = None) -> Tensor:
+def triu_indices(
+    row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None
+) -> Tensor:
     return from_values(np.stack(np.triu_indices(row, offset, col)), dtype or D.int64)
 
 

@@ -55,8 +55,15 @@ def _sum_dtype(x: Node, dtype: DType | None) -> DType:
 
 
 @declare(out=True)
-def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *,
-        dtype: DType | None = None, axis: Any = None, keepdims: bool = False) -> Tensor:
+def sum(
+    input: Tensor,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    dtype: DType | None = None,
+    axis: Any = None,
+    keepdims: bool = False,
+) -> Tensor:
     """The sum; integers add up in int64."""
     check_tensor(input, "sum")
     x = node_of(input)
@@ -68,8 +75,9 @@ def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *,
 
 
 @declare(out=True)
-def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *,
-           dtype: DType | None = None) -> Tensor:
+def nansum(
+    input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: DType | None = None
+) -> Tensor:
     x = node_of(input)
     value = ops.where(ops.ne(x, x), ops.lit(0, x), x) if x.dtype.kind == "f" else x
     value = P.cast(value, _sum_dtype(x, dtype))
@@ -78,8 +86,9 @@ def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *,
 
 
 @declare(out=True)
-def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *,
-         dtype: DType | None = None) -> Tensor:
+def prod(
+    input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: DType | None = None
+) -> Tensor:
     x = node_of(input)
     axes = axes_of(dim, len(x.shape))
     value = P.cast(x, _sum_dtype(x, dtype))
@@ -116,8 +125,14 @@ def _mean_node(x: Node, axes: tuple[int, ...], keepdim: bool, dtype: DType | Non
 
 
 @declare(out=True)
-def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *,
-         dtype: DType | None = None, axis: Any = None) -> Tensor:
+def mean(
+    input: Tensor,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    dtype: DType | None = None,
+    axis: Any = None,
+) -> Tensor:
     """The mean of floats."""
     dim = axis if dim is None else dim
     if dim is None:
@@ -126,8 +141,9 @@ def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *,
 
 
 @declare()
-def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *,
-            dtype: DType | None = None) -> Tensor:
+def nanmean(
+    input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: DType | None = None
+) -> Tensor:
     valid = (input == input).sum(dim, keepdim)
     return nansum(input, dim, keepdim, dtype=dtype) / valid
 
@@ -148,9 +164,7 @@ def _var_nodes(
     return drop_axes(var, axes, keepdim), drop_axes(center, axes, keepdim)
 
 
-def _spread_args(
-    dim: Any, unbiased: Any, correction: Any
-) -> tuple[Any, float]:
+def _spread_args(dim: Any, unbiased: Any, correction: Any) -> tuple[Any, float]:
     if isinstance(dim, bool):  # var(unbiased)
         dim, unbiased = None, dim
     if correction is None:
@@ -192,8 +206,14 @@ def _std_mean(input: Tensor, axes: Any, correction: float, keepdim: bool) -> tup
 
 
 def _spread_function(name: str, run: Any) -> Any:
-    def function(input: Tensor, dim: Any = None, unbiased: bool | None = None,
-                 keepdim: bool = False, *, correction: float | None = None) -> Any:
+    def function(
+        input: Tensor,
+        dim: Any = None,
+        unbiased: bool | None = None,
+        keepdim: bool = False,
+        *,
+        correction: float | None = None,
+    ) -> Any:
         _spread_check(name, input)
         dim, fix = _spread_args(dim, unbiased, correction)
         return run(input, axes_of(dim, input.ndim), fix, keepdim)
@@ -225,9 +245,7 @@ def _check_nonempty(name: str, x: Node, axes: Sequence[int], dim_given: bool) ->
         return
     for axis in axes:
         if x.shape[axis] == 0:
-            raise IndexError(
-                f"{name}(): Expected reduction dim {axis} to have non-zero size."
-            )
+            raise IndexError(f"{name}(): Expected reduction dim {axis} to have non-zero size.")
 
 
 def _with_index(name: str, arg_op: Any, result: Any) -> Any:
@@ -253,8 +271,9 @@ _min_dim = _with_index("min", ops.argmin, min_result)
 
 
 def _extreme(name: str, op: Any, with_index: Any, pair: Any) -> Any:
-    def function(input: Tensor, dim: Any = None, keepdim: bool = False, *,
-                 other: Any = None) -> Any:
+    def function(
+        input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None
+    ) -> Any:
         check_tensor(input, name)
         if isinstance(dim, Tensor) or other is not None:
             return pair(input, dim if other is None else other)
@@ -291,8 +310,7 @@ def _am(name: str, op: Any) -> Any:
         x = node_of(input)
         axes = axes_of(dim, len(x.shape))
         _check_nonempty(name, x, axes, dim != ())
-        return record(f"{name.capitalize()}Backward0", (input,), (x,),
-                      _over(op, x, axes, keepdim))
+        return record(f"{name.capitalize()}Backward0", (input,), (x,), _over(op, x, axes, keepdim))
 
     function.__name__ = function.__qualname__ = name
     return declare(name, out=True)(function)
@@ -313,7 +331,7 @@ def _arg(name: str, op: Any) -> Any:
         check_tensor(input, name)
         x = node_of(input)
         if x.dtype is D.bool_:
-            raise NotImplementedError(f'"{name}_cpu" not implemented for \'Bool\'')
+            raise NotImplementedError(f"\"{name}_cpu\" not implemented for 'Bool'")
         rank = len(x.shape)
         if dim is None:
             if 0 in x.shape:

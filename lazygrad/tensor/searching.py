@@ -32,8 +32,7 @@ cummin_result = named("cummin", "values", "indices")
 
 
 @declare()
-def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False
-            ) -> Tensor:
+def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
     """The indices that sort along a dim."""
     x = node_of(input)
     axis = axis_of(dim, len(x.shape))
@@ -59,8 +58,12 @@ declare("msort")(lambda input: sort(input, 0)[0])
 
 
 def _first(node: Node, count: int, axis: int, start: int = 0) -> Node:
-    return ops.slice_(node, arg=tuple(
-        (start, start + count, 1) if a == axis else (0, e, 1) for a, e in enumerate(node.shape)))
+    return ops.slice_(
+        node,
+        arg=tuple(
+            (start, start + count, 1) if a == axis else (0, e, 1) for a, e in enumerate(node.shape)
+        ),
+    )
 
 
 @declare(out=True)
@@ -84,13 +87,13 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any
     x = node_of(input)
     axis = axis_of(dim, len(x.shape))
     if not 1 <= k <= (x.shape[axis] if x.shape else 1):
-        raise RuntimeError("kthvalue(): selected number k out of range for dimension "
-                           f"{axis}")
+        raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {axis}")
     return _at_rank("KthvalueBackward0", kthvalue_result, input, x, axis, k - 1, keepdim)
 
 
-def _at_rank(name: str, result: Any, input: Tensor, x: Node, axis: int, rank: int,
-             keepdim: bool) -> Any:
+def _at_rank(
+    name: str, result: Any, input: Tensor, x: Node, axis: int, rank: int, keepdim: bool
+) -> Any:
     if not x.shape:
         values = record(name, (input,), (x,), ops.copy(x))
         return result(values, wrap(ops.zeros((), D.int64, x.device)))
@@ -101,8 +104,10 @@ def _at_rank(name: str, result: Any, input: Tensor, x: Node, axis: int, rank: in
         worst = ops.gather(x, last, arg=axis)
         first_nan = ops.argmax(ops.ne(x, x), arg=(axis,))
         order = ops.where(ops.ne(worst, worst), first_nan, order)
-    outs = [drop_axes(ops.gather(x, order, arg=axis), (axis,), keepdim),
-            drop_axes(ops.copy(order), (axis,), keepdim)]
+    outs = [
+        drop_axes(ops.gather(x, order, arg=axis), (axis,), keepdim),
+        drop_axes(ops.copy(order), (axis,), keepdim),
+    ]
     return result(*record_many(name, (input,), (x,), outs))
 
 
@@ -235,12 +240,18 @@ def logcumsumexp(input: Tensor, dim: int) -> Tensor:
 
 
 @declare()
-def unique(input: Tensor, sorted: bool = True, return_inverse: bool = False,
-           return_counts: bool = False, dim: int | None = None) -> Any:
+def unique(
+    input: Tensor,
+    sorted: bool = True,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    dim: int | None = None,
+) -> Any:
     """The different values, in order."""
     values = host_values(input)
     found, inverse, counts = np.unique(
-        values, return_inverse=True, return_counts=True, axis=dim, equal_nan=False)
+        values, return_inverse=True, return_counts=True, axis=dim, equal_nan=False
+    )
     parts = [from_values(found, input.dtype)]
     if return_inverse:
         shape = values.shape if dim is None else (values.shape[dim],)
@@ -251,8 +262,9 @@ def unique(input: Tensor, sorted: bool = True, return_inverse: bool = False,
 
 
 @declare()
-def unique_consecutive(input: Tensor, return_inverse: bool = False, return_counts: bool = False,
-                       dim: int | None = None) -> Any:
+def unique_consecutive(
+    input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+) -> Any:
     """The values without repetitions in a row."""
     values = host_values(input)
     flat = values.reshape(-1) if dim is None else np.moveaxis(values, dim, 0)
@@ -295,8 +307,15 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
 
 
 @declare(method=False)
-def searchsorted(sorted_sequence: Tensor, input: Any, *, out_int32: bool = False,
-                 right: bool = False, side: str | None = None, sorter: Any = None) -> Tensor:
+def searchsorted(
+    sorted_sequence: Tensor,
+    input: Any,
+    *,
+    out_int32: bool = False,
+    right: bool = False,
+    side: str | None = None,
+    sorter: Any = None,
+) -> Tensor:
     """Where values would be inserted to keep a sequence sorted."""
     where: Any = side or ("right" if right else "left")
     edges = host_values(sorted_sequence)
@@ -305,30 +324,45 @@ def searchsorted(sorted_sequence: Tensor, input: Any, *, out_int32: bool = False
     if edges.ndim == 1:
         found = np.searchsorted(edges, values, where)
     else:
-        rows = [np.searchsorted(e, v, where) for e, v in
-                zip(edges.reshape(-1, edges.shape[-1]), values.reshape(-1, values.shape[-1]))]
+        rows = [
+            np.searchsorted(e, v, where)
+            for e, v in zip(
+                edges.reshape(-1, edges.shape[-1]), values.reshape(-1, values.shape[-1])
+            )
+        ]
         found = np.stack(rows).reshape(values.shape)
     return from_values(np.asarray(found, np.int64), D.int32 if out_int32 else D.int64)
 
 
 @declare()
-def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False
-              ) -> Tensor:
+def bucketize(
+    input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False
+) -> Tensor:
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)
 
 
 @declare()
-def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False
-         ) -> Tensor:
+def isin(
+    elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False
+) -> Tensor:
     a = host_values(elements) if isinstance(elements, Tensor) else np.asarray(elements)
-    b = host_values(test_elements) if isinstance(test_elements, Tensor) else \
-        np.asarray(test_elements)
+    b = (
+        host_values(test_elements)
+        if isinstance(test_elements, Tensor)
+        else np.asarray(test_elements)
+    )
     return from_values(np.isin(a, b, invert=invert), D.bool_)
 
 
 @declare()
-def quantile(input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *,
-             interpolation: str = "linear") -> Tensor:
+def quantile(
+    input: Tensor,
+    q: Any,
+    dim: int | None = None,
+    keepdim: bool = False,
+    *,
+    interpolation: str = "linear",
+) -> Tensor:
     """Values below which a share q of the elements lies."""
     if input.dtype not in (D.float32, D.float64):
         raise RuntimeError("quantile() input tensor must be either float or double dtype")
@@ -344,9 +378,12 @@ def quantile(input: Tensor, q: Any, dim: int | None = None, keepdim: bool = Fals
     a = ordered.index_select(-1, rank.reshape(-1))
     b = ordered.index_select(-1, above.reshape(-1))
     weight = (place - low).reshape(-1)
-    picks = {"lower": a, "higher": ordered.index_select(-1, place.ceil().long().reshape(-1)),
-             "nearest": ordered.index_select(-1, place.round().long().reshape(-1)),
-             "midpoint": (a + b) / 2}
+    picks = {
+        "lower": a,
+        "higher": ordered.index_select(-1, place.ceil().long().reshape(-1)),
+        "nearest": ordered.index_select(-1, place.round().long().reshape(-1)),
+        "midpoint": (a + b) / 2,
+    }
     result = picks.get(interpolation)
     if result is None:
         result = a + (b - a) * weight

@@ -60,9 +60,7 @@ class device:
         elif isinstance(type, int) and not isinstance(type, bool):
             type, index = "cuda", type
         elif not isinstance(type, str):
-            raise TypeError(
-                f"device(): argument 'type' must be str, not {_type_name(type)}"
-            )
+            raise TypeError(f"device(): argument 'type' must be str, not {_type_name(type)}")
         kind, colon, number = type.partition(":")
         if kind not in _KINDS.split(", "):
             raise RuntimeError(

@@ -57,9 +57,7 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     if input.ndim == 1:
         return diag_embed(input, diagonal)
     if input.ndim != 2:
-        raise RuntimeError(
-            "diag(): Supports 1D or 2D tensors. Got " + f"{input.ndim}D"
-        )
+        raise RuntimeError("diag(): Supports 1D or 2D tensors. Got " + f"{input.ndim}D")
     return input.diagonal(diagonal).clone()
 
 
@@ -85,8 +83,9 @@ def diagflat(input: Tensor, offset: int = 0) -> Tensor:
 
 
 @declare()
-def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1
-                     ) -> Tensor:
+def diagonal_scatter(
+    input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1
+) -> Tensor:
     made = input.clone()
     made.diagonal(offset, dim1, dim2).copy_(src)
     return made
@@ -100,8 +99,14 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
 
 
 @declare()
-def slice_scatter(input: Tensor, src: Tensor, dim: int = 0, start: int | None = None,
-                  end: int | None = None, step: int = 1) -> Tensor:
+def slice_scatter(
+    input: Tensor,
+    src: Tensor,
+    dim: int = 0,
+    start: int | None = None,
+    end: int | None = None,
+    step: int = 1,
+) -> Tensor:
     made = input.clone()
     made[(slice(None),) * axis_of(dim, input.ndim) + (slice(start, end, step),)] = src
     return made
@@ -141,8 +146,9 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
 
 
 @declare(out=True)
-def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None
-         ) -> Tensor:
+def diff(
+    input: Tensor, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None
+) -> Tensor:
     """Differences of neighbours."""
     from lazygrad.tensor.joining import cat
 
@@ -172,9 +178,12 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     if dim is None:
         return input.reshape(-1).gather(0, indices.reshape(-1))
     axis = axis_of(dim, input.ndim)
-    shape = list(P.broadcast_shapes(
-        [1 if a == axis else e for a, e in enumerate(shape_of(input))],
-        [1 if a == axis else e for a, e in enumerate(shape_of(indices))]))
+    shape = list(
+        P.broadcast_shapes(
+            [1 if a == axis else e for a, e in enumerate(shape_of(input))],
+            [1 if a == axis else e for a, e in enumerate(shape_of(indices))],
+        )
+    )
     own, wanted = list(shape), list(shape)
     own[axis], wanted[axis] = shape_of(input)[axis], shape_of(indices)[axis]
     return input.expand(own).gather(axis, indices.expand(wanted))
@@ -211,8 +220,9 @@ index_fill = _indexed("index_fill", _copy_at)
 
 
 @declare(inplace=True)
-def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *,
-                   include_self: bool = True) -> Tensor:
+def scatter_reduce(
+    input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
+) -> Tensor:
     """Combine src into input at index: sum, prod, mean, amax or amin."""
     axis = axis_of(dim, input.ndim)
     if reduce not in ("sum", "prod", "mean", "amax", "amin"):
@@ -241,8 +251,11 @@ def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: 
         if start is None:
             limit = np.finfo if values.dtype.kind == "f" else np.iinfo
             info = limit(values.dtype)
-            start = (-np.inf if reduce == "amax" else np.inf) if values.dtype.kind == "f" else \
-                (info.min if reduce == "amax" else info.max)
+            start = (
+                (-np.inf if reduce == "amax" else np.inf)
+                if values.dtype.kind == "f"
+                else (info.min if reduce == "amax" else info.max)
+            )
         out[spots] = start
     {"prod": np.multiply, "amax": np.maximum, "amin": np.minimum}[reduce].at(out, spots, data)
     from lazygrad.tensor.creation import from_values
@@ -255,14 +268,18 @@ def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: 
     if reduce == "prod":
         part = src * (picked / src).detach()
         base = input * (result / input).detach()
-        return base + (part - part.detach()).new_zeros(()) + input.new_zeros(
-            shape_of(input)).scatter_add(axis, index, part - part.detach())
+        return (
+            base
+            + (part - part.detach()).new_zeros(())
+            + input.new_zeros(shape_of(input)).scatter_add(axis, index, part - part.detach())
+        )
     mine = (input == result).to(input.dtype)
     theirs = (src == picked).to(input.dtype)
     share = (mine if include_self else mine * 0).scatter_add(axis, index, theirs)
     base = input * mine / share if include_self else input * 0
     moved = input.new_zeros(shape_of(input)).scatter_add(
-        axis, index, src * theirs / share.gather(axis, index))
+        axis, index, src * theirs / share.gather(axis, index)
+    )
     total = base + moved
     return total + (result - total).detach()
 
@@ -278,8 +295,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
             raise RuntimeError("Class values must be non-negative.")
         if num_classes == -1:
             if not values.size:
-                raise RuntimeError(
-                    "Can not infer total number of classes from empty tensor.")
+                raise RuntimeError("Can not infer total number of classes from empty tensor.")
             num_classes = int(values.max()) + 1
         elif values.size and values.max() >= num_classes:
             raise RuntimeError("Class values must be smaller than num_classes.")

@@ -47,8 +47,8 @@ def size_args(given: tuple[Any, ...], name: str = "size") -> tuple[int, ...]:
             raise TypeError(
                 f"{name}(): argument 'size' (position 1) must be tuple of ints, "
                 f"not {type(value).__name__}"
-                if len(given) == 1 else
-                f"{name}(): argument 'size' must be tuple of ints, but found element of type "
+                if len(given) == 1
+                else f"{name}(): argument 'size' must be tuple of ints, but found element of type "
                 f"{type(value).__name__} at pos {position}"
             )
         result.append(int(value.__index__()))
@@ -173,8 +173,9 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     if not sizes:
         raise RuntimeError("unflatten: sizes must be non-empty")
     known = prod(size for size in sizes if size != -1)
-    bad = shape[axis] % known if -1 in sizes and known else (-1 not in sizes
-                                                            and known != shape[axis])
+    bad = (
+        shape[axis] % known if -1 in sizes and known else (-1 not in sizes and known != shape[axis])
+    )
     if bad:
         raise RuntimeError(
             f"unflatten: Provided sizes {extents(sizes)} don't multiply up to the size of dim "
@@ -258,8 +259,9 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     """Some axes at other places, the others in their order."""
     rank = input.ndim
     src = [axis_of(d, rank) for d in ((source,) if isinstance(source, int) else source)]
-    dst = [axis_of(d, rank) for d in
-           ((destination,) if isinstance(destination, int) else destination)]
+    dst = [
+        axis_of(d, rank) for d in ((destination,) if isinstance(destination, int) else destination)
+    ]
     if len(src) != len(dst):
         raise RuntimeError(
             f"movedim: Invalid source or destination dims: source ({extents(src)} dims) should "
@@ -342,8 +344,13 @@ def expand(self: Tensor, *sizes: Any, implicit: bool = False) -> Tensor:
     found = view_of(self).expand(target)
     if self._storage.node is None:
         return make_view(self, found, "ExpandBackward0")
-    return make_view(self, found, "ExpandBackward0",
-                     lambda node, arg: P.spread_to(ops.reshape(node, arg=node.shape), arg), target)
+    return make_view(
+        self,
+        found,
+        "ExpandBackward0",
+        lambda node, arg: P.spread_to(ops.reshape(node, arg=node.shape), arg),
+        target,
+    )
 
 
 @declare(function=False)
