@@ -31,17 +31,45 @@ INTEGERS = ("int64", "int32", "uint8", "int16", "int8")
 NAME = re.compile(r"\b[tnp]\d+\b")
 # Where PyTorch's text says which rule was broken, lazygrad's has to say the same.
 PHRASES = (
-    "a leaf Variable that requires grad", "a view of a leaf Variable", "modified by an inplace",
-    "a second time", "does not require grad", "is a view and is being modified",
-    "more than one element of the written-to", "some elements of the input tensor",
-    "created in no_grad mode", "implicitly created only for scalar", "Can't call numpy()",
-    "only Tensors of floating point", "change requires_grad flags", "can't be cast to",
-    "not have been used in the graph", "view size is not compatible", "is at version",
-    "can't retain_grad", "doesn't match the broadcast shape",
+    "a leaf Variable that requires grad",
+    "a view of a leaf Variable",
+    "modified by an inplace",
+    "a second time",
+    "does not require grad",
+    "is a view and is being modified",
+    "more than one element of the written-to",
+    "some elements of the input tensor",
+    "created in no_grad mode",
+    "implicitly created only for scalar",
+    "Can't call numpy()",
+    "only Tensors of floating point",
+    "change requires_grad flags",
+    "can't be cast to",
+    "not have been used in the graph",
+    "view size is not compatible",
+    "is at version",
+    "can't retain_grad",
+    "doesn't match the broadcast shape",
 )
 # Rounding may differ in these, so nothing that jumps is made of their results.
-INEXACT = ("tanh", "sigmoid", "exp", "softmax", "mean", "std", "var", "sqrt", "/", "div", ".grad",
-           "autograd.grad", "rsqrt", "log", "prod", "norm")
+INEXACT = (
+    "tanh",
+    "sigmoid",
+    "exp",
+    "softmax",
+    "mean",
+    "std",
+    "var",
+    "sqrt",
+    "/",
+    "div",
+    ".grad",
+    "autograd.grad",
+    "rsqrt",
+    "log",
+    "prod",
+    "norm",
+)
 
 # -- the language -------------------------------------------------------------------------------
 
@@ -86,8 +114,10 @@ class Writer:
 
     def shape(self, rank: int | None = None) -> tuple[int, ...]:
         rank = self.rng.choice((0, 1, 1, 2, 2, 2, 3)) if rank is None else rank
-        return tuple(self.rng.choice((1, 2, 2, 3, 3, 4, 0 if self.rng.random() < 0.08 else 2))
-                     for _ in range(rank))
+        return tuple(
+            self.rng.choice((1, 2, 2, 3, 3, 4, 0 if self.rng.random() < 0.08 else 2))
+            for _ in range(rank)
+        )
 
     def dtype(self) -> str:
         rng = self.rng
@@ -122,15 +152,19 @@ class Writer:
             return f":{stop}"
         if kind == 3:
             return f"-{max(extent - start, 1)}:"
-        return f"{start}:{max(stop, start + (rng.random() < 0.9))}:{rng.choice((1, 2, 2, 3))}" \
-            if kind == 4 else f"::{rng.choice((2, 2, 3))}"
+        return (
+            f"{start}:{max(stop, start + (rng.random() < 0.9))}:{rng.choice((1, 2, 2, 3))}"
+            if kind == 4
+            else f"::{rng.choice((2, 2, 3))}"
+        )
 
     def index(self, t: Any, advanced: float) -> str:
         rng = self.rng
         items: list[str] = []
         shape = tuple(t.shape)
-        same = self.tensors(lambda m: m.dtype is lazygrad.bool and tuple(m.shape) == shape
-                            and not self.is_rough(m))
+        same = self.tensors(
+            lambda m: m.dtype is lazygrad.bool and tuple(m.shape) == shape and not self.is_rough(m)
+        )
         if rng.random() < advanced:
             if rng.random() < 0.3 and same:
                 return rng.choice(same)
@@ -143,8 +177,9 @@ class Writer:
                 inside = [rng.randrange(-extent, extent) for _ in range(size)]
                 items.append(rng.choice(("T.tensor({})", "{}", "np.array({})")).format(inside))
             elif roll < 0.45:
-                items.append(str(rng.randrange(-extent, extent + (rng.random() < 0.05))
-                                 if extent else 0))
+                items.append(
+                    str(rng.randrange(-extent, extent + (rng.random() < 0.05)) if extent else 0)
+                )
             else:
                 items.append(self.span(extent))
         if rng.random() < 0.1:
@@ -195,8 +230,13 @@ class Writer:
             return f"{name} = T.{made}({shape}, dtype=T.{dtype}{wants})"
         if kind < 0.9:
             return f"{name} = T.full({shape}, {rng.choice((0, 1, 2))}, dtype=T.{dtype}{wants})"
-        return f"{name} = T.{rng.choice(('zeros', 'ones', 'empty'))}_like({self.any()})" \
-            .replace("empty_like", "zeros_like") if self.tensors() else self.create()
+        return (
+            f"{name} = T.{rng.choice(('zeros', 'ones', 'empty'))}_like({self.any()})".replace(
+                "empty_like", "zeros_like"
+            )
+            if self.tensors()
+            else self.create()
+        )
 
     def array(self) -> str:
         shape, dtype, name = self.shape(), self.dtype(), self.fresh("n")
@@ -218,8 +258,13 @@ class Writer:
 
     def to_numpy(self) -> str:
         name = self.any(lambda t: not t.requires_grad)
-        how = ("{}.numpy()", "{}.numpy()", "{}.detach().numpy()", "np.asarray({}.detach())",
-               "{}[1:].numpy()")
+        how = (
+            "{}.numpy()",
+            "{}.numpy()",
+            "{}.detach().numpy()",
+            "np.asarray({}.detach())",
+            "{}[1:].numpy()",
+        )
         return f"{self.fresh('n')} = {self.rng.choice(how).format(name)}"
 
     def write_array(self) -> str:
@@ -241,23 +286,41 @@ class Writer:
         name = self.any()
         t = self.names[name]
         rank, new = t.dim(), self.fresh()
-        options = [f"{name}.reshape({self.other_shape(t)})", f"{name}.view({self.other_shape(t)})",
-                   f"{name}.unsqueeze({rng.randint(-rank - 1, rank)})", f"{name}.squeeze()",
-                   f"{name}.flatten()", f"{name}.detach()", f"{name}.data", f"{name}.view_as({name})",
-                   f"{name}[{self.index(t, 0)}]", f"{name}[{self.index(t, 0)}]",
-                   f"{name}.expand({(rng.choice((1, 2, 3)), *t.shape)})"]
+        options = [
+            f"{name}.reshape({self.other_shape(t)})",
+            f"{name}.view({self.other_shape(t)})",
+            f"{name}.unsqueeze({rng.randint(-rank - 1, rank)})",
+            f"{name}.squeeze()",
+            f"{name}.flatten()",
+            f"{name}.detach()",
+            f"{name}.data",
+            f"{name}.view_as({name})",
+            f"{name}[{self.index(t, 0)}]",
+            f"{name}[{self.index(t, 0)}]",
+            f"{name}.expand({(rng.choice((1, 2, 3)), *t.shape)})",
+        ]
         if rank:
-            options += [f"{name}.select({self.dim(t)}, 0)", f"{name}.squeeze({self.dim(t)})",
-                        f"{name}.narrow(0, 0, {max(t.shape[0] - 1, 0)})",
-                        f"{name}.unfold({self.dim(t)}, {rng.choice((1, 2, 2, 3))}, 1)",
-                        f"{name}.chunk(2, {self.dim(t)})[{rng.choice((0, 0, -1))}]",
-                        f"{name}.split(1)[0]", f"{name}.unbind()[-1]"]
+            options += [
+                f"{name}.select({self.dim(t)}, 0)",
+                f"{name}.squeeze({self.dim(t)})",
+                f"{name}.narrow(0, 0, {max(t.shape[0] - 1, 0)})",
+                f"{name}.unfold({self.dim(t)}, {rng.choice((1, 2, 2, 3))}, 1)",
+                f"{name}.chunk(2, {self.dim(t)})[{rng.choice((0, 0, -1))}]",
+                f"{name}.split(1)[0]",
+                f"{name}.unbind()[-1]",
+            ]
         if rank > 1:
             order = rng.sample(range(rank), rank)
-            options += [f"{name}.transpose({self.dim(t)}, {self.dim(t)})", f"{name}.mT",
-                        f"{name}.permute({order})", f"{name}.diagonal()", f"{name}.movedim(0, -1)",
-                        f"{name}.diagonal({rng.choice((-1, 1))})", f"{name}.flatten(0, 1)",
-                        f"{name}.transpose(0, 1)"]
+            options += [
+                f"{name}.transpose({self.dim(t)}, {self.dim(t)})",
+                f"{name}.mT",
+                f"{name}.permute({order})",
+                f"{name}.diagonal()",
+                f"{name}.movedim(0, -1)",
+                f"{name}.diagonal({rng.choice((-1, 1))})",
+                f"{name}.flatten(0, 1)",
+                f"{name}.transpose(0, 1)",
+            ]
         if rank == 2:
             options += [f"{name}.T", f"{name}.t()"]
         if 1 in t.shape:
@@ -281,7 +344,9 @@ class Writer:
             exact = self.exact()
             return f"{new} = {exact}.to(T.{self.dtype()})"
         if roll < 0.5:
-            return f"{new} = {rng.choice(('T.maximum', 'T.minimum', 'T.mul'))}({name}, {self.any()})"
+            return (
+                f"{new} = {rng.choice(('T.maximum', 'T.minimum', 'T.mul'))}({name}, {self.any()})"
+            )
         if roll < 0.6:
             mask = self.any(lambda m: m.dtype is lazygrad.bool)
             return f"{new} = T.where({mask}, {name}, {self.like(t)})"
@@ -289,10 +354,28 @@ class Writer:
             return f"{new} = T.cat([{name}, {self.any(lambda o: o.shape == t.shape)}])"
         if roll < 0.78:
             return f"{new} = {name}[{self.index(t, 0.8)}]"
-        one = ("-{0}", "{0}.abs()", "{0}.relu()", "{0}.clone()", "{0}.contiguous()", "{0} * {0}",
-               "{0} ** 2", "{0}.clamp(-1, 2)", "{0}.tanh()", "{0}.sigmoid()", "T.stack([{0}, {0}])",
-               "{0} / 2", "{0}.square()", "{0}.flip(0)", "{0}.float()", "{0}.double()", "{0}.sqrt()",
-               "{0}.repeat(2, 1)", "{0}.clone().T", "{0}.sign()")
+        one = (
+            "-{0}",
+            "{0}.abs()",
+            "{0}.relu()",
+            "{0}.clone()",
+            "{0}.contiguous()",
+            "{0} * {0}",
+            "{0} ** 2",
+            "{0}.clamp(-1, 2)",
+            "{0}.tanh()",
+            "{0}.sigmoid()",
+            "T.stack([{0}, {0}])",
+            "{0} / 2",
+            "{0}.square()",
+            "{0}.flip(0)",
+            "{0}.float()",
+            "{0}.double()",
+            "{0}.sqrt()",
+            "{0}.repeat(2, 1)",
+            "{0}.clone().T",
+            "{0}.sign()",
+        )
         return f"{new} = {rng.choice(one).format(name)}"
 
     def reduction(self) -> str:
@@ -311,8 +394,9 @@ class Writer:
         name = self.any(lambda t: t.dim() > 0 and t.dtype is lazygrad.float32)
         t = self.names[name]
         last = t.shape[-1] if t.dim() else 1
-        other = self.any(lambda o: o.dim() > 0 and o.dtype is t.dtype
-                         and o.shape[max(o.dim() - 2, 0)] == last)
+        other = self.any(
+            lambda o: o.dim() > 0 and o.dtype is t.dtype and o.shape[max(o.dim() - 2, 0)] == last
+        )
         return f"{self.fresh()} = {name} @ {other}"
 
     def inplace(self) -> str:
@@ -328,11 +412,32 @@ class Writer:
         if rng.random() < 0.35:
             part = self.index(t, 0)
             return f"{name}[{part}] {rng.choice(('+=', '*=', '-='))} {self.number(t)}"
-        one = ("zero_()", "fill_(2)", "relu_()", "clamp_(-1, 2)", "neg_()", "abs_()", "tanh_()",
-               "t_()", "unsqueeze_(0)", "squeeze_()", "square_()", "mul_(2)", "add_(1, alpha=2)",
-               "addcmul_({0}, {0})", "masked_fill_({0} > 1, 5)", "div_(2)", "exponential_",
-               "transpose_(0, -1)", "index_fill_(0, T.tensor([0]), 3)", "fill_diagonal_(7)",
-               "lerp_({0}, 0.5)", "sigmoid_()", "detach_()", "pow_(2)")
+        one = (
+            "zero_()",
+            "fill_(2)",
+            "relu_()",
+            "clamp_(-1, 2)",
+            "neg_()",
+            "abs_()",
+            "tanh_()",
+            "t_()",
+            "unsqueeze_(0)",
+            "squeeze_()",
+            "square_()",
+            "mul_(2)",
+            "add_(1, alpha=2)",
+            "addcmul_({0}, {0})",
+            "masked_fill_({0} > 1, 5)",
+            "div_(2)",
+            "exponential_",
+            "transpose_(0, -1)",
+            "index_fill_(0, T.tensor([0]), 3)",
+            "fill_diagonal_(7)",
+            "lerp_({0}, 0.5)",
+            "sigmoid_()",
+            "detach_()",
+            "pow_(2)",
+        )
         what = rng.choice([o for o in one if o != "exponential_"])
         if "masked_fill" in what:
             name = self.exact()
@@ -350,17 +455,38 @@ class Writer:
     def look(self) -> str:
         rng, new = self.rng, self.fresh("p")
         exact = self.exact()
-        how = ("repr({})", "{}.tolist()", "{}.sum().item()", "bool({}.any())", "str({})",
-               "len({})", "{}._version", "{}.is_contiguous()", "{}.storage_offset()",
-               "float({}.sum())", "[float(x) for x in {}.flatten()]", "{}._is_view()")
+        how = (
+            "repr({})",
+            "{}.tolist()",
+            "{}.sum().item()",
+            "bool({}.any())",
+            "str({})",
+            "len({})",
+            "{}._version",
+            "{}.is_contiguous()",
+            "{}.storage_offset()",
+            "float({}.sum())",
+            "[float(x) for x in {}.flatten()]",
+            "{}._is_view()",
+        )
         return f"{new} = {rng.choice(how).format(exact)}"
 
     def flag(self) -> str:
         name = self.any(lambda t: t.is_floating_point())
-        how = ("{}.requires_grad_()", "{}.retain_grad()", "{}.requires_grad_(False)",
-               "{}.grad = None", "{}.requires_grad = True", "{}.retain_grad()",
-               "{0} = {0}.grad", "{0}.grad.zero_()", "{0}.grad.mul_(2)", "{0}.data = {0}.data * 2",
-               "{0}.data.add_(1)", "{0}.data[...] = 3")
+        how = (
+            "{}.requires_grad_()",
+            "{}.retain_grad()",
+            "{}.requires_grad_(False)",
+            "{}.grad = None",
+            "{}.requires_grad = True",
+            "{}.retain_grad()",
+            "{0} = {0}.grad",
+            "{0}.grad.zero_()",
+            "{0}.grad.mul_(2)",
+            "{0}.data = {0}.data * 2",
+            "{0}.data.add_(1)",
+            "{0}.data[...] = 3",
+        )
         text = self.rng.choice(how).format(name)
         if text.endswith("= " + name + ".grad"):
             text = text.replace(name, self.fresh(), 1)
@@ -381,10 +507,14 @@ class Writer:
             return f"{name}.backward({keep})"
         source = self.any(lambda t: t.requires_grad)
         if roll < 0.85:
-            return (f"{self.fresh('p')} = [None if g is None else g.tolist() for g in "
-                    f"T.autograd.grad({name}.sum(), [{source}], allow_unused=True)]")
-        return (f"{self.fresh()} = T.autograd.grad(({name} * {name}).sum(), {source}, "
-                f"create_graph=True)[0].contiguous() * 1")
+            return (
+                f"{self.fresh('p')} = [None if g is None else g.tolist() for g in "
+                f"T.autograd.grad({name}.sum(), [{source}], allow_unused=True)]"
+            )
+        return (
+            f"{self.fresh()} = T.autograd.grad(({name} * {name}).sum(), {source}, "
+            f"create_graph=True)[0].contiguous() * 1"
+        )
 
     def delete(self) -> str:
         found = [k for k in self.names if NAME.fullmatch(k)]
@@ -401,10 +531,22 @@ class Writer:
 
 
 STATEMENTS: list[tuple[Callable[[Writer], str], float]] = [
-    (Writer.create, 7), (Writer.array, 2), (Writer.from_numpy, 4), (Writer.to_numpy, 5),
-    (Writer.write_array, 5), (Writer.view, 20), (Writer.elementwise, 14), (Writer.reduction, 5),
-    (Writer.product, 2), (Writer.inplace, 16), (Writer.setitem, 9), (Writer.look, 4),
-    (Writer.flag, 5), (Writer.backward, 8), (Writer.delete, 3), (Writer.without_grad, 4),
+    (Writer.create, 7),
+    (Writer.array, 2),
+    (Writer.from_numpy, 4),
+    (Writer.to_numpy, 5),
+    (Writer.write_array, 5),
+    (Writer.view, 20),
+    (Writer.elementwise, 14),
+    (Writer.reduction, 5),
+    (Writer.product, 2),
+    (Writer.inplace, 16),
+    (Writer.setitem, 9),
+    (Writer.look, 4),
+    (Writer.flag, 5),
+    (Writer.backward, 8),
+    (Writer.delete, 3),
+    (Writer.without_grad, 4),
     (Writer.again, 2),
 ]
 
@@ -483,8 +625,9 @@ def _picture(machine: Machine, value: Any) -> Any:
         return np.array(value) if isinstance(value, np.ndarray) else value
     grad = value.grad if value.is_leaf or value.retains_grad else None
     return {
-        "value": value.detach().numpy().copy() if machine.regime == "end" else
-        np.array(value.tolist(), str(value.dtype).split(".")[1]).reshape(tuple(value.shape)),
+        "value": value.detach().numpy().copy()
+        if machine.regime == "end"
+        else np.array(value.tolist(), str(value.dtype).split(".")[1]).reshape(tuple(value.shape)),
         "dtype": str(value.dtype).split(".")[1],
         "shape": tuple(value.shape),
         "stride": value.stride(),
@@ -515,8 +658,8 @@ def mark(machine: Machine) -> dict[str, Any]:
                 pass  # a tensor that overlaps itself is not written to
     return {
         name: v.detach().numpy().copy() if isinstance(v, machine.module.Tensor) else v.copy()
-        for name, v in machine.names.items() if hasattr(v, "shape") and hasattr(v, "copy")
-        or isinstance(v, machine.module.Tensor)
+        for name, v in machine.names.items()
+        if (hasattr(v, "shape") and hasattr(v, "copy")) or isinstance(v, machine.module.Tensor)
     }
 
 
@@ -546,7 +689,8 @@ def _array_differs(a: np.ndarray, b: np.ndarray, bits: bool, path: str) -> str |
         same = np.array_equal(a, b)
     elif bits:
         same = np.array_equal(a, b, equal_nan=True) and np.array_equal(
-            np.signbit(a) & ~np.isnan(a), np.signbit(b) & ~np.isnan(b))
+            np.signbit(a) & ~np.isnan(a), np.signbit(b) & ~np.isnan(b)
+        )
     else:
         finite = np.abs(a[np.isfinite(a)])
         scale = float(finite.max()) if finite.size else 0.0
@@ -697,8 +841,11 @@ def main() -> None:
             kind = _manner(failure)
             kinds[kind] = kinds.get(kind, 0) + 1
             if kinds[kind] == 1:
-                print(f"-- program {number} of seed {given.seed}\n"
-                      f"{shrink(machines, failure, seed)}\n", flush=True)
+                print(
+                    f"-- program {number} of seed {given.seed}\n"
+                    f"{shrink(machines, failure, seed)}\n",
+                    flush=True,
+                )
             if len(kinds) >= given.keep:
                 break
     for kind, count in sorted(kinds.items(), key=lambda item: -item[1]):

@@ -11,7 +11,8 @@ from typing import Any
 
 from lazygrad.autograd.engine import grad
 from lazygrad.autograd.modes import enable_grad
-from lazygrad.tensor import Tensor, stack, zeros_like
+from lazygrad.tensor import Tensor, zeros_like
+from lazygrad.tensor.joining import stack
 
 
 def _tuple(value: Any) -> tuple[tuple[Any, ...], bool]:

@@ -266,12 +266,9 @@ def scatter_reduce(
     # the gradient: at the elements that made the result
     picked = result.gather(axis, index)
     if reduce == "prod":
-        part = src * (picked / src).detach()
-        base = input * (result / input).detach()
-        return (
-            base
-            + (part - part.detach()).new_zeros(())
-            + input.new_zeros(shape_of(input)).scatter_add(axis, index, part - part.detach())
+        raise NotImplementedError(
+            "scatter_reduce(reduce='prod') has no gradient yet: call it under no_grad, or on "
+            "tensors that do not require grad"
         )
     mine = (input == result).to(input.dtype)
     theirs = (src == picked).to(input.dtype)
