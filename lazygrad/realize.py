@@ -212,7 +212,7 @@ def run_program(shape: Structure) -> list[Buffer]:
     program, output_of = found
     observe = _watched(shape, program) if observers else None
     with stats.stage("run"):
-        made = program.run(shape.leaves, observe)
+        made = program.run(shape.leaves, observe, shape.order)
     stats.kernels += program.kernels
     buffers = [made[position] for position in output_of]
     if config.validate:

@@ -475,3 +475,20 @@ def test_any_vector_width_gives_the_same_bits() -> None:
     ]
     outputs = [p.communicate()[0].split() for p in running]
     assert len(outputs[0]) == 14 and outputs[0] == outputs[1] == outputs[2]
+
+
+def test_an_error_of_a_known_program_names_the_line_of_this_run() -> None:
+    """The program of both gathers is the same; each error names its own line."""
+    x = lg.arange(3.0)
+    lines = []
+    for wanted in ([0, 7], [9, 1]):
+        index = lg.tensor(wanted) * lg.ones((), dtype=lg.int64)  # pending: unchecked at the call
+        if wanted[0]:
+            y = x.exp().gather(0, index) + 1
+        else:
+            y = x.exp().gather(0, index) + 1
+        with pytest.raises(IndexError) as caught:
+            y.sum().item()
+        lines.append(str(caught.value))
+    assert lines[0] != lines[1]
+    assert all("test_fusion.py:" in line for line in lines)

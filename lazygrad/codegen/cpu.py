@@ -29,6 +29,7 @@ from lazygrad.codegen.loops import (
 from lazygrad.codegen.prelude import chunks, prelude
 from lazygrad.codegen.reducers import BLOCK, COLUMN_BLOCK, LANES, column_reducer, reducer
 from lazygrad.codegen.target import Target
+from lazygrad.ir import ops
 from lazygrad.ir.fusion import FULL
 from lazygrad.ir.kernel import Kernel
 from lazygrad.ir.node import place_text
@@ -282,6 +283,19 @@ def column_tile(columns: int, target: Target) -> int:
     return max(64, min(COLUMN_TILE, -(-share // 64) * 64))
 
 
+def writes_may_meet(kernel: Kernel) -> bool:
+    """Whether two elements may go to one place: then one thread writes them, in order."""
+    return any(
+        store.index is not None
+        or (
+            store.node is not None
+            and store.node.op is ops.update
+            and store.node.arg.overlaps_itself
+        )
+        for store in kernel.stores
+    )
+
+
 def _launch(
     kernel: Kernel, strategy: str, symbol: str, target: Target
 ) -> tuple[tuple[Phase, ...], int]:
@@ -290,7 +304,7 @@ def _launch(
     outer = prod(n for n, r in zip(extents[:-1], kernel.reduced) if not r)
     inner = extents[-1]
     total = prod(extents)
-    if any(store.index is not None for store in kernel.stores):
+    if writes_may_meet(kernel):
         items = outer * -(-inner // TILE)
         return (Phase(symbol, items, max(items, 1)),), 0  # writes may meet: one thread
     if strategy == "full":

@@ -153,6 +153,8 @@ class _Builder:
         self.schedule = schedule
         self.code = code
         self.layout = _Layout(schedule, structure)
+        # by line, as simplification makes new nodes: it keeps the line of what they stand for
+        self.number_of = {n.place: number for number, n in enumerate(structure.order)}
         self.where = where(code.all().values(), code.target)
         self.functions: list[tuple[str, int, int]] = []
         self.sites: list[Site] = []
@@ -214,7 +216,7 @@ class _Builder:
             store = kernel.stores[-1 - number]
             node, size = store.node, store.size
         assert node is not None
-        self.sites.append(Site(node.op.errors[0], size, place_text(node.place)))
+        self.sites.append(Site(node.op.errors[0], size, self.number_of.get(node.place, -1)))
         return ERRORS, ERROR_BYTES * (len(self.sites) - 1)
 
     def matmul_step(self, step: MatmulStep) -> None:

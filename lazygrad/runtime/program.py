@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from lazygrad.ir.interp import apply, from_storage, to_storage
-from lazygrad.ir.node import Node
+from lazygrad.ir.node import Node, place_text
 from lazygrad.runtime import library
 from lazygrad.runtime.memory import Buffer
 
@@ -63,7 +63,7 @@ class Site:
 
     error: str
     size: int
-    place: str
+    number: int  # of the node it came from, in the order of the graph that is run
 
 
 @dataclass
@@ -146,9 +146,11 @@ class Program:
         )
 
     # -- running ----------------------------------------------------------------------------------
-    def run(self, leaves: Sequence[Node], observe: Any = None) -> list[Buffer]:
+    def run(
+        self, leaves: Sequence[Node], observe: Any = None, order: Sequence[Node] = ()
+    ) -> list[Buffer]:
         """Buffers of the outputs. `observe(launch, nanoseconds)` sees each launch (and each
-        HostCall) if given.
+        HostCall) if given; `order` is the graph that is run, whose lines errors name.
 
         Raises IndexError or RuntimeError for errors that kernels report.
         """
@@ -188,7 +190,7 @@ class Program:
                 for launch, nanoseconds in zip(part, times):
                     observe(launch, nanoseconds)
         if errors is not None:
-            self._check(errors)
+            self._check(errors, order)
         return made
 
     def _host(self, call: HostCall, addresses: list[int]) -> None:
@@ -204,10 +206,12 @@ class Program:
         result = apply(host.node, arrays)
         view(call.target, host.node)[...] = to_storage(result, host.node.dtype)
 
-    def _check(self, errors: Any) -> None:
+    def _check(self, errors: Any, order: Sequence[Node]) -> None:
         for number, site in enumerate(self.sites):
             if errors[2 * number]:
-                at = f" (recorded at {site.place})" if site.place else ""
+                known = 0 <= site.number < len(order)
+                place = place_text(order[site.number].place) if known else ""
+                at = f" (recorded at {place})" if place else ""
                 if site.error == "IndexError":
                     raise IndexError(
                         f"index {errors[2 * number + 1]} is out of bounds for dimension with size "
