@@ -401,8 +401,10 @@ class Writer:
 
     def inplace(self) -> str:
         rng = self.rng
-        name = self.any(writable) if rng.random() < 0.85 else self.any()
+        name = self.any(writable if rng.random() < 0.85 else repeats)
         t = self.names[name]
+        if not repeats(t):
+            return self.create()
         if rng.random() < 0.5:
             op = rng.choice(("add_", "mul_", "sub_", "copy_", "add_", "mul_"))
             other = self.like(t)
@@ -446,6 +448,8 @@ class Writer:
     def setitem(self) -> str:
         name = self.any(writable)
         t = self.names[name]
+        if not writable(t):
+            return self.create()
         if self.rng.random() < 0.6:
             return f"{name}[{self.index(t, 0.5)}] = {self.number(t)}"
         if self.rng.random() < 0.3 and t.dim() > 1:
@@ -557,7 +561,22 @@ def fits(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
 
 
 def writable(t: Any) -> bool:
-    return not (t.requires_grad and t.is_leaf) and 0 not in t.stride()
+    return not (t.requires_grad and t.is_leaf) and not overlaps(t)
+
+
+def overlaps(t: Any) -> bool:
+    """Whether elements may share memory: what a write to such a tensor does is not defined."""
+    reach = 0
+    for stride, extent in sorted((s, e) for s, e in zip(t.stride(), t.shape) if e > 1):
+        if stride <= reach:
+            return True
+        reach += stride * (extent - 1)
+    return False
+
+
+def repeats(t: Any) -> bool:
+    """Whether a tensor is expanded: PyTorch refuses to write to it."""
+    return not overlaps(t) or any(s == 0 and e > 1 for s, e in zip(t.stride(), t.shape))
 
 
 # -- machines -----------------------------------------------------------------------------------
@@ -586,8 +605,8 @@ class Machine:
             outcome = (type(error).__name__, str(error))
         else:
             outcome = None
-        for name in ("T", "np", "__builtins__", "g", "x"):
-            space.pop(name, None)
+        for name in [name for name in space if not NAME.fullmatch(name)]:
+            del space[name]
         if outcome is None and self.regime != "end":
             try:
                 self.flush()
@@ -630,13 +649,13 @@ def _picture(machine: Machine, value: Any) -> Any:
         else np.array(value.tolist(), str(value.dtype).split(".")[1]).reshape(tuple(value.shape)),
         "dtype": str(value.dtype).split(".")[1],
         "shape": tuple(value.shape),
-        "stride": value.stride(),
+        "stride": [s for s, e in zip(value.stride(), value.shape) if e > 1 and value.numel()],
         "offset": value.storage_offset(),
         "requires_grad": value.requires_grad,
         "is_leaf": value.is_leaf,
         "version": value._version,
         "is_view": value._is_view(),
-        "grad_fn": None if value.grad_fn is None else value.grad_fn.name(),
+        "grad_fn": None if value.grad_fn is None else value.grad_fn.name().split("::")[-1],
         "grad": None if grad is None else grad.detach().numpy().copy(),
     }
 
@@ -647,15 +666,14 @@ def mark(machine: Machine) -> dict[str, Any]:
     tensors += [t.grad for t in tensors if (t.is_leaf or t.retains_grad) and t.grad is not None]
     for how in ("zero_", "add_"):
         for number, t in enumerate(tensors):
-            try:
-                if how == "zero_":
-                    t.data.zero_()
-                elif str(t.dtype).endswith("bool"):
-                    t.data.logical_not_()
-                else:
-                    t.data.add_(1 << number % (7 if t.element_size() == 1 else 14))
-            except RuntimeError:
-                pass  # a tensor that overlaps itself is not written to
+            if overlaps(t):
+                continue
+            if how == "zero_":
+                t.data.zero_()
+            elif str(t.dtype).endswith("bool"):
+                t.data.logical_not_()
+            else:
+                t.data.add_(1 << number % (7 if t.element_size() == 1 else 14))
     return {
         name: v.detach().numpy().copy() if isinstance(v, machine.module.Tensor) else v.copy()
         for name, v in machine.names.items()
