@@ -21,8 +21,13 @@ Rule = Callable[[Node], Node | None]
 SHORT = 1024  # elements: a sum's rows of fewer are joined
 
 
+def _is_literal(node: Node) -> bool:
+    """A literal that was computed is a leaf like others: the program's key has not its value."""
+    return node.op is ops.CONST and node.buffer is None
+
+
 def _is_const(node: Node, value: float) -> bool:
-    return node.op is ops.CONST and ops.const_value(node) == value
+    return _is_literal(node) and ops.const_value(node) == value
 
 
 def unit_factor(node: Node) -> Node | None:
@@ -54,7 +59,7 @@ def fold_constants(node: Node) -> Node | None:
     """Exact ops on literals are literals."""
     if node.op.lowering is not Lowering.POINTWISE or node.op.ulp or node.shape != ():
         return None
-    if node.dtype.is_half or any(s.op is not ops.CONST for s in node.srcs):
+    if node.dtype.is_half or not all(map(_is_literal, node.srcs)):
         return None
     arrays = [np.asarray(ops.const_value(s), dtype=compute_dtype(s.dtype).np) for s in node.srcs]
     try:
