@@ -169,7 +169,11 @@ def _run(outputs: list[Node], order: list[Node] | None) -> None:
         _watched(shape, None)
         buffers = _interpret(shape)
     else:
-        buffers = run_program(shape)
+        try:
+            buffers = run_program(shape)
+        except compiler.BrokenCompiler:  # the next candidate, or the interpreter
+            _run(outputs, order)
+            return
     for node, buffer in zip(shape.outputs, buffers):
         node.buffer = buffer
         node.srcs = ()

@@ -27,9 +27,9 @@ print(float(loss))
 """
 
 
-def without_compiler(*command: str) -> subprocess.CompletedProcess[str]:
+def without_compiler(*command: str, **more: str) -> subprocess.CompletedProcess[str]:
     env = {k: v for k, v in os.environ.items() if k not in ("CC", "LAZYGRAD_CC")}
-    env |= {"PATH": "", "PYTHONPATH": str(HERE.parent)}
+    env |= {"PATH": "", "PYTHONPATH": str(HERE.parent)} | more
     return subprocess.run(
         [sys.executable, *command], env=env, capture_output=True, text=True, check=False
     )
@@ -61,3 +61,26 @@ def test_the_notebook_passes() -> None:
         "-m", "pytest", "-q", "-p", "no:cacheprovider", *(str(HERE / name) for name in files)
     )
     assert done.returncode == 0, done.stdout[-3000:]
+
+
+def failing_compiler(folder: Path) -> str:
+    path = folder / "badcc"
+    path.write_text("#!/bin/sh\nexit 1\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_a_compiler_that_always_fails_is_passed_over(tmp_path: Path) -> None:
+    found = {"PATH": os.environ["PATH"], "LAZYGRAD_CACHE_DIR": str(tmp_path / "cache")}
+    text = STEP + "from lazygrad.runtime.stats import stats; print(stats.compiles)"
+    done = without_compiler("-c", text, LAZYGRAD_CC=failing_compiler(tmp_path), **found)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[1]) > 0
+    assert "Warning" not in done.stderr
+
+
+def test_nothing_but_a_failing_compiler_is_like_none(tmp_path: Path) -> None:
+    found = {"LAZYGRAD_CACHE_DIR": str(tmp_path / "cache")}
+    done = without_compiler("-c", STEP, LAZYGRAD_CC=failing_compiler(tmp_path), **found)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("no C compiler was found") == 1

@@ -70,6 +70,13 @@ class CompileError(RuntimeError):
         self.log = log
 
 
+class BrokenCompiler(CompileError):
+    """The compiler fails on any text: it is passed over from now on."""
+
+
+_broken: set[str] = set()  # paths of compilers that failed on the simplest text
+
+
 def candidates() -> list[str]:
     """Compilers to try, in order."""
     names = [config.cc, os.environ.get("CC", ""), "cc", "gcc", "clang"]
@@ -81,7 +88,7 @@ def compiler() -> Compiler | None:
     """The first candidate that exists, or None."""
     for name in candidates():
         path = shutil.which(name)
-        if path is None:
+        if path is None or path in _broken:
             continue
         real = os.path.realpath(path)
         try:
@@ -124,18 +131,31 @@ def target() -> Target:
     return Target(config.vector_bytes or width, available_threads(), features)
 
 
+def _works(found: Compiler) -> bool:
+    """Whether the compiler makes a library of the simplest text."""
+    command = [found.path, "-shared", "-fPIC", "-x", "c", "-", "-o", os.devnull]
+    done = subprocess.run(command, input="int x;\n", capture_output=True, text=True, check=False)
+    return done.returncode == 0
+
+
 def unit_key(source: str, found: Compiler, extra: tuple[str, ...]) -> str:
     return digest(source, found.identity, " ".join((*FLAGS, *found.march, *extra)), cpu_features())
 
 
-def build(source: str, extra: tuple[str, ...] = ("-nostdlib",)) -> Path | None:
-    """A shared library of this C text, from the cache or compiled now; None without compiler.
-
-    Raises CompileError when the compiler refuses the text.
-    """
+def required() -> Compiler:
+    """The compiler. Raises BrokenCompiler where none is left, as another thread may have found."""
     found = compiler()
     if found is None:
-        return None
+        raise BrokenCompiler("no C compiler is left", "", "")
+    return found
+
+
+def build(source: str, extra: tuple[str, ...] = ("-nostdlib",)) -> Path:
+    """A shared library of this C text, from the cache or compiled now.
+
+    Raises CompileError when the compiler refuses the text, BrokenCompiler when it refuses all.
+    """
+    found = required()
     key = unit_key(source, found, extra)
     folder = cache.find(key, "unit.so", "unit.c")
     if folder is not None:
@@ -146,11 +166,12 @@ def build(source: str, extra: tuple[str, ...] = ("-nostdlib",)) -> Path | None:
         command = [found.path, *FLAGS, *found.march, "unit.c", "-o", "unit.so", *extra, "-lm"]
         done = subprocess.run(command, cwd=private, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise CompileError(
-                f"{found.path} failed with code {done.returncode}:\n{_head(done.stderr)}",
-                source,
-                done.stderr,
-            )
+            what = f"{found.path} failed with code {done.returncode}:\n{_head(done.stderr)}"
+            if _works(found):
+                raise CompileError(what, source, done.stderr)
+            _broken.add(found.path)
+            compiler.cache_clear()
+            raise BrokenCompiler(what, source, done.stderr)
         stats.compiles += 1
 
     return cache.make(key, fill) / "unit.so"

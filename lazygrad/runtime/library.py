@@ -62,7 +62,6 @@ def runtime_source() -> str:
 def runtime() -> Any:
     """The C runtime, compiled once per machine. Raises CompileError."""
     path = compiler.build(runtime_source(), RUNTIME_FLAGS)
-    assert path is not None, "runtime() is asked for only where there is a compiler"
     opened = ffi().dlopen(str(path))
     opened.lg_set_threads(compiler.available_threads())
     return opened

@@ -29,8 +29,7 @@ def code_version() -> str:
 
 
 def _key(structure: Structure) -> str:
-    found = compiler.compiler()
-    assert found is not None
+    found = compiler.required()
     return digest("program", structure.key, found.identity, code_version(), repr(compiler.target()))
 
 

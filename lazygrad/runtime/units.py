@@ -51,8 +51,7 @@ def unit_text(texts: Iterable[Text], target: Target) -> str:
 
 
 def _key(text: Text, target: Target) -> str:
-    found = compiler.compiler()
-    assert found is not None
+    found = compiler.required()
     flags = " ".join((*compiler.FLAGS, *found.march))
     return digest(
         "kernel",
