@@ -492,6 +492,8 @@ class Writer:
             "{0}.data[...] = 3",
         )
         text = self.rng.choice(how).format(name)
+        if ".data = " in text and self.names[name]._version:
+            return self.view()
         if text.endswith("= " + name + ".grad"):
             text = text.replace(name, self.fresh(), 1)
         return text
@@ -561,7 +563,14 @@ def fits(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
 
 
 def writable(t: Any) -> bool:
-    return not (t.requires_grad and t.is_leaf) and not overlaps(t)
+    return not overlaps(t) and not (t.requires_grad and _is_leaf(t))
+
+
+def _is_leaf(t: Any) -> bool:
+    try:
+        return bool(t.is_leaf)
+    except RuntimeError:  # a view that may not be used any more
+        return True
 
 
 def overlaps(t: Any) -> bool:
@@ -634,7 +643,14 @@ def torch_machine() -> Machine:
 
 def picture(machine: Machine) -> dict[str, Any]:
     """What a program can see of every name."""
-    return {name: _picture(machine, value) for name, value in machine.names.items()}
+    return {name: _seen(machine, value) for name, value in machine.names.items()}
+
+
+def _seen(machine: Machine, value: Any) -> Any:
+    try:
+        return _picture(machine, value)
+    except RuntimeError as error:  # a view that may not be used any more
+        return [phrase for phrase in PHRASES if phrase in str(error)] or str(error)
 
 
 def _picture(machine: Machine, value: Any) -> Any:
@@ -663,7 +679,7 @@ def _picture(machine: Machine, value: Any) -> Any:
 def mark(machine: Machine) -> dict[str, Any]:
     """Add another power of two through each tensor: whose memory is whose then shows."""
     tensors = [t for t in machine.names.values() if isinstance(t, machine.module.Tensor)]
-    tensors += [t.grad for t in tensors if (t.is_leaf or t.retains_grad) and t.grad is not None]
+    tensors += [t.grad for t in tensors if _is_leaf(t) and t.grad is not None]
     for how in ("zero_", "add_"):
         for number, t in enumerate(tensors):
             if overlaps(t):

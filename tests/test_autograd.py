@@ -404,3 +404,11 @@ def test_gradient_lands_where_a_leaf_had_its_gradient_exported() -> None:
     array = x.grad.numpy()
     (x * 2).sum().backward()
     assert array.tolist() == [4, 4]
+
+
+def test_a_value_and_its_detached_twin_stay_apart_in_second_derivatives() -> None:
+    x = lg.tensor([2.0], dtype=lg.float64, requires_grad=True)
+    (g,) = lg.autograd.grad((x * x * x.detach()).sum(), x, create_graph=True)
+    assert lg.autograd.grad(g.sum(), x)[0].item() == 4.0
+    (g,) = lg.autograd.grad((x * x).sum(), x, x.detach().sum(), create_graph=True)
+    assert lg.autograd.grad(g.sum(), x)[0].item() == 4.0

@@ -101,6 +101,8 @@ def _target(t: Any) -> tuple[BaseFn, int]:
     from lazygrad.tensor.history import edge_of
 
     edge = edge_of(t)
+    if edge is None and t.requires_grad:
+        return BaseFn((), 0), 0  # a view made without gradient: nothing leads to it
     if edge is None:
         raise RuntimeError("One of the differentiated Tensors does not require grad")
     return edge
@@ -136,7 +138,7 @@ def _check_seeds(roots: Sequence[Any], seeds: Sequence[Any]) -> list[Any]:
             )
         elif seed._storage.shared is not None:
             seed = seed.clone()  # its memory may be written while the gradient is pending
-        if not history.needs_grad(root):
+        if history.edge_of(root) is None:
             raise RuntimeError(
                 f"element {i} of tensors does not require grad and does not have a grad_fn"
             )

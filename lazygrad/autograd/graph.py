@@ -268,6 +268,11 @@ class GradFn(BaseFn):
 
         self.check()
         given = [None if g is None else core.node_of(g) for g in grads]
+        if create:  # a gradient that is the same value as an input must not be taken for it
+            given = [
+                ops.reshape(n, arg=n.shape) if n is not None and n in self.in_nodes else n
+                for n in given
+            ]
         results = self.vjp(given)
         tensors = [None if node is None else core.wrap(node) for node in results]
         if create:

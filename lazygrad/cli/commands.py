@@ -103,6 +103,17 @@ def ops(as_json: bool) -> None:
 
 
 @lazygrad.command()
+@click.option("--missing", is_flag=True, help="Only the gaps.")
+@click.option("--write", type=click.Path(path_type=Path), help="Write the page of coverage.")
+@json_option
+def coverage(missing: bool, write: Path | None, as_json: bool) -> None:
+    """Call every promised name on every dtype and compare with PyTorch, where it is installed."""
+    from lazygrad.cli.coverage import print_coverage
+
+    sys.exit(print_coverage(missing, write, as_json))
+
+
+@lazygrad.command()
 @json_option
 def env(as_json: bool) -> None:
     """List the environment variables: value, default, meaning."""

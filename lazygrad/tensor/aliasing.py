@@ -8,7 +8,7 @@ operation.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from lazygrad.autograd.graph import GradFn, capture, fn_class
@@ -18,11 +18,11 @@ from lazygrad.ir.node import Node
 from lazygrad.ir.views import View
 from lazygrad.tensor import promotion
 from lazygrad.tensor import storage as memory
-from lazygrad.tensor.core import Meta, Tensor, node_of, shape_of, strided, view_of
+from lazygrad.tensor.core import Meta, Tensor, node_of, shape_of, strided, version_of, view_of
 from lazygrad.tensor.history import (
     attach,
+    check_view_write,
     edge_of,
-    make_fn,
     meta_of,
     needs_grad,
     recording,
@@ -46,24 +46,25 @@ def make_view(t: Tensor, view: View, name: str, op: Any = None, arg: Any = None)
     meta = made._meta = Meta()
     source = t._meta
     meta.base = t if source is None or source.base is None else source.base
-    meta.version = stored.stamp
-    meta.loose = source is not None and source.loose
+    meta.loose = None if source is None else source.loose
+    meta.version = version_of(made)
+    if source is not None and source.creation:
+        meta.creation = source.creation
+    elif not mode.grad and not depth.value:
+        meta.creation = "no_grad"
     if stored.node is not None and op is not None:
         made._cached = (stored.node, op(node_of(t), arg=arg))
-    if source is not None and needs_grad(t):
-        if mode.grad and stored.dtype.kind == "f":
-            whole, before, after = memory.read(stored), node_of(t), node_of(made)
+    if source is not None and mode.grad and stored.dtype.kind == "f" and needs_grad(t):
+        whole, before, after = memory.read(stored), node_of(t), node_of(made)
+        entries = capture([after], [before], None, [whole])
+        if not entries:  # nobody said what it is of t: it is so many elements of the storage
+            after = strided_in(whole, before, view_of(t), view)
             entries = capture([after], [before], None, [whole])
-            if not entries:  # nobody said what it is of t: it is so many elements of the storage
-                after = strided_in(whole, before, view_of(t), view)
-                entries = capture([after], [before], None, [whole])
-                made._cached = (whole, after)
-            if stored.node is None:
-                memory.freeze()
-                memory.forget()
-            attach(made, fn_class(name)([before], [after], [edge_of(t)], entries), 0)
-        else:
-            meta.no_grad_view = True
+            made._cached = (whole, after)
+        if stored.node is None:
+            memory.freeze()
+            memory.forget()
+        attach(made, fn_class(name)([before], [after], [edge_of(t)], entries), 0)
     if reads and not depth.value:
         memory.forget()
     return made
@@ -72,27 +73,38 @@ def make_view(t: Tensor, view: View, name: str, op: Any = None, arg: Any = None)
 def make_views(t: Tensor, name: str, parts: Iterable[Callable[[], Tensor]]) -> tuple[Tensor, ...]:
     """Several views made by one operation, of which there is one record."""
     before = mode.grad
+    own = t._meta.creation if t._meta is not None else ""
     mode.grad = False
     try:
         made = [part() for part in parts]
     finally:
         mode.grad = before
-    if made and recording((t,)) and t._storage.node is not None and t.dtype.kind == "f":
-        fn = make_fn(name, (t,), (node_of(t),), [node_of(part) for part in made])
+    if made and recording((t,)) and t.dtype.kind == "f":
+        whole, source = memory.read(t._storage), node_of(t)
+        outs = [node_of(part) for part in made]
+        if t._storage.node is None:
+            outs = [strided_in(whole, source, view_of(t), view_of(part)) for part in made]
+            memory.freeze()
+            memory.forget()
+        entries = capture(outs, [source], None, [whole])
+        fn = fn_class(name)([source], outs, [edge_of(t)], entries)
         for number, part in enumerate(made):
             attach(part, fn, number)
     for part in made:
-        meta = meta_of(part)
-        meta.no_grad_view = meta.no_grad_view and not before
-        meta.maker = name.removesuffix("Backward0")
+        meta_of(part).creation = own or ("multi" if before else "no_grad")
     return tuple(made)
 
 
 # -- in-place -----------------------------------------------------------------------------------
 
 
-def check_inplace(t: Tensor, may_repeat: bool = False) -> None:
-    """Raise where PyTorch refuses to write to `t`; some writes go to repeated elements too."""
+def check_inplace(t: Tensor, others: Sequence[Any] = (), may_repeat: bool = False) -> None:
+    """Raise where PyTorch refuses to write to `t` what it computes of `t` and `others`.
+
+    Some writes may go to repeated elements too.
+    """
+    if mode.grad and t._meta is not None:
+        _check_history(t, t._meta, others)
     view = t._view
     if (
         not may_repeat
@@ -104,45 +116,26 @@ def check_inplace(t: Tensor, may_repeat: bool = False) -> None:
             "unsupported operation: more than one element of the written-to tensor refers to a "
             "single memory location. Please clone() the tensor before performing the operation."
         )
-    meta = t._meta
-    if not mode.grad or meta is None:
+
+
+def _check_history(t: Tensor, meta: Meta, others: Sequence[Any]) -> None:
+    """Raise where a write to `t` cannot be recorded."""
+    wanted = needs_grad(t)
+    if not wanted and not any(isinstance(o, Tensor) and needs_grad(o) for o in others):
         return
-    if meta.no_grad_view and meta.base is not None and needs_grad(meta.base):
-        raise RuntimeError(
-            "A view was created in no_grad mode and is being modified inplace with grad mode "
-            "enabled. Given that this use case is ambiguous and error-prone, it is forbidden. "
-            "You can clarify your code by moving both the view and the inplace either both "
-            "inside the no_grad block (if you don't want the inplace to be tracked) or both "
-            "outside (if you want the inplace to be tracked)."
-        )
-    if meta.fn is None and meta.base is not None and needs_grad(meta.base):
-        # its history has not been asked for since the base got one: PyTorch takes it for a leaf
-        raise RuntimeError(
-            "a leaf Variable that requires grad is being used in an in-place operation."
-        )
-    if needs_grad(t):
-        if meta.fn is None:
-            raise RuntimeError(
-                "a leaf Variable that requires grad is being used in an in-place operation."
-            )
-        base = meta.base
-        if (
-            base is not None
-            and base._meta is not None
-            and base._meta.requires_grad
-            and base._meta.fn is None
-        ):
+    base = meta.base
+    if base is not None:
+        check_view_write(meta)
+        if wanted and (base._meta is None or base._meta.fn is None):
             raise RuntimeError(
                 "a view of a leaf Variable that requires grad is being used in an in-place "
                 "operation."
             )
-        if meta.maker is not None:
-            raise RuntimeError(
-                f"Output {meta.nr} of {meta.maker} is a view and is being modified inplace. This "
-                "view is the output of a function that returns multiple views. Such functions do "
-                "not allow the output views to be modified inplace. You should replace the "
-                "inplace operation by an out-of-place one."
-            )
+    if wanted and meta.fn is None:
+        # so is a view whose base has got a history since, until it is asked for its own
+        raise RuntimeError(
+            "a leaf Variable that requires grad is being used in an in-place operation."
+        )
 
 
 def check_overlap(t: Tensor, other: Tensor, any_place: bool = False) -> None:
@@ -203,20 +196,24 @@ def adopt(t: Tensor, result: Tensor, name: str | None = None) -> Tensor:
         put(t, node)
         return t
     if not needs_grad(result):
-        if name is None or not needs_grad(t):
-            if needs_grad(t) or (
-                t._meta is not None and t._meta.base is not None and needs_grad(t._meta.base)
-            ):
-                name = name or "CopyBackwards"
-            else:
-                put(t, node)
-                return t
+        if not needs_grad(t):
+            put(t, node)
+            return t
         edge = edge_of(t)
         if edge is not None:
-            attach(result, fn_class(name)([node_of(t)], [node], [edge], []), 0)
+            attach(result, fn_class(name or "CopyBackwards")([node_of(t)], [node], [edge], []), 0)
+    elif name is not None and needs_grad(t):
+        _from_both(t, result)
     _rebase(t, result, node)
     _move_saved(t, result)
     return t
+
+
+def _from_both(t: Tensor, result: Tensor) -> None:
+    """A value that was written over gets a gradient of zeros."""
+    fn, old = result._meta.fn, node_of(t)  # type: ignore[union-attr]
+    if isinstance(fn, GradFn) and old not in fn.in_nodes:
+        fn.in_nodes, fn.edges = (*fn.in_nodes, old), (*fn.edges, edge_of(t))
 
 
 def _move_saved(t: Tensor, result: Tensor) -> None:
@@ -237,7 +234,6 @@ def _move_saved(t: Tensor, result: Tensor) -> None:
 def put(t: Tensor, node: Node) -> None:
     """Write a value into t's memory, nothing else."""
     stored, view = t._storage, t._view
-    version = stored.version
     if view is None:
         memory.write(stored, node)
     elif view.is_contiguous and view.numel == Size(stored.shape).numel():
@@ -246,11 +242,19 @@ def put(t: Tensor, node: Node) -> None:
         )
     else:
         memory.write_view(stored, view, node)
-    if t._meta is not None and t._meta.loose:
-        stored.version = version
-        stored.loose += 1
+    note_write(t)
     if reads:
         memory.forget()
+
+
+def note_write(t: Tensor) -> None:
+    """Another version of t's memory; what is written through `.data` counts for itself."""
+    meta = t._meta
+    if meta is None or meta.loose is None:
+        t._storage.version += 1
+    else:
+        t._storage.loose += 1
+        meta.loose[0] += 1
 
 
 def _rebase(t: Tensor, result: Tensor, node: Node) -> None:

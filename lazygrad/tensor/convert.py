@@ -18,7 +18,7 @@ from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor, node_of
 from lazygrad.tensor.creation import check_dtype, dense_order
 from lazygrad.tensor.declare import declare, layout_order
-from lazygrad.tensor.history import needs_grad, record
+from lazygrad.tensor.history import fn_of, needs_grad, record
 from lazygrad.tensor.printing import tensor_text
 from lazygrad.tensor.size import device, device_name
 from lazygrad.tensor.storage import reads, settle
@@ -210,7 +210,8 @@ def to_format(self: Tensor, spec: str) -> str:
 def tensor_repr(self: Tensor, *, tensor_contents: Any = None) -> str:
     meta = self._meta
     wants = meta is not None and needs_grad(self)
-    fn = meta.fn.name() if wants and meta is not None and meta.fn is not None else None
+    made_by = fn_of(self)
+    fn = None if made_by is None else made_by.name()
     return tensor_text(
         host_values(self),
         dtype=self.dtype.name,

@@ -28,13 +28,12 @@ class Meta:
     __slots__ = (
         "accumulator",
         "base",
+        "creation",
         "fn",
         "grad",
         "hooks",
         "inference",
         "loose",
-        "maker",
-        "no_grad_view",
         "nr",
         "post_hooks",
         "requires_grad",
@@ -52,9 +51,8 @@ class Meta:
         self.base: Tensor | None = None  # of a view: whose history it shares
         self.version = 0  # of a view: the storage's version that `fn` is right for
         self.inference = False
-        self.no_grad_view = False
-        self.loose = False  # from `.data`: writes are not told by the version
-        self.maker: str | None = None  # of a view that is one of several made together
+        self.creation = ""  # of a view that must not be written to: "no_grad" or "multi"
+        self.loose: list[int] | None = None  # from `.data`: a version of its own, with its views
 
 
 class Tensor:
@@ -184,7 +182,7 @@ class Tensor:
 
     @property
     def _version(self) -> int:
-        return self._storage.version
+        return version_of(self)
 
     @property
     def _base(self) -> Tensor | None:
@@ -247,6 +245,12 @@ def as_class(tensor: Tensor, cls: type) -> Any:
 def shape_of(t: Tensor) -> Shape:
     view = t._view
     return t._storage.shape if view is None else view.shape
+
+
+def version_of(t: Tensor) -> int:
+    """How often the tensor was written to, as far as versions tell."""
+    meta = t._meta
+    return t._storage.version if meta is None or meta.loose is None else meta.loose[0]
 
 
 def view_of(t: Tensor) -> View:

@@ -61,7 +61,7 @@ def inplace_form(name: str, fn: Callable[..., Any]) -> Callable[..., Tensor]:
 
     def run(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if self._view is not None or self._meta is not None:
-            check_inplace(self)
+            check_inplace(self, args)
         for other in args:
             if isinstance(other, Tensor) and other._storage is self._storage:
                 check_overlap(self, other)

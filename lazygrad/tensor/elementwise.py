@@ -249,18 +249,16 @@ def is_bool(value: Any) -> bool:
 
 
 def _no_bool_sub(name: str, a: Any, b: Any) -> None:
-    if is_bool(a) and is_bool(b) and isinstance(a, Tensor) and isinstance(b, Tensor):
+    if is_bool(a) and is_bool(b):
         raise RuntimeError(
             "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` "
             "or `logical_xor()` operator instead."
         )
-    if (is_bool(a) and isinstance(a, Tensor)) or (is_bool(b) and isinstance(b, Tensor)):
-        raise_if = is_bool(a) and is_bool(b)
-        if raise_if or isinstance(a, Number) or isinstance(b, Number):
-            raise RuntimeError(
-                "Subtraction, the `-` operator, with a bool tensor is not supported. If you are "
-                "trying to invert a mask, use the `~` or `logical_not()` operator instead."
-            )
+    if is_bool(a) or is_bool(b):
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are "
+            "trying to invert a mask, use the `~` or `logical_not()` operator instead."
+        )
 
 
 def bits_only(name: str, a: Any, b: Any) -> None:

@@ -152,6 +152,8 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) 
 def _addc(name: str, op: Any, input: Tensor, a: Tensor, b: Tensor, value: Any) -> Tensor:
     nodes = nodes_of(input, a, b)
     dtype = P.common_dtype(tuple(nodes))
+    if dtype.kind == "b":
+        raise NotImplementedError(f"\"{name.lower()}_cpu_out\" not implemented for 'Bool'")
     shape = P.joint_shape(P.joint_shape(nodes[0].shape, nodes[1].shape), nodes[2].shape)
     x, y, z = (P.expand_to(P.cast(node, dtype), shape) for node in nodes)
     if value != 1:
@@ -171,6 +173,11 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     if input.dtype is not end.dtype:
         raise RuntimeError(
             f"expected dtype {_c_name(input.dtype)} for `end` but got dtype {_c_name(end.dtype)}"
+        )
+    if input.dtype.kind != "f":
+        kind = "tensor" if isinstance(weight, Tensor) else "scalar"
+        raise NotImplementedError(
+            f"\"lerp_kernel_{kind}\" not implemented for '{P.type_name(input.dtype)}'"
         )
     tensors = [input, end] + ([weight] if isinstance(weight, Tensor) else [])
     nodes = nodes_of(*tensors)

@@ -25,20 +25,37 @@ from lazygrad.ir import ops
 from lazygrad.ir.node import Node
 from lazygrad.ir.views import View
 from lazygrad.tensor import storage as memory
-from lazygrad.tensor.core import Meta, Tensor, node_of, strided, view_of, wrap, wrap_as
+from lazygrad.tensor.core import (
+    Meta,
+    Tensor,
+    node_of,
+    strided,
+    version_of,
+    view_of,
+    wrap,
+    wrap_as,
+)
 from lazygrad.tensor.storage import reads
 
 # -- history ------------------------------------------------------------------------------------
 
 
 def needs_grad(t: Tensor) -> bool:
-    """Whether gradients flow to this tensor."""
+    """Whether gradients flow to this tensor, or to what it is a view of."""
     meta = t._meta
     if meta is None:
         return False
-    if meta.base is not None and meta.version != t._storage.stamp:
+    return meta.requires_grad or (meta.base is not None and needs_grad(meta.base))
+
+
+def fn_of(t: Tensor) -> BaseFn | None:
+    """The record that made this tensor. A view's is made again when its storage was changed."""
+    meta = t._meta
+    if meta is None:
+        return None
+    if meta.base is not None and meta.version != version_of(t):
         _refresh(t, meta)
-    return meta.requires_grad
+    return meta.fn
 
 
 def meta_of(t: Tensor) -> Meta:
@@ -54,8 +71,11 @@ def edge_of(t: Tensor) -> Edge:
         return None
     meta = t._meta
     assert meta is not None
-    if meta.fn is not None:
-        return (meta.fn, meta.nr)
+    fn = fn_of(t)
+    if fn is not None:
+        return (fn, meta.nr)
+    if not meta.requires_grad:
+        return None  # a view made without gradient: only what it is a view of needs one
     return (accumulator_of(t, meta), 0)
 
 
@@ -204,7 +224,9 @@ def record_gradient(
             edges.append(edge)
     outs = [node for node in results if node is not None]
     known = {entry[0]: entry for entry in forward.captured}
-    entries = capture(outs, ins, known)
+    # an incoming gradient without history is a constant, whatever it was computed from
+    stops = [node for node in given if node is not None and node not in ins]
+    entries = capture(outs, ins, known, stops)
     # gradients of linear operations do not depend on the operation's inputs
     made = {entry[0] for entry in entries}
     used = {src for entry in entries for src in entry[2]}.union(outs)
@@ -230,6 +252,37 @@ def _second(name: str) -> str:
     return f"{stem}Backward0"
 
 
+def check_view_write(meta: Meta, what: str = "is being") -> None:
+    """Raise if a view must not be written to, or what it is a view of. `meta` is the view's."""
+    if not meta.creation:
+        return
+    name = meta.fn.name().partition("Backward")[0] if meta.fn is not None else ""
+    if meta.fn is not None and meta.creation == "multi":
+        text = f"Output {meta.nr} of {name} is a view and {what} modified inplace."
+    else:
+        kind = f"Output {meta.nr} of {name} is a view of a view which" if name else "A view"
+        text = (
+            f"{kind} was created in no_grad mode and {what} modified inplace with grad mode "
+            "enabled."
+        )
+    raise RuntimeError(f"{text} {_FORBIDDEN[meta.creation]}")
+
+
+_FORBIDDEN = {
+    "multi": (
+        "This view is the output of a function that returns multiple views. Such functions do "
+        "not allow the output views to be modified inplace. You should replace the inplace "
+        "operation by an out-of-place one."
+    ),
+    "no_grad": (
+        "Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify "
+        "your code by moving both the view and the inplace either both inside the no_grad block "
+        "(if you don't want the inplace to be tracked) or both outside (if you want the inplace "
+        "to be tracked)."
+    ),
+}
+
+
 def strided_in(whole: Node, node: Node, outer: View, view: View) -> Node:
     """`view` of the storage whose value is `whole`, as a function of the `outer` view's node."""
     if outer.is_contiguous and outer.numel == whole.numel:
@@ -239,11 +292,12 @@ def strided_in(whole: Node, node: Node, outer: View, view: View) -> Node:
 
 def _refresh(t: Tensor, meta: Meta) -> None:
     """A view after its storage was changed: its history is the base's."""
-    meta.version = t._storage.stamp
     base = meta.base
     assert base is not None
-    if not needs_grad(base):
+    if meta.fn is None and not needs_grad(base):
         return
+    check_view_write(meta, "its base or another view of its base has been")
+    meta.version = version_of(t)
     outer = node_of(base)
     whole = memory.read(t._storage)
     mine = strided_in(whole, outer, view_of(base), view_of(t))

@@ -23,6 +23,7 @@ from lazygrad.tensor.core import Tensor, node_of, nodes_of, shape_of, view_of
 from lazygrad.tensor.creation import from_values
 from lazygrad.tensor.declare import declare
 from lazygrad.tensor.history import record
+from lazygrad.tensor.inplace import write_number
 from lazygrad.tensor.size import extents
 
 _BAD = (
@@ -352,7 +353,9 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
         _fill_mask(self, masks[0], value)
         return
     base, tensors = _basic(self, items)
-    if base is self:
+    if view_of(base) == view_of(self) and all(map(_is_all, items)):
+        base = self
+    elif base is self:
         base = (
             make_view(self, view_of(self), "AliasBackward0", ops.reshape, shape_of(self))
             if self._meta is not None and self._meta.base is not None
@@ -361,6 +364,9 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
     if all(t is None for t in tensors):
         if isinstance(value, Tensor):
             shape = shape_of(value)
+            if not shape and base.ndim:
+                write_number(base, value, 3)
+                return
             while len(shape) > base.ndim and shape[0] == 1:
                 shape = shape[1:]
             if shape != shape_of(value):
@@ -370,10 +376,12 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
                 value = value.expand(shape_of(base))
             base.copy_(value)
         else:
-            check_inplace(base)
-            base.fill_(value)
+            write_number(base, value, 3)
         return
-    _put(base, tensors, value, False)
+    by_mask = _are_masks(items)
+    if by_mask and isinstance(value, Tensor) and value._storage is self._storage:
+        value = value.clone() if value.numel() == 1 else value
+    _put(base, tensors, value, False, by_mask)
 
 
 def _check_assign(shape: Shape, target: Shape) -> None:
@@ -393,8 +401,26 @@ def _check_assign(shape: Shape, target: Shape) -> None:
             )
 
 
+def _is_all(item: Any) -> bool:
+    """Whether an item leaves an axis as it is, at first sight as PyTorch sees it."""
+    if item is Ellipsis:
+        return True
+    return (
+        isinstance(item, slice)
+        and item.start in (None, 0)
+        and item.step in (None, 1)
+        and (item.stop is None or _bound(item.stop) >= 0)
+    )
+
+
+def _are_masks(items: Sequence[Any]) -> bool:
+    """Whether all index tensors are masks."""
+    given = [i for i in items if isinstance(i, (Tensor, bool))]
+    return all(isinstance(i, Tensor) and i.dtype in (D.bool_, D.uint8) for i in given)
+
+
 def _fill_mask(self: Tensor, mask: Tensor, value: Any) -> None:
-    check_inplace(self, may_repeat=True)
+    check_inplace(self, (value,), may_repeat=True)
     x = node_of(self)
     m = node_of(mask)
     if isinstance(value, Tensor):
@@ -408,8 +434,14 @@ def _fill_mask(self: Tensor, mask: Tensor, value: Any) -> None:
     adopt(self, result)
 
 
-def _put(base: Tensor, tensors: Sequence[Tensor | None], value: Any, accumulate: bool) -> None:
-    check_inplace(base, may_repeat=True)
+def _put(
+    base: Tensor,
+    tensors: Sequence[Tensor | None],
+    value: Any,
+    accumulate: bool,
+    by_mask: bool = False,
+) -> None:
+    check_inplace(base, (value,), may_repeat=True)
     for given in (value, *tensors):
         if isinstance(given, Tensor):
             check_overlap(base, given, any_place=True)
@@ -448,8 +480,10 @@ def index_put_(
     self: Tensor, indices: Sequence[Any], values: Any, accumulate: bool = False
 ) -> Tensor:
     """Write (or add) values at the positions given by index tensors."""
-    base, tensors = _basic(self, _as_items(tuple(indices)))
-    _put(self if base.shape == self.shape else base, tensors, values, accumulate)
+    items = _as_items(tuple(indices))
+    base, tensors = _basic(self, items)
+    target = self if base.shape == self.shape else base
+    _put(target, tensors, values, accumulate, _are_masks(items))
     return self
 
 

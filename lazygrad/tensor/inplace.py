@@ -17,7 +17,7 @@ from lazygrad.tensor.aliasing import adopt, check_inplace, check_overlap
 from lazygrad.tensor.core import Meta, Tensor, alias, node_of, shape_of, wrap
 from lazygrad.tensor.creation import check_sizes, filled_node
 from lazygrad.tensor.declare import declare
-from lazygrad.tensor.history import meta_of, needs_grad, record
+from lazygrad.tensor.history import fn_of, meta_of, needs_grad, record
 from lazygrad.tensor.size import extents
 from lazygrad.tensor.storage import Storage
 from lazygrad.tensor.views import size_args
@@ -30,25 +30,14 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
         raise TypeError(
             f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
         )
-    check_inplace(self)
+    check_inplace(self, (src,) if self.dtype.kind == "f" else ())
     check_overlap(self, src)
     shape = shape_of(self)
     own = shape_of(src)
-    lead = len(own) - len(shape)
-    if own != shape and (
-        lead > 0 or any(e != 1 and e != shape[a - lead] for a, e in enumerate(own))
-    ):
-        if lead > 0:
-            raise RuntimeError(
-                f"output with shape {extents(shape)} doesn't match the broadcast shape "
-                f"{extents(P.joint_shape(own, shape))}"
-            )
-        axis = next(
-            a for a in range(len(own) - 1, -1, -1) if own[a] != 1 and own[a] != shape[a - lead]
-        )
+    joint = P.joint_shape(shape, own)
+    if joint != shape:
         raise RuntimeError(
-            f"The size of tensor a ({shape[axis - lead]}) must match the size of tensor b "
-            f"({own[axis]}) at non-singleton dimension {axis - lead}"
+            f"output with shape {extents(shape)} doesn't match the broadcast shape {extents(joint)}"
         )
     x = node_of(src)
     value = P.spread_to(P.cast(x, self.dtype), shape)
@@ -62,7 +51,12 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
 @declare("fill_", function=False)
 def fill_(self: Tensor, value: Any) -> Tensor:
     """Write one number everywhere."""
-    check_inplace(self, may_repeat=True)
+    return write_number(self, value, 2 + isinstance(value, Tensor))
+
+
+def write_number(self: Tensor, value: Any, kind: int) -> Tensor:
+    """`fill_`; PyTorch has four records for it."""
+    check_inplace(self, (value,), may_repeat=kind == 2)
     shape = shape_of(self)
     if isinstance(value, Tensor):
         if value.ndim:
@@ -72,15 +66,16 @@ def fill_(self: Tensor, value: Any) -> Tensor:
             )
         x = node_of(value)
         node = P.spread_to(P.cast(x, self.dtype), shape)
-        return adopt(self, record("FillBackward1", (value,), (x,), node), "FillBackward1")
+        name = f"FillBackward{kind}"
+        return adopt(self, record(name, (value,), (x,), node), name)
     number = P.scalar(value, self.dtype, self._storage.device)
     node = P.spread_to(number, shape) if shape else ops.copy(number)
-    return adopt(self, wrap(node), "FillBackward0")
+    return adopt(self, wrap(node), f"FillBackward{kind}")
 
 
 @declare("fill", method=False)
 def fill(input: Tensor, value: Any) -> Tensor:
-    return input.clone().fill_(value)
+    return write_number(input.clone(), value, int(isinstance(value, Tensor)))
 
 
 @declare("zero_")
@@ -129,7 +124,7 @@ def resize_as_(self: Tensor, other: Tensor, memory_format: Any = None) -> Tensor
 
 def get_data(self: Tensor) -> Tensor:
     made = alias(self)
-    meta_of(made).loose = True
+    meta_of(made).loose = [0]
     return made
 
 
@@ -205,27 +200,29 @@ def get_requires_grad(self: Tensor) -> bool:
 def set_requires_grad(self: Tensor, value: Any) -> None:
     if value and self.dtype.kind != "f":
         raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
-    if not value and self._meta is not None and self._meta.fn is not None and needs_grad(self):
-        raise RuntimeError(
-            "you can only change requires_grad flags of leaf variables. If you want to use a "
-            "computed variable in a subgraph that doesn't require differentiation use "
-            "var_no_grad = var.detach()."
-        )
+    if fn_of(self) is not None:
+        raise RuntimeError(_NOT_A_LEAF + ("" if value else _DETACH))
     meta_of(self).requires_grad = bool(value)
+
+
+_NOT_A_LEAF = "you can only change requires_grad flags of leaf variables."
+_DETACH = (
+    " If you want to use a computed variable in a subgraph that doesn't require differentiation "
+    "use var_no_grad = var.detach()."
+)
 
 
 @declare(function=False)
 def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
     if requires_grad and self.dtype.kind != "f":
         raise RuntimeError("only Tensors of floating point dtype can require gradients")
-    set_requires_grad(self, requires_grad)
+    if not requires_grad or fn_of(self) is None:
+        set_requires_grad(self, requires_grad)
     return self
 
 
 def get_grad_fn(self: Tensor) -> Any:
-    if self._meta is None or not needs_grad(self):
-        return None
-    return self._meta.fn
+    return fn_of(self)
 
 
 def get_is_leaf(self: Tensor) -> bool:
@@ -253,8 +250,9 @@ def retain_grad(self: Tensor) -> None:
     import weakref
 
     meta = meta_of(self)
-    if meta.fn is None:
+    if fn_of(self) is None:
         return
+    assert meta.fn is not None
     if meta.fn.retained is None:
         meta.fn.retained = {}
     meta.fn.retained[meta.nr] = weakref.ref(self)
@@ -266,11 +264,12 @@ def register_hook(self: Tensor, hook: Any) -> RemovableHandle:
     if not get_requires_grad(self):
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     meta = meta_of(self)
-    if meta.fn is None:
+    if fn_of(self) is None:
         if meta.hooks is None:
             meta.hooks = {}
         return add_hook(meta.hooks, hook)
     fn = meta.fn
+    assert fn is not None
     if fn.tensor_hooks is None:
         fn.tensor_hooks = {}
     return add_hook(fn.tensor_hooks.setdefault(meta.nr, {}), hook)
@@ -282,7 +281,7 @@ def register_post_accumulate_grad_hook(self: Tensor, hook: Any) -> RemovableHand
     if not get_requires_grad(self):
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     meta = meta_of(self)
-    if meta.fn is not None:
+    if fn_of(self) is not None:
         raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
     if meta.post_hooks is None:
         meta.post_hooks = {}

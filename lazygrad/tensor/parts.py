@@ -11,19 +11,21 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
+from lazygrad.autograd.graph import fn_class
 from lazygrad.autograd.modes import mode
 from lazygrad.ir import ops
 from lazygrad.ir.views import View
-from lazygrad.tensor.aliasing import make_view, make_views
+from lazygrad.tensor.aliasing import check_inplace, make_view, make_views, note_write
 from lazygrad.tensor.core import (
     Tensor,
     axis_of,
     index_of,
     shape_of,
+    version_of,
     view_of,
 )
 from lazygrad.tensor.declare import declare
-from lazygrad.tensor.history import needs_grad
+from lazygrad.tensor.history import meta_of, needs_grad
 from lazygrad.tensor.size import extents
 from lazygrad.tensor.views import _reshape, squeeze, t, transpose, unsqueeze
 
@@ -293,19 +295,18 @@ def as_strided(
 
 def _inplace_view(name: str, fn: Any) -> Any:
     def run(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        check_inplace(self, may_repeat=True)
         made = fn(self, *args, **kwargs)
         if mode.grad and needs_grad(self):
-            meta = self._meta
-            assert meta is not None
-            if meta.fn is None:
-                raise RuntimeError(
-                    "a leaf Variable that requires grad is being used in an in-place operation."
-                )
+            meta = meta_of(self)
             meta.fn, meta.nr = made._meta.fn, made._meta.nr
+            stem = meta.fn.name().rstrip("0123456789")
+            number = int(meta.fn.name()[len(stem) :]) + (3 if name == "squeeze_" else 1)
+            meta.fn.__class__ = fn_class(f"{stem}{number}")
         self._view, self._cached = made._view, made._cached
-        self._storage.version += 1
+        note_write(self)
         if self._meta is not None:
-            self._meta.version = self._storage.stamp
+            self._meta.version = version_of(self)
         return self
 
     run.__name__ = name

@@ -157,8 +157,7 @@ def freeze() -> None:
 
 
 def write(storage: Storage, node: Node) -> None:
-    """Replace the whole value; `node` has the storage's shape and dtype."""
-    storage.version += 1
+    """Replace the whole value; `node` has the storage's shape and dtype. Versions are the caller's."""
     shared = storage.shared
     if shared is None or not _still(storage):
         storage.node = node
@@ -175,7 +174,6 @@ def write(storage: Storage, node: Node) -> None:
 
 def write_view(storage: Storage, view: View, value: Node) -> None:
     """Replace the elements that `view` selects; `value` has its shape."""
-    storage.version += 1
     if storage.shared is None or not _still(storage):
         assert storage.node is not None
         storage.node = ops.update(storage.node, value, arg=view)

@@ -112,11 +112,21 @@ def slice_scatter(
     return made
 
 
-@declare(inplace=True)
-def fill_diagonal(input: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
-    made = input.clone()
-    made.diagonal().fill_(fill_value)
-    return made
+@declare(function=False)
+def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
+    """Write a number where all indices are equal; in tall matrices again below, if wrapped."""
+    shape, steps, first = shape_of(self), self.stride(), self.storage_offset()
+    if len(shape) < 2:
+        raise RuntimeError("dimensions must larger than 1")
+    if len(shape) > 2 and len(set(shape)) > 1:
+        raise RuntimeError("all dimensions of input must be of equal length")
+    size, step = builtins.min(shape), (builtins.sum(steps),)
+    self.as_strided((size,), step, first).fill_(fill_value)
+    rows, columns = shape[:2]
+    if wrap and len(shape) == 2 and rows > columns + 1:
+        more = -(-rows * columns // (columns + 1)) - size
+        self.as_strided((more,), step, first + steps[0] * (columns + 1)).fill_(fill_value)
+    return self
 
 
 @declare()
@@ -199,7 +209,7 @@ def _indexed(name: str, change: Any) -> Any:
             raise RuntimeError(f"{name}_(): Expected dtype int32/int64 for index")
         key = (slice(None),) * axis + (index.reshape(-1),)
         made = input.clone()
-        change(made, key, source, **options)
+        change(made if made.ndim else made.view(1), key, source, **options)
         return rename(made, grad)
 
     function.__name__ = function.__qualname__ = name
