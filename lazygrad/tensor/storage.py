@@ -157,7 +157,7 @@ def freeze() -> None:
 
 
 def write(storage: Storage, node: Node) -> None:
-    """Replace the whole value; `node` has the storage's shape and dtype. Versions are the caller's."""
+    """Replace the whole value; `node` has its shape and dtype. Versions are the caller's."""
     shared = storage.shared
     if shared is None or not _still(storage):
         storage.node = node
