@@ -315,7 +315,7 @@ class _Job:
             value = _run_hooks(meta.hooks, value)
             if self.targets is not None:
                 self.found[fn, 0] = value
-        if not self.accumulate:
+        if not self.accumulate or not meta.requires_grad:
             return
         if fn.pre_hooks:
             for hook in list(fn.pre_hooks.values()):

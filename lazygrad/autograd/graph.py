@@ -58,11 +58,28 @@ def _reads(node: Node, op: Op, srcs: tuple[Node, ...], wanted: Container[Node]) 
 
 
 def _origin(value: Node, ends: Container[Node]) -> Node:
-    """The value that this one was moved from, if that is one of the ends."""
+    """The value that this one was moved or cast from, if that is one of the ends."""
     at = value
-    while at not in ends and at.op.lowering is Lowering.MOVEMENT and at.srcs:
+    while at not in ends and _moves(at):
         at = at.srcs[0]
     return at if at in ends else value
+
+
+def _moves(node: Node) -> bool:
+    return bool(node.srcs) and (node.op.lowering is Lowering.MOVEMENT or node.op is ops.cast)
+
+
+def _replaced(value: Node, old: Node, new: Node) -> Node:
+    """`value`, if it was moved or cast from `old`: the same of `new`."""
+    steps: list[Node] = []
+    while value is not old and _moves(value):
+        steps.append(value)
+        value = value.srcs[0]
+    if value is not old:
+        return steps[0] if steps else value
+    for step in reversed(steps):
+        new = step.op(new, arg=step.arg)
+    return new
 
 
 class RemovableHandle:
@@ -264,7 +281,7 @@ class GradFn(BaseFn):
 
     def apply(self, grads: Sequence[Any], create: bool) -> Sequence[Any]:
         """Tensors in, tensors out; with `create` the way from one to the other is recorded."""
-        from lazygrad.tensor import core, history
+        from lazygrad.tensor import core, history, storage
 
         self.check()
         given = [None if g is None else core.node_of(g) for g in grads]
@@ -274,6 +291,9 @@ class GradFn(BaseFn):
                 for n in given
             ]
         results = self.vjp(given)
+        if create and storage.reads:  # what is recorded must not be computed and dropped
+            storage.freeze()
+            storage.forget()
         tensors = [None if node is None else core.wrap(node) for node in results]
         if create:
             history.record_gradient(self, grads, given, results, tensors)
@@ -297,8 +317,10 @@ class GradFn(BaseFn):
         now = read(storage)
         now = now if view is None else core.strided(now, view)
 
+        inside = {entry[0] for entry in self.captured if entry[0] is not node}
+
         def swap(nodes: Sequence[Node]) -> tuple[Node, ...]:
-            return tuple(now if n is node else n for n in nodes)
+            return tuple(n if n in inside else _replaced(n, node, now) for n in nodes)
 
         self.captured = [
             (now if out is node else out, op, swap(srcs), arg)
@@ -337,6 +359,18 @@ class GradFn(BaseFn):
         ]
         self.in_nodes = tuple(map(stub, self.in_nodes))
         self.out_nodes = tuple(map(stub, self.out_nodes))
+
+
+class NotImplementedFn(GradFn):
+    """The record of floor_divide, of which PyTorch has no gradient."""
+
+    __slots__ = ()
+
+    def name(self) -> str:
+        return "NotImplemented"
+
+    def apply(self, grads: Sequence[Any], create: bool) -> Sequence[Any]:
+        raise RuntimeError("derivative for aten::floor_divide is not implemented")
 
 
 SECOND_TIME = (

@@ -23,6 +23,7 @@ from lazygrad.tensor.history import (
     attach,
     check_view_write,
     edge_of,
+    fn_of,
     meta_of,
     needs_grad,
     recording,
@@ -48,10 +49,10 @@ def make_view(t: Tensor, view: View, name: str, op: Any = None, arg: Any = None)
     meta.base = t if source is None or source.base is None else source.base
     meta.loose = None if source is None else source.loose
     meta.version = version_of(made)
-    if source is not None and source.creation:
-        meta.creation = source.creation
-    elif not mode.grad and not depth.value:
+    if not mode.grad and not depth.value:
         meta.creation = "no_grad"
+    elif source is not None:
+        meta.creation = source.creation
     if stored.node is not None and op is not None:
         made._cached = (stored.node, op(node_of(t), arg=arg))
     if source is not None and mode.grad and stored.dtype.kind == "f" and needs_grad(t):
@@ -73,7 +74,6 @@ def make_view(t: Tensor, view: View, name: str, op: Any = None, arg: Any = None)
 def make_views(t: Tensor, name: str, parts: Iterable[Callable[[], Tensor]]) -> tuple[Tensor, ...]:
     """Several views made by one operation, of which there is one record."""
     before = mode.grad
-    own = t._meta.creation if t._meta is not None else ""
     mode.grad = False
     try:
         made = [part() for part in parts]
@@ -91,7 +91,7 @@ def make_views(t: Tensor, name: str, parts: Iterable[Callable[[], Tensor]]) -> t
         for number, part in enumerate(made):
             attach(part, fn, number)
     for part in made:
-        meta_of(part).creation = own or ("multi" if before else "no_grad")
+        meta_of(part).creation = "multi" if before else "no_grad"
     return tuple(made)
 
 
@@ -172,10 +172,11 @@ def _dense(view: View) -> bool:
     return True
 
 
-def adopt(t: Tensor, result: Tensor, name: str | None = None) -> Tensor:
+def adopt(t: Tensor, result: Tensor, name: str | None = None, twice: int = 0) -> Tensor:
     """Write `result` into `t` and let t's history be the result's. `check_inplace` came before.
 
     `name` is given for operations whose result does not depend on t, and names the record.
+    `twice` says how many other operands were in the same memory.
     """
     node = node_of(result)
     stored = t._storage
@@ -205,7 +206,7 @@ def adopt(t: Tensor, result: Tensor, name: str | None = None) -> Tensor:
     elif name is not None and needs_grad(t):
         _from_both(t, result)
     _rebase(t, result, node)
-    _move_saved(t, result)
+    _move_saved(t, result, twice)
     return t
 
 
@@ -216,19 +217,28 @@ def _from_both(t: Tensor, result: Tensor) -> None:
         fn.in_nodes, fn.edges = (*fn.in_nodes, old), (*fn.edges, edge_of(t))
 
 
-def _move_saved(t: Tensor, result: Tensor) -> None:
-    """What an in-place operation saves: its result is t now; of what t was it kept a copy."""
+def _move_saved(t: Tensor, result: Tensor, twice: int) -> None:
+    """What an in-place operation saves: its result is t now; of what t was it kept a copy.
+
+    Of its other operands it did not, even where they are in the same memory.
+    """
     fn = result._meta.fn if result._meta is not None else None
     if not isinstance(fn, GradFn) or not fn.saved:
         return
     stored = t._storage
+    own = [entry for entry in fn.saved if entry[0] is stored]
+    copied = own[: len(own) - twice]
     fn.saved = [
         (stored, stored.version, stored.unnoticed, *rest, t._view)
         if storage is result._storage
         else (storage, version, unnoticed, *rest, view)
-        for storage, version, unnoticed, *rest, view in fn.saved
-        if storage is not stored
+        for storage, version, unnoticed, *rest, view in _without(fn.saved, copied)
     ]
+
+
+def _without(entries: list[Any], dropped: list[Any]) -> list[Any]:
+    gone = set(map(id, dropped))
+    return [entry for entry in entries if id(entry) not in gone]
 
 
 def put(t: Tensor, node: Node) -> None:
@@ -294,4 +304,5 @@ def _rebase(t: Tensor, result: Tensor, node: Node) -> None:
     fn = fn_class("CopySlices")(ins, [new], edges, capture([new], ins))
     fn.reads_values = True  # as PyTorch's, it works once
     attach(base, fn, 0)
-    meta.version = -1  # its history is regenerated from the base's when asked for
+    meta.version = -1
+    fn_of(t)  # its history is made again from the base's

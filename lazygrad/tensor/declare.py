@@ -17,7 +17,7 @@ from lazygrad.ir.node import Shape
 from lazygrad.ir.views import contiguous_strides
 from lazygrad.tensor import promotion
 from lazygrad.tensor.aliasing import adopt, check_inplace, check_overlap
-from lazygrad.tensor.core import Tensor, shape_of
+from lazygrad.tensor.core import Tensor, shape_of, view_of
 from lazygrad.tensor.history import needs_grad
 from lazygrad.tensor.size import extents
 
@@ -62,10 +62,12 @@ def inplace_form(name: str, fn: Callable[..., Any]) -> Callable[..., Tensor]:
     def run(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if self._view is not None or self._meta is not None:
             check_inplace(self, args)
+        twice = 0
         for other in args:
             if isinstance(other, Tensor) and other._storage is self._storage:
                 check_overlap(self, other)
-        return adopt(self, fn(self, *args, **kwargs))
+                twice += 1
+        return adopt(self, fn(self, *args, **kwargs), twice=twice)
 
     run.__name__ = f"{name}_"
     run.__qualname__ = f"Tensor.{name}_"
@@ -164,10 +166,10 @@ def layout_order(tensors: Sequence[Tensor], shape: Shape) -> list[int] | None:
     """
     rank = len(shape)
     if rank < 2 or all(
-        t._view is None or t._view.has_dense_strides
-        for t in tensors
-        if shape_of(t) == shape or t._view is not None
+        t._view is None or t._view.strides == contiguous_strides(t._view.shape) for t in tensors
     ):
+        return None
+    if all(shape_of(t) == shape and view_of(t).has_dense_strides for t in tensors):
         return None
     steps = []
     for t in tensors:
@@ -183,6 +185,12 @@ def layout_order(tensors: Sequence[Tensor], shape: Shape) -> list[int] | None:
                 for i, (e, s) in enumerate(zip(own, strides))
             )
         )
+    return order_of(steps, shape)
+
+
+def order_of(steps: Sequence[Sequence[int]], shape: Shape) -> list[int] | None:
+    """The order of axes, outermost first, that the operands' strides ask for; None: row-major."""
+    rank = len(shape)
     order = list(range(rank - 1, -1, -1))  # innermost first
 
     def swapped(a: int, b: int) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.autograd.graph import NotImplementedFn
 from lazygrad.ir import dtypes as D
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
@@ -404,7 +405,10 @@ def _no_zero(other: Any, t: Any) -> None:
 def floor_divide(input: Any, other: Any) -> Tensor:
     """input // other, rounded down."""
     _no_zero(other, input)
-    return _floordiv(input, other)
+    result = _floordiv(input, other)
+    if result._meta is not None and result._meta.fn is not None:
+        result._meta.fn.__class__ = NotImplementedFn
+    return result
 
 
 @declare(inplace=True, out=True)

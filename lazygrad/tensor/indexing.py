@@ -21,7 +21,7 @@ from lazygrad.tensor.aliasing import adopt, check_inplace, check_overlap, make_v
 from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, node_of, nodes_of, shape_of, view_of
 from lazygrad.tensor.creation import from_values
-from lazygrad.tensor.declare import declare
+from lazygrad.tensor.declare import declare, order_of
 from lazygrad.tensor.history import record
 from lazygrad.tensor.inplace import write_number
 from lazygrad.tensor.size import extents
@@ -40,8 +40,9 @@ def _as_items(index: Any) -> list[Any]:
         if item is None or item is Ellipsis or isinstance(item, (slice, int)):
             result.append(item)
         elif isinstance(item, Tensor):
-            if not item.ndim and item.dtype.kind in "iu" and item.dtype is not D.uint8:
-                result.append(int(host_values(item)))
+            if not item.ndim and item.dtype.kind != "f":
+                mask = item.dtype in (D.bool_, D.uint8)
+                result.append((bool if mask else int)(host_values(item)))
             else:
                 result.append(item)
         elif isinstance(item, np.integer):
@@ -127,7 +128,7 @@ def _basic(t: Tensor, items: list[Any]) -> tuple[Tensor, list[Tensor | None]]:
             offset += first * old.strides[axis]
             tensors.append(None)
             axis += 1
-            if (first, last, step) != (0, extent, 1):
+            if len(items) == 1 or (first, last, step) != (0, extent, 1) or not _is_all(item):
                 name = "SliceBackward0"
         elif item is None or isinstance(item, bool):
             shape.append(1)
@@ -329,7 +330,21 @@ def _gathered(base: Tensor, tensors: Sequence[Tensor | None]) -> Tensor:
     value = plan.out(ops.gather(plan.rows(x), plan.index(), arg=0))
     if value.op is not ops.gather and value.op.name == "permute":
         value = ops.copy(value)
-    return record("IndexBackward0", (base,), (x,), value)
+    return record("IndexBackward0", (base,), (x,), value, _layout(plan, base, tensors))
+
+
+def _layout(plan: _Plan, base: Tensor, tensors: Sequence[Tensor | None]) -> list[int] | None:
+    """The order of axes in a gather's memory: that of the base, then of the index tensors."""
+    if base._view is None:
+        return None
+    steps, at, lead = base._view.strides, plan.at, len(plan.joint)
+    rest = tuple(steps[a] for a in plan.rest)
+    asked = [rest[:at] + (0,) * lead + rest[at:]]
+    for t in tensors:
+        if t is not None:
+            own = view_of(t).expand(plan.joint).strides
+            asked.append((0,) * at + own + (0,) * (len(rest) - at))
+    return order_of(asked, plan.result_shape)
 
 
 def setitem(self: Tensor, index: Any, value: Any) -> None:
@@ -367,7 +382,7 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
             if not shape and base.ndim:
                 write_number(base, value, 3)
                 return
-            while len(shape) > base.ndim and shape[0] == 1:
+            while shape != shape_of(base) and shape and shape[0] == 1:
                 shape = shape[1:]
             if shape != shape_of(value):
                 value = value.reshape(shape)
@@ -448,6 +463,12 @@ def _put(
     plan = _Plan(shape_of(base), tensors)
     shape = plan.result_shape
     if isinstance(value, Tensor):
+        if value.dtype is not base.dtype and not (by_mask and value.numel() == 1):
+            raise RuntimeError(
+                "Index put requires the source and destination dtypes match, got "
+                f"{P.type_name(base.dtype)} for the destination and {P.type_name(value.dtype)} "
+                "for the source."
+            )
         given = shape_of(value)
         while len(given) > len(shape) and given[0] == 1:
             given = given[1:]

@@ -58,6 +58,7 @@ def write_number(self: Tensor, value: Any, kind: int) -> Tensor:
     """`fill_`; PyTorch has four records for it."""
     check_inplace(self, (value,), may_repeat=kind == 2)
     shape = shape_of(self)
+    name = f"FillBackward{kind}" if shape or kind < 3 else "CopyBackwards"
     if isinstance(value, Tensor):
         if value.ndim:
             raise RuntimeError(
@@ -66,11 +67,10 @@ def write_number(self: Tensor, value: Any, kind: int) -> Tensor:
             )
         x = node_of(value)
         node = P.spread_to(P.cast(x, self.dtype), shape)
-        name = f"FillBackward{kind}"
         return adopt(self, record(name, (value,), (x,), node), name)
     number = P.scalar(value, self.dtype, self._storage.device)
     node = P.spread_to(number, shape) if shape else ops.copy(number)
-    return adopt(self, wrap(node), f"FillBackward{kind}")
+    return adopt(self, wrap(node), name)
 
 
 @declare("fill", method=False)
@@ -200,7 +200,7 @@ def get_requires_grad(self: Tensor) -> bool:
 def set_requires_grad(self: Tensor, value: Any) -> None:
     if value and self.dtype.kind != "f":
         raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
-    if fn_of(self) is not None:
+    if self._meta is not None and self._meta.fn is not None:
         raise RuntimeError(_NOT_A_LEAF + ("" if value else _DETACH))
     meta_of(self).requires_grad = bool(value)
 
@@ -216,7 +216,7 @@ _DETACH = (
 def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
     if requires_grad and self.dtype.kind != "f":
         raise RuntimeError("only Tensors of floating point dtype can require gradients")
-    if not requires_grad or fn_of(self) is None:
+    if not requires_grad or self._meta is None or self._meta.fn is None:
         set_requires_grad(self, requires_grad)
     return self
 

@@ -18,7 +18,7 @@ from lazygrad.ir.node import Node
 from lazygrad.ir.views import View
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor, axis_of, node_of, nodes_of, shape_of, wrap
-from lazygrad.tensor.creation import from_values
+from lazygrad.tensor.creation import dense_order, from_values
 from lazygrad.tensor.declare import check_tensor, declare
 from lazygrad.tensor.history import record
 from lazygrad.tensor.size import extents
@@ -238,7 +238,7 @@ def flip(input: Tensor, *dims: Any) -> Tensor:
         raise RuntimeError(f"dim {twice} appears multiple times in the list of dims")
     x = node_of(input)
     node = ops.copy(ops.flip(x, arg=axes) if axes and rank else x)
-    return record("FlipBackward0", (input,), (x,), node)
+    return record("FlipBackward0", (input,), (x,), node, dense_order(input))
 
 
 @declare()

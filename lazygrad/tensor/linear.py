@@ -124,6 +124,8 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
             f"{extents(b.shape)} to have the same number of elements, but got {a.shape[0]} and "
             f"{b.shape[0]} elements respectively"
         )
+    if a.dtype.kind == "b":
+        raise NotImplementedError("\"dot\" not implemented for 'Bool'")
     node = ops.reshape(ops.sum_(ops.mul(a, b), arg=(0,)), arg=())
     return record("DotBackward0", (input, tensor), (a, b), node)
 
@@ -147,6 +149,8 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         return dot(input, other)
     if p == 2 and q == 1:
         return mv(input, other)
+    if p == 1 and q == 2:
+        return mm(input.unsqueeze(0), other).squeeze_(0)
     a, b = nodes_of(input, other)
     _dtypes("matmul", a, b)
     left, right = a, b

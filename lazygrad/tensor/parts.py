@@ -305,7 +305,7 @@ def _inplace_view(name: str, fn: Any) -> Any:
             meta.fn.__class__ = fn_class(f"{stem}{number}")
         self._view, self._cached = made._view, made._cached
         note_write(self)
-        if self._meta is not None:
+        if self._meta is not None and mode.grad:
             self._meta.version = version_of(self)
         return self
 

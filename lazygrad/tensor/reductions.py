@@ -135,6 +135,7 @@ def mean(
 ) -> Tensor:
     """The mean of floats."""
     dim = axis if dim is None else dim
+    _check_float("mean", node_of(input), dtype)
     if dim is None:
         return _mean_all(input, dtype)
     return _mean_dim(input, axes_of(dim, input.ndim), keepdim, dtype)
@@ -331,7 +332,7 @@ def _arg(name: str, op: Any) -> Any:
         check_tensor(input, name)
         x = node_of(input)
         if x.dtype is D.bool_:
-            raise NotImplementedError(f"\"{name}_cpu\" not implemented for 'Bool'")
+            raise RuntimeError(f"{name}(): does not support bool input")
         rank = len(x.shape)
         if dim is None:
             if 0 in x.shape:

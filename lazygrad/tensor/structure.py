@@ -217,7 +217,8 @@ def _indexed(name: str, change: Any) -> Any:
 
 
 def _add_at(made: Any, key: Any, source: Any, alpha: Any = 1) -> None:
-    made.index_put_(key, source if alpha == 1 else source * alpha, accumulate=True)
+    scaled = source if alpha == 1 else (source * alpha).to(source.dtype)
+    made.index_put_(key, scaled, accumulate=True)
 
 
 def _copy_at(made: Any, key: Any, source: Any) -> None:

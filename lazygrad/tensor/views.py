@@ -26,7 +26,7 @@ from lazygrad.tensor.core import (
     wrap,
 )
 from lazygrad.tensor.declare import check_tensor, declare
-from lazygrad.tensor.history import record
+from lazygrad.tensor.history import meta_of, record
 from lazygrad.tensor.size import extents
 
 
@@ -122,7 +122,8 @@ def view_as(self: Tensor, other: Tensor) -> Tensor:
 
 def _reshaped(input: Tensor, shape: Sequence[int], name: str) -> Tensor:
     wanted = infer_size(shape, input.numel())
-    made = _shape_view(input, wanted, "ViewBackward0")
+    dense = view_of(input).has_dense_strides
+    made = _shape_view(input, wanted, "ViewBackward0" if dense else "ReshapeAliasBackward0")
     if made is None:
         x = node_of(input)
         value = ops.copy(ops.reshape(x, arg=wanted))
@@ -342,6 +343,8 @@ def expand(self: Tensor, *sizes: Any, implicit: bool = False) -> Tensor:
         shape.append(extent)
     target = tuple(shape)
     found = view_of(self).expand(target)
+    if lead and old and target[lead - 1] == 1:
+        found = _leading(found, lead)
     if self._storage.node is None:
         return make_view(self, found, "ExpandBackward0")
     return make_view(
@@ -351,6 +354,15 @@ def expand(self: Tensor, *sizes: Any, implicit: bool = False) -> Tensor:
         lambda node, arg: P.spread_to(ops.reshape(node, arg=node.shape), arg),
         target,
     )
+
+
+def _leading(view: View, lead: int) -> View:
+    """New axes of extent 1 have strides as if they were not expanded."""
+    strides = list(view.strides)
+    for axis in range(lead - 1, -1, -1):
+        if view.shape[axis] == 1:
+            strides[axis] = view.shape[axis + 1] * strides[axis + 1]
+    return View(view.shape, tuple(strides), view.offset)
 
 
 @declare(function=False)
@@ -371,7 +383,10 @@ def detach(input: Tensor) -> Tensor:
     """The same memory, without history."""
     if depth.cuts is not None:
         return wrap(cut(node_of(input)))
-    return alias(input)
+    made = alias(input)
+    if input._meta is not None and input._meta.loose is not None:
+        meta_of(made).loose = input._meta.loose
+    return made
 
 
 @declare()

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.ir.dtypes import DType, int64
+from lazygrad.ir.dtypes import DType, from_numpy_dtype, int64
 from lazygrad.ir.node import Node, Shape
 from lazygrad.ir.ops.core import Lowering, Op, register
 from lazygrad.ir.ops.leaf import lit
@@ -81,6 +81,12 @@ def _greatest(dtype: DType) -> str:
     return "True" if dtype.kind == "b" else str(np.iinfo(dtype.np).max)
 
 
+def _start(x: np.ndarray, identity: Any) -> Any:
+    """The extreme of nothing."""
+    text = identity(from_numpy_dtype(x.dtype))
+    return x.dtype.type(text == "True" if x.dtype.kind == "b" else text)
+
+
 sum_: Op = register(
     Op(
         "sum",
@@ -111,7 +117,7 @@ max_: Op = register(
         "max",
         Lowering.REDUCE,
         _keep_dtype,
-        lambda x, *, node: x.max(axis=node.arg, keepdims=True),
+        lambda x, *, node: x.max(axis=node.arg, keepdims=True, initial=_start(x, _least)),
         _extreme_vjp,
         (0, -1),
         identity=_least,
@@ -122,7 +128,7 @@ min_: Op = register(
         "min",
         Lowering.REDUCE,
         _keep_dtype,
-        lambda x, *, node: x.min(axis=node.arg, keepdims=True),
+        lambda x, *, node: x.min(axis=node.arg, keepdims=True, initial=_start(x, _greatest)),
         _extreme_vjp,
         (0, -1),
         identity=_greatest,

@@ -1,0 +1,86 @@
+"""Threads and fork: results do not depend on who else computes, or in which process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+import lazygrad as lg
+from lazygrad import nn, optim
+
+STEPS = 50
+
+
+def train(seed: int, steps: int = STEPS) -> list[float]:
+    """The losses of a small model, whose data and weights depend on the seed alone."""
+    phase = lg.arange(64.0).reshape(8, 8) * 0.1 + seed
+    x, y = lg.sin(phase), lg.cos(phase[:, :1])
+    model = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 1))
+    with lg.no_grad():
+        for number, p in enumerate(model.parameters()):
+            p.copy_(lg.sin(lg.arange(float(p.numel())) * 0.7 + seed + number).reshape(p.shape) / 4)
+    step = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    losses = []
+    for _ in range(steps):
+        step.zero_grad()
+        loss = nn.functional.mse_loss(model(x), y)
+        loss.backward()
+        step.step()
+        losses.append(loss.item())
+    return losses
+
+
+def test_eight_threads_train_as_one() -> None:
+    alone = [train(seed) for seed in range(8)]
+    start = threading.Barrier(8)
+
+    def run(seed: int) -> list[float]:
+        start.wait()
+        return train(seed)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(run, range(8))) == alone
+    assert alone[0][-1] < alone[0][0]
+
+
+def test_grad_mode_is_of_its_thread() -> None:
+    inside, done, seen = threading.Event(), threading.Event(), []
+
+    def other() -> None:
+        inside.wait(10)
+        seen.append((lg.ones(2, requires_grad=True) * 2).requires_grad)
+        done.set()
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    with lg.no_grad():
+        inside.set()
+        done.wait(10)
+    thread.join()
+    assert seen == [True]
+
+
+def _in_child(expected: float) -> int:
+    """The exit status of a child that computes, also with all threads."""
+    pid = os.fork()
+    if not pid:
+        status = 1
+        try:
+            signal.alarm(60)  # a child that hangs is a failure, not a hanging test
+            same = lg.arange(2_000_000.0).sum().item() == expected
+            status = 0 if same and (lg.ones(3) * 2).tolist() == [2.0, 2.0, 2.0] else 2
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_realize_after_fork() -> None:
+    expected = lg.arange(2_000_000.0).sum().item()  # large enough for all threads
+    assert [_in_child(expected) for _ in range(20)] == [0] * 20
+    assert lg.arange(2_000_000.0).sum().item() == expected
