@@ -77,10 +77,11 @@ INEXACT = (
 class Writer:
     """Chooses statements. Looks at the namespace of a machine, never changes it."""
 
-    def __init__(self, rng: Rng, names: dict[str, Any]):
+    def __init__(self, rng: Rng, names: dict[str, Any], chance: bool = False):
         self.rng = rng
         self.names = names
         self.count = 0
+        self.chance = chance  # whether random numbers may show: no two libraries draw the same
         self.rough: set[int] = set()  # storages whose values may be rounded differently
         self.leaves: set[int] = set()
 
@@ -178,7 +179,15 @@ class Writer:
             if roll < advanced * 0.5 and extent:
                 size = rng.randint(1, 3)
                 inside = [rng.randrange(-extent, extent) for _ in range(size)]
-                items.append(rng.choice(("T.tensor({})", "{}", "np.array({})")).format(inside))
+                kind = rng.choice(("T.tensor({})", "{}", "np.array({})", "T.tensor([{}])", "mask"))
+                if kind == "mask":
+                    chosen = [rng.random() < 0.6 for _ in range(extent)]
+                    kind, inside = rng.choice(("T.tensor({})", "{}")), chosen
+                elif rng.random() < 0.15:
+                    kind, inside = "T.tensor({})", inside[:1]
+                    items.append(kind.format(inside[0]))  # of rank 0
+                    continue
+                items.append(kind.format(inside))
             elif roll < 0.45:
                 items.append(
                     str(rng.randrange(-extent, extent + (rng.random() < 0.05)) if extent else 0)
@@ -239,7 +248,9 @@ class Writer:
         given = [t for t in known if isinstance(t, lazygrad.Tensor)]
         if not given or "= " in text.split("[")[0]:
             return False
-        shares = [t for t in given[1:] if t._storage is given[0]._storage]
+        shares = [t for t in given[1:] if same_memory(t, given[0])]
+        if any(t._storage is not given[0]._storage for t in shares):
+            return True
         value = [self.names.get(name) for name in NAME.findall(text.rpartition("] =")[2])]
         if "] =" in text and "[0] =" not in text and any(t is v for t in shares for v in value):
             return True
@@ -534,9 +545,13 @@ class Writer:
             "{0}.data.add_(1)",
             "{0}.data[...] = 3",
         )
-        text = self.rng.choice(how).format(name)
         t = self.names[name]
-        if ".data = " in text and (t._version or t._is_view()):
+        if overlaps(t):
+            how = how[:6]
+        text = self.rng.choice(how).format(name)
+        # PyTorch counts versions of views together with what they were views of, even after that
+        # has got other memory
+        if ".data = " in text and (t._version or t._is_view() or self.has_others(t)):
             return self.view()
         if text.endswith(".grad.data"):
             text = text.replace(name, self.fresh(), 1)
@@ -565,6 +580,61 @@ class Writer:
             f"{self.fresh()} = T.autograd.grad(({name} * {name}).sum(), {source}, "
             f"create_graph=True)[0].contiguous() * 1"
         )
+
+    def has_others(self, t: Any) -> bool:
+        """Whether another tensor lies on the same storage."""
+        return bool(self.tensors(lambda o: o is not t and o._storage is t._storage))
+
+    def random(self) -> str:
+        """Draws. Where libraries are compared, only such as give the same whatever is drawn."""
+        rng, shape, new = self.rng, self.shape(), self.fresh()
+        name = self.any(lambda t: t.is_floating_point() and self.writable(t))
+        t = self.names[name]
+        options = [
+            f"{new} = T.randint(3, 4, {shape})",
+            f"{new} = T.rand({shape}) < 2",
+            f"{new} = T.randperm({rng.randint(0, 5)}).sort()[0]",
+            f"{new} = T.randn({shape}).mul(0).abs()",
+            f"{new} = T.nn.functional.dropout({name}, {rng.choice((0.0, 1.0))})",
+            f"{new} = T.bernoulli(T.ones({shape}))",
+            "T.manual_seed(3)",
+        ]
+        if repeats(t) and t.is_floating_point():
+            options += [f"{name}.uniform_(2, 2)", f"{name}.bernoulli_(1.0)"]
+        if self.chance:
+            options += [
+                f"{new} = T.rand({shape}, requires_grad=True)",
+                f"{new} = T.randn({shape}, dtype=T.float64)",
+                f"{new} = T.randint(-3, 5, {shape})",
+                f"{new} = T.randperm({rng.randint(0, 5)})",
+                f"{new} = T.nn.functional.dropout({name}, 0.5)",
+                f"{new} = T.rand_like({name})",
+                f"{new} = T.bernoulli(T.rand({shape}))",
+            ]
+            if repeats(t) and t.is_floating_point():
+                options += [f"{name}.normal_()", f"{name}.uniform_(-1, 1)", f"{name}.bernoulli_()"]
+        return rng.choice(options)
+
+    def hook(self) -> str:
+        """Something that backward is to run: it changes a gradient, or notes it."""
+        rng = self.rng
+        name = self.any(lambda t: t.requires_grad)
+        logs = [k for k, v in self.names.items() if k[0] == "p" and v == []]
+        if not logs and rng.random() < 0.5:
+            return f"{self.fresh('p')} = []"
+        note = f"{rng.choice(logs)}.append" if logs else "abs"
+        how = (
+            f"{name}.register_hook(lambda g: g * 2)",
+            f"{name}.register_hook(lambda g: -g)",
+            f"{name}.register_hook(lambda g: None)",
+            f"{name}.register_hook(lambda g: {note}(g.tolist()) if {bool(logs)} else None)",
+            f"{name}.register_hook(lambda g: {note}(g.tolist()) if {bool(logs)} else None).remove()",
+            f"{name}.register_post_accumulate_grad_hook(lambda t: t.grad.mul_(2) and None)",
+            f"{name}.grad_fn.register_prehook(lambda gs: tuple(g and None for g in gs) and None)",
+            f"{name}.grad_fn.register_hook(lambda new, old: None)",
+            f"{name}.grad_fn.register_prehook(lambda gs: tuple(g * 3 for g in gs))",
+        )
+        return rng.choice(how).replace("tuple(g and None for g in gs) and None", "None")
 
     def delete(self) -> str:
         found = [k for k in self.names if NAME.fullmatch(k)]
@@ -598,12 +668,25 @@ STATEMENTS: list[tuple[Callable[[Writer], str], float]] = [
     (Writer.delete, 3),
     (Writer.without_grad, 4),
     (Writer.again, 2),
+    (Writer.random, 3),
+    (Writer.hook, 3),
 ]
 
 
 def fits(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
     """Whether a may be broadcast to b."""
     return len(a) <= len(b) and all(x in (1, y) for x, y in zip(a[::-1], b[::-1]))
+
+
+def same_memory(a: Any, b: Any) -> bool:
+    """Whether two tensors may share memory, be it through an array."""
+    if a._storage is b._storage:
+        return True
+    one, other = a._storage.shared, b._storage.shared
+    if one is None or other is None:
+        return False
+    start, stop = one.buffer.address, one.buffer.address + one.buffer.nbytes
+    return bool(start < other.buffer.address + other.buffer.nbytes and other.buffer.address < stop)
 
 
 def overlaps(t: Any) -> bool:
@@ -639,20 +722,28 @@ class Machine:
     regime: str = "end"
     rng: Rng = field(default_factory=lambda: Rng(0))
     names: dict[str, Any] = field(default_factory=dict)
+    draws: Any = None  # the state of this machine's random numbers
 
     def start(self, seed: int) -> Machine:
-        return Machine(self.name, self.module, self.regime, Rng(seed), {})
+        made = Machine(self.name, self.module, self.regime, Rng(seed), {})
+        if self.module is lazygrad:
+            made.draws = lazygrad.Generator().manual_seed(seed % 2**31).get_state()
+        return made
 
     def run(self, code: Any) -> tuple[str, str] | None:
         """Run one statement. Gives the error's type and text, if any."""
         space = self.names
         space["T"], space["np"] = self.module, np
+        if self.draws is not None:
+            lazygrad.set_rng_state(self.draws)
         try:
             exec(code, space)
         except Exception as error:
             outcome = (type(error).__name__, str(error))
         else:
             outcome = None
+        if self.draws is not None:
+            self.draws = lazygrad.get_rng_state()
         for name in [name for name in space if not NAME.fullmatch(name)]:
             del space[name]
         if outcome is None and self.regime != "end":
@@ -850,7 +941,8 @@ class Session:
 def random_program(machines: Sequence[Machine], rng: Rng, seed: int = 0) -> Failure | None:
     """Write and run one program. Gives it if it fails."""
     session = Session(machines, seed)
-    writer = Writer(rng, session.names)
+    alike = all(m.module is lazygrad for m in machines)
+    writer = Writer(rng, session.names, chance=alike)
     for _ in range(rng.randint(4, 18)):
         text = writer.statement()
         found = session.step(text)

@@ -42,6 +42,7 @@ from lazygrad.tensor import (
     where,
     zeros,
 )
+from lazygrad.tensor.promotion import type_name
 
 __all__ = [
     "avg_pool2d",
@@ -307,8 +308,15 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
     if not training or p == 0.0 or input.numel() == 0:
         return input
+    if p == 1.0:
+        noise = zeros((), dtype=input.dtype, device=input.device)
+        return input.mul_(noise) if inplace else input * noise
+    if not input.is_floating_point():
+        raise RuntimeError(
+            f"result type Float can't be cast to the desired output type {type_name(input.dtype)}"
+        )
     kept = rand(*input.shape, dtype=float32, device=input.device) >= p
-    noise = kept.to(input.dtype) * (1.0 / (1.0 - p) if p < 1.0 else 0.0)
+    noise = kept.to(input.dtype) * (1.0 / (1.0 - p))
     return input.mul_(noise) if inplace else input * noise
 
 

@@ -46,6 +46,7 @@ from lazygrad.tensor.creation import (
     zeros,
     zeros_like,
 )
+from lazygrad.tensor.dlpack import from_dlpack, to_dlpack
 from lazygrad.tensor.joining import constant_pad_nd
 from lazygrad.tensor.numpy_bridge import from_numpy
 from lazygrad.tensor.printing import get_printoptions, set_printoptions

@@ -14,11 +14,21 @@ from typing import Any
 from lazygrad.autograd.graph import GradFn, capture, fn_class
 from lazygrad.autograd.modes import mode
 from lazygrad.ir import ops
+from lazygrad.ir.dtypes import DType
 from lazygrad.ir.node import Node
 from lazygrad.ir.views import View
 from lazygrad.tensor import promotion
 from lazygrad.tensor import storage as memory
-from lazygrad.tensor.core import Meta, Tensor, node_of, shape_of, strided, version_of, view_of
+from lazygrad.tensor.core import (
+    Meta,
+    Tensor,
+    node_of,
+    shape_of,
+    strided,
+    version_of,
+    view_of,
+    wrap,
+)
 from lazygrad.tensor.history import (
     attach,
     check_view_write,
@@ -191,7 +201,7 @@ def adopt(t: Tensor, result: Tensor, name: str | None = None, twice: int = 0) ->
                 f"result type {promotion.type_name(node.dtype)} can't be cast to the desired "
                 f"output type {promotion.type_name(stored.dtype)}"
             )
-        result = result.to(stored.dtype)
+        result = _cast(result, stored.dtype)
         node = node_of(result)
     if not mode.grad or (t._meta is None and result._meta is None):
         put(t, node)
@@ -208,6 +218,23 @@ def adopt(t: Tensor, result: Tensor, name: str | None = None, twice: int = 0) ->
     _rebase(t, result, node)
     _move_saved(t, result, twice)
     return t
+
+
+def _cast(result: Tensor, dtype: DType) -> Tensor:
+    """A fresh result in the dtype of what it is written to: the same record makes it."""
+    node = node_of(result)
+    meta = result._meta
+    made = wrap(ops.cast(node, arg=dtype))
+    fn = meta.fn if meta is not None else None
+    if fn is None or dtype.kind != "f":
+        return made
+    if not isinstance(fn, GradFn) or fn.out_nodes != (node,):
+        return result.to(dtype)
+    narrow = node_of(made)
+    fn.out_nodes = (narrow,)
+    fn.captured = [*fn.captured, (narrow, narrow.op, (node,), dtype)]
+    attach(made, fn, 0)
+    return made
 
 
 def _from_both(t: Tensor, result: Tensor) -> None:

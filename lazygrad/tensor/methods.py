@@ -14,6 +14,7 @@ import numpy as np
 from lazygrad.runtime.memory import from_array
 from lazygrad.tensor import (
     convert,
+    dlpack,
     elementwise,
     functions,
     gathering,
@@ -374,6 +375,8 @@ _PLAIN: dict[str, Any] = {
     "__setitem__": indexing.setitem,
     "__array__": numpy_bridge.array_protocol,
     "__array_wrap__": numpy_bridge.array_wrap,
+    "__dlpack__": dlpack.dlpack,
+    "__dlpack_device__": dlpack.dlpack_device,
     "__copy__": _copy,
     "__deepcopy__": _deepcopy,
     "__reduce_ex__": _reduce,

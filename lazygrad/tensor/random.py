@@ -21,6 +21,7 @@ from lazygrad.tensor.aliasing import adopt, check_inplace
 from lazygrad.tensor.core import Tensor, node_of, shape_of, wrap
 from lazygrad.tensor.creation import check_dtype, check_sizes, leaf
 from lazygrad.tensor.declare import declare
+from lazygrad.tensor.history import record
 from lazygrad.tensor.size import device, device_name
 from lazygrad.tensor.views import size_args
 
@@ -378,7 +379,8 @@ def bernoulli(
                 "enhancement request to PyTorch.)"
             )
     u = uniform_node(x.shape, D.float64 if x.dtype is D.float64 else D.float32, generator)
-    return wrap(P.cast(ops.lt(u, P.cast(x, u.dtype)), x.dtype))
+    drawn = P.cast(ops.lt(u, P.cast(x, u.dtype)), x.dtype)
+    return record("BernoulliBackward0", (chance,), (x,), drawn)
 
 
 def dropout_mask(shape: tuple[int, ...], p: float, dtype: DType) -> Node:
@@ -396,7 +398,11 @@ def _filler(name: str, make: Any) -> None:
     ) -> Tensor:
         check_inplace(self)
         node = make(self, generator, *args, **kwargs)
-        return adopt(self, wrap(P.cast(node, self.dtype)), f"{name.capitalize()}Backward0")
+        number = 0
+        if name == "bernoulli":  # PyTorch has one record for a tensor and one for a number
+            number = 1 if any(isinstance(p, Tensor) for p in (*args, *kwargs.values())) else 2
+        record_name = f"{name.capitalize()}Backward{number}"
+        return adopt(self, wrap(P.cast(node, self.dtype)), record_name)
 
     function.__name__ = f"{name}_"
     declare(f"{name}_", function=False)(function)

@@ -31,7 +31,17 @@ _ref = weakref.ref
 class Shared:
     """Memory that others may write: where it is, and who may still hold it."""
 
-    __slots__ = ("buffer", "device", "dtype", "exports", "forever", "leaf", "owner", "shape")
+    __slots__ = (
+        "buffer",
+        "device",
+        "dtype",
+        "exports",
+        "forever",
+        "leaf",
+        "owner",
+        "read_only",
+        "shape",
+    )
 
     def __init__(self, buffer: Buffer, shape: Shape, dtype: DType, device: str):
         self.buffer = buffer
@@ -42,6 +52,7 @@ class Shared:
         self.owner: np.ndarray | None = None  # the foreign array that the memory belongs to
         self.forever = False  # an address was handed out: no one can say who uses it
         self.leaf: Node | None = None  # the node that stands for it within one statement
+        self.read_only = False  # whoever it belongs to does not want it written
 
     def in_use(self) -> bool:
         """Whether anyone else may still write to the memory."""
@@ -55,6 +66,13 @@ class Shared:
             return True
         self.exports = [export for export in self.exports if export() is not None]
         return bool(self.exports)
+
+    def check_writable(self) -> None:
+        if self.read_only:
+            raise RuntimeError(
+                "unsupported operation: the memory of the written-to tensor is read-only. Please "
+                "clone() the tensor before performing the operation."
+            )
 
     def array(self) -> np.ndarray:
         return self.buffer.array(self.dtype.np, self.shape)
@@ -163,6 +181,7 @@ def write(storage: Storage, node: Node) -> None:
         storage.node = node
         node.holder = _ref(storage)
         return
+    shared.check_writable()
     if node.buffer is None:
         realize_nodes([node])
     if depth.value:
@@ -179,12 +198,13 @@ def write_view(storage: Storage, view: View, value: Node) -> None:
         storage.node = ops.update(storage.node, value, arg=view)
         storage.node.holder = _ref(storage)
         return
+    shared = storage.shared
+    shared.check_writable()
     if value.buffer is None:
         realize_nodes([value])
     if depth.value:
         freeze()
     if value.numel:
-        shared = storage.shared
         flat = shared.array().reshape(-1)[view.offset :]
         steps = tuple(stride * flat.itemsize for stride in view.strides)
         target = np.lib.stride_tricks.as_strided(flat, view.shape, steps)
@@ -236,12 +256,12 @@ class Export:
 
     __slots__ = ("__array_interface__", "__weakref__", "buffer")
 
-    def __init__(self, buffer: Buffer, address: int, shape: Shape, strides: Shape, kind: str):
-        self.buffer = buffer
+    def __init__(self, shared: Shared, offset: int, shape: Shape, strides: Shape):
+        self.buffer = shared.buffer
         self.__array_interface__ = {
             "shape": shape,
-            "typestr": kind,
-            "data": (address, False),
+            "typestr": shared.dtype.np.str,
+            "data": (shared.buffer.address + offset, shared.read_only),
             "strides": strides,
             "version": 3,
         }
@@ -251,12 +271,7 @@ def export(storage: Storage, view: View) -> np.ndarray:
     """A numpy array over the storage's memory."""
     shared = pin(storage)
     size = shared.dtype.itemsize
-    base = Export(
-        shared.buffer,
-        shared.buffer.address + view.offset * size,
-        view.shape,
-        tuple(stride * size for stride in view.strides),
-        shared.dtype.np.str,
-    )
+    steps = tuple(stride * size for stride in view.strides)
+    base = Export(shared, view.offset * size, view.shape, steps)
     shared.exports.append(weakref.ref(base))
     return np.asarray(base)

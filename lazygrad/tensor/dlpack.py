@@ -1,0 +1,367 @@
+"""DLPack in both directions: tensors of other libraries on the same memory, without a copy.
+
+Owns: the C structures of DLPack 0.8 (`dltensor`) and 1.0 (`dltensor_versioned`), capsules and who
+frees what they hold, `from_dlpack`, `to_dlpack` and the methods of the protocol. Must not know:
+how shared memory is kept consistent (storage.py does that).
+
+The structures are those of https://dmlc.github.io/dlpack/latest/c_api.html. Memory that is handed
+out stays until the consumer calls the deleter; memory that is taken in, until its last tensor is
+gone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import enum
+import math
+from typing import Any
+
+from lazygrad.ir import dtypes as D
+from lazygrad.ir.dtypes import DType
+from lazygrad.ir.views import View
+from lazygrad.runtime.memory import Buffer
+from lazygrad.tensor import storage as memory
+from lazygrad.tensor.convert import clone
+from lazygrad.tensor.core import Tensor, node_of, view_of, wrap
+from lazygrad.tensor.history import needs_grad
+from lazygrad.tensor.numpy_bridge import on_storage
+from lazygrad.tensor.size import device_name
+
+VERSION = (1, 0)
+READ_ONLY, IS_COPIED = 1, 2  # flags of a versioned tensor
+
+
+class DLDeviceType(enum.IntEnum):
+    """Where memory is, in DLPack's numbers."""
+
+    kDLCPU = 1
+    kDLCUDA = 2
+    kDLCUDAHost = 3
+    kDLOpenCL = 4
+    kDLVulkan = 7
+    kDLMetal = 8
+    kDLVPI = 9
+    kDLROCM = 10
+    kDLROCMHost = 11
+    kDLExtDev = 12
+    kDLCUDAManaged = 13
+    kDLOneAPI = 14
+
+
+_HERE = (int(DLDeviceType.kDLCPU), 0)
+_CODES = {"i": 0, "u": 1, "f": 2, "b": 6}
+_BFLOAT = 4
+
+
+def _type_of(dtype: DType) -> tuple[int, int]:
+    """(DLPack's type code, bits)."""
+    code = _BFLOAT if dtype is D.bfloat16 else _CODES[dtype.kind]
+    return code, dtype.itemsize * 8
+
+
+_DTYPES = {_type_of(dtype): dtype for dtype in D.ALL}
+
+# -- the C side ---------------------------------------------------------------------------------
+
+_Deleter = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+
+
+class _DLTensor(ctypes.Structure):
+    _fields_ = [
+        ("data", ctypes.c_void_p),
+        ("device_type", ctypes.c_int32),
+        ("device_id", ctypes.c_int32),
+        ("ndim", ctypes.c_int32),
+        ("code", ctypes.c_uint8),
+        ("bits", ctypes.c_uint8),
+        ("lanes", ctypes.c_uint16),
+        ("shape", ctypes.POINTER(ctypes.c_int64)),
+        ("strides", ctypes.POINTER(ctypes.c_int64)),
+        ("byte_offset", ctypes.c_uint64),
+    ]
+
+
+class _Managed(ctypes.Structure):
+    _fields_ = [
+        ("tensor", _DLTensor),
+        ("context", ctypes.c_void_p),
+        ("deleter", ctypes.c_void_p),
+    ]
+
+
+class _Versioned(ctypes.Structure):
+    _fields_ = [
+        ("major", ctypes.c_uint32),
+        ("minor", ctypes.c_uint32),
+        ("context", ctypes.c_void_p),
+        ("deleter", ctypes.c_void_p),
+        ("flags", ctypes.c_uint64),
+        ("tensor", _DLTensor),
+    ]
+
+
+_KINDS: dict[bytes, Any] = {b"dltensor_versioned": _Versioned, b"dltensor": _Managed}
+
+_api = ctypes.pythonapi
+# a prototype of our own for each: other modules may set other types on the shared functions
+_new = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)(
+    ("PyCapsule_New", _api)
+)
+_is_valid = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.c_char_p)(
+    ("PyCapsule_IsValid", _api)
+)
+_pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
+    ("PyCapsule_GetPointer", _api)
+)
+_rename = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.c_char_p)(
+    ("PyCapsule_SetName", _api)
+)
+# of a capsule that is being freed only the address may be passed on
+_dead_is_valid = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p)(
+    ("PyCapsule_IsValid", _api)
+)
+_dead_pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)(
+    ("PyCapsule_GetPointer", _api)
+)
+
+# -- out ----------------------------------------------------------------------------------------
+
+
+class _Held:
+    """What a consumer was given: the structure, and the memory that it points to."""
+
+    __slots__ = ("__weakref__", "arrays", "buffer", "managed")
+
+    def __init__(self, managed: Any, buffer: Buffer, arrays: Any):
+        self.managed = managed
+        self.buffer = buffer
+        self.arrays = arrays
+
+
+_held: dict[int, _Held] = {}  # named cache: the address of a structure -> what it keeps
+
+
+def _release(address: int, held: dict[int, _Held] = _held) -> None:
+    held.pop(address, None)
+
+
+def _drop_capsule(
+    capsule: int,
+    kinds: tuple[bytes, ...] = tuple(_KINDS),
+    release: Any = _release,
+    is_valid: Any = _dead_is_valid,
+    pointer: Any = _dead_pointer,
+) -> None:
+    """A capsule is freed: if nobody has consumed it, so is what it holds."""
+    for name in kinds:
+        if is_valid(capsule, name):
+            release(pointer(capsule, name))
+
+
+_release_c = _Deleter(_release)
+_drop_c = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(_drop_capsule)
+for _callback in (_release_c, _drop_c):  # consumers may outlive this module
+    _api.Py_IncRef(ctypes.py_object(_callback))
+_RELEASE = ctypes.cast(_release_c, ctypes.c_void_p).value
+_DROP = ctypes.cast(_drop_c, ctypes.c_void_p).value
+
+
+def dlpack(
+    self: Tensor,
+    *,
+    stream: int | None = -1,
+    max_version: tuple[int, int] | None = None,
+    dl_device: tuple[Any, int] | None = None,
+    copy: bool | None = None,
+) -> Any:
+    """A capsule with this tensor's memory for another library's `from_dlpack`.
+
+    Versioned if `max_version` is at least (1, 0). Raises BufferError for what cannot be handed
+    out: a tensor that requires a gradient, another device, read-only memory without a version.
+    """
+    if needs_grad(self):
+        raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+    if stream is not None and type(stream) is not int:
+        raise TypeError("stream must be ``int`` or ``none``")
+    if stream is not None and stream != -1:
+        raise BufferError(f"stream should be None on cpu, but got {stream}")
+    if max_version is not None and (not isinstance(max_version, tuple) or len(max_version) != 2):
+        raise TypeError(f"max_version must be a tuple of two integers, but got {max_version!r}")
+    if not self.is_cpu or (dl_device is not None and _device_pair(dl_device) != _HERE):
+        raise BufferError(
+            f"Can't export a tensor on {self.device} to DLPack device {dl_device or 'cpu'}"
+        )
+    versioned = max_version is not None and max_version[0] >= 1
+    if copy:
+        node = node_of(clone(self))
+        self = wrap(node)
+        del node
+    shared = memory.pin(self._storage)
+    if shared.read_only and not versioned:
+        raise BufferError("Can't export read-only memory to a consumer of DLPack before 1.0")
+    return _capsule(shared, view_of(self), versioned, bool(copy))
+
+
+def _device_pair(value: Any) -> tuple[int, int]:
+    try:
+        kind, number = value
+        return int(kind), int(number)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"dl_device must be a tuple of a device type and a number, but got {value!r}"
+        ) from None
+
+
+def _capsule(shared: memory.Shared, view: View, versioned: bool, copied: bool) -> Any:
+    rank = len(view.shape)
+    numbers = (ctypes.c_int64 * max(2 * rank, 1))(*view.shape, *view.strides)
+    managed = (_Versioned if versioned else _Managed)()
+    tensor = managed.tensor
+    size = shared.dtype.itemsize
+    tensor.data = shared.buffer.address + view.offset * size
+    tensor.device_type, tensor.device_id = _HERE
+    tensor.ndim = rank
+    tensor.code, tensor.bits = _type_of(shared.dtype)
+    tensor.lanes = 1
+    whole = ctypes.POINTER(ctypes.c_int64)
+    start = ctypes.addressof(numbers)
+    tensor.shape = ctypes.cast(start, whole)
+    tensor.strides = ctypes.cast(start + 8 * rank, whole)
+    managed.deleter = _RELEASE
+    name = b"dltensor"
+    if versioned:
+        name = b"dltensor_versioned"
+        managed.major, managed.minor = VERSION
+        managed.flags = READ_ONLY * shared.read_only | IS_COPIED * copied
+    held = _Held(managed, shared.buffer, numbers)
+    shared.exports.append(memory.weakref.ref(held))
+    address = ctypes.addressof(managed)
+    _held[address] = held
+    return _new(address, name, _DROP)
+
+
+def dlpack_device(self: Tensor) -> tuple[DLDeviceType, int]:
+    """(device type, number) as DLPack numbers them."""
+    if self.is_cuda:
+        return DLDeviceType.kDLCUDA, self.device.index or 0
+    return DLDeviceType.kDLCPU, 0
+
+
+def to_dlpack(tensor: Tensor) -> Any:
+    """A capsule of the form before DLPack 1.0."""
+    return dlpack(tensor)
+
+
+# -- in -----------------------------------------------------------------------------------------
+
+
+class _Foreign:
+    """Memory of another library: calls its deleter when the last tensor is gone."""
+
+    __slots__ = ("_address", "_delete")
+
+    def __init__(self, address: int, deleter: int | None):
+        self._address = address
+        self._delete = _Deleter(deleter) if deleter else None
+
+    def __del__(self) -> None:
+        if self._delete is not None:
+            self._delete(self._address)
+
+
+def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Tensor:
+    """A tensor on the memory of another library's tensor, or of a DLPack capsule.
+
+    `copy` True: on memory of its own; False: never. Raises BufferError for memory that cannot be
+    shared (another device, a dtype that is not here, a capsule that was consumed), TypeError for
+    what has no `__dlpack__`, ValueError where `copy=False` cannot be kept.
+    """
+    if device is not None:
+        device_name(device)
+    copied = False
+    capsule = ext_tensor
+    if hasattr(ext_tensor, "__dlpack__"):
+        capsule, copied = _ask(ext_tensor, copy)
+    made = _taken(capsule)
+    return clone(made).detach() if copy and not copied else made
+
+
+def _ask(producer: Any, copy: bool | None) -> tuple[Any, bool]:
+    """(the producer's capsule, whether it has copied). Older ones take fewer arguments."""
+    place = producer.__dlpack_device__() if hasattr(producer, "__dlpack_device__") else _HERE
+    if tuple(map(int, place)) != _HERE:
+        raise BufferError(f"from_dlpack: memory on DLPack device {tuple(place)} is not on the CPU")
+    options: dict[str, Any] = {"max_version": VERSION}
+    if copy is not None:
+        options["copy"] = copy
+    try:
+        return producer.__dlpack__(**options), bool(copy)
+    except TypeError:
+        return producer.__dlpack__(), False
+
+
+def _taken(capsule: Any) -> Tensor:
+    """Consume a capsule. What is refused is left to its producer."""
+    if type(capsule).__name__ != "PyCapsule":
+        raise TypeError(
+            "from_dlpack: expected an object with __dlpack__ or a DLPack capsule, got "
+            f"{type(capsule).__name__}"
+        )
+    name = next((name for name in _KINDS if _is_valid(capsule, name)), None)
+    if name is None:
+        raise BufferError(
+            "from_dlpack received an invalid capsule. Note that DLTensor capsules can be consumed "
+            "only once, so you might have already constructed a tensor from it once."
+        )
+    address = _pointer(capsule, name)
+    managed = _KINDS[name].from_address(address)
+    if name == b"dltensor_versioned" and managed.major > VERSION[0]:
+        raise BufferError(
+            f"from_dlpack: DLPack {managed.major}.{managed.minor} is newer than {VERSION[0]}"
+        )
+    tensor = managed.tensor
+    dtype = _dtype_in(tensor)
+    shape = tuple(tensor.shape[i] for i in range(tensor.ndim))
+    view = _view_in(tensor, shape)
+    count = math.prod(shape)
+    start = (tensor.data or 0) + tensor.byte_offset
+    if count and start % dtype.itemsize:
+        raise BufferError(f"from_dlpack: memory at {start:#x} is not aligned to {dtype}")
+    read_only = name == b"dltensor_versioned" and bool(managed.flags & READ_ONLY)
+    owner = _Foreign(address, managed.deleter)
+    _rename(capsule, _USED[name])
+    whole = view.has_dense_strides or not count
+    reach = count if whole else view.bounds()[1] + 1
+    buffer = Buffer(reach * dtype.itemsize, start, owner)
+    stored = memory.Storage(None)
+    stored.shared = memory.Shared(buffer, shape if whole else (reach,), dtype, "cpu")
+    stored.shared.forever = True  # the producer may go on writing to it
+    stored.shared.read_only = read_only
+    return on_storage(stored, None if whole else view)
+
+
+_USED = {name: b"used_" + name for name in _KINDS}
+
+
+def _dtype_in(tensor: Any) -> DType:
+    if (tensor.device_type, tensor.device_id) != _HERE:
+        raise BufferError(
+            f"from_dlpack: memory on DLPack device {(tensor.device_type, tensor.device_id)} is "
+            "not on the CPU"
+        )
+    dtype = _DTYPES.get((tensor.code, tensor.bits))
+    if dtype is None or tensor.lanes != 1:
+        raise BufferError(
+            f"from_dlpack: no dtype for DLPack type code {tensor.code} with {tensor.bits} bits "
+            f"and {tensor.lanes} lanes"
+        )
+    return dtype
+
+
+def _view_in(tensor: Any, shape: tuple[int, ...]) -> View:
+    if not tensor.strides:
+        return View.contiguous(shape)
+    strides = tuple(tensor.strides[i] for i in range(tensor.ndim))
+    if any(stride < 0 and extent > 1 for stride, extent in zip(strides, shape)):
+        raise BufferError(f"from_dlpack: negative strides {strides} are not supported")
+    return View(shape, tuple(max(stride, 0) for stride in strides))
