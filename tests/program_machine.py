@@ -618,23 +618,27 @@ class Writer:
     def hook(self) -> str:
         """Something that backward is to run: it changes a gradient, or notes it."""
         rng = self.rng
-        name = self.any(lambda t: t.requires_grad)
+        # PyTorch crashes on a hook of a view that was made without gradient
+        name = self.any(lambda t: t._meta is not None and t._meta.requires_grad)
+        t = self.names[name]
+        if t._meta is None or not t._meta.requires_grad:
+            return self.backward()
         logs = [k for k, v in self.names.items() if k[0] == "p" and v == []]
         if not logs and rng.random() < 0.5:
             return f"{self.fresh('p')} = []"
-        note = f"{rng.choice(logs)}.append" if logs else "abs"
+        note = f"{rng.choice(logs)}.append(g.tolist())" if logs else "None"
         how = (
             f"{name}.register_hook(lambda g: g * 2)",
             f"{name}.register_hook(lambda g: -g)",
             f"{name}.register_hook(lambda g: None)",
-            f"{name}.register_hook(lambda g: {note}(g.tolist()) if {bool(logs)} else None)",
-            f"{name}.register_hook(lambda g: {note}(g.tolist()) if {bool(logs)} else None).remove()",
+            f"{name}.register_hook(lambda g: {note})",
+            f"{name}.register_hook(lambda g: {note}).remove()",
             f"{name}.register_post_accumulate_grad_hook(lambda t: t.grad.mul_(2) and None)",
-            f"{name}.grad_fn.register_prehook(lambda gs: tuple(g and None for g in gs) and None)",
             f"{name}.grad_fn.register_hook(lambda new, old: None)",
-            f"{name}.grad_fn.register_prehook(lambda gs: tuple(g * 3 for g in gs))",
+            f"{name}.grad_fn.register_prehook(lambda old: None)",
+            f"{name}.grad_fn.register_prehook(lambda old: tuple(g * 3 for g in old))",
         )
-        return rng.choice(how).replace("tuple(g and None for g in gs) and None", "None")
+        return rng.choice(how)
 
     def delete(self) -> str:
         found = [k for k in self.names if NAME.fullmatch(k)]

@@ -123,8 +123,13 @@ def test_a_capsule_that_nobody_takes_is_freed() -> None:
 
 @pytest.mark.parametrize(
     ("version", "name"),
-    [(None, "dltensor"), ((0, 8), "dltensor"), ((1, 0), "dltensor_versioned"), ((9, 9), "dltensor_versioned")],
-)  # fmt: skip
+    [
+        (None, "dltensor"),
+        ((0, 8), "dltensor"),
+        ((1, 0), "dltensor_versioned"),
+        ((9, 9), "dltensor_versioned"),
+    ],
+)
 def test_the_consumer_says_which_version(version: Any, name: str) -> None:
     capsule = lg.ones(2, 3).__dlpack__(max_version=version)
     assert f'"{name}"' in repr(capsule)
@@ -233,7 +238,7 @@ _NAME = b"other"
             "invalid capsule",
         ),
     ],
-)  # fmt: skip
+)
 def test_refusals(give: Any, kind: Any, words: str) -> None:
     held = len(dlpack._held)
     with pytest.raises(kind, match=words):

@@ -382,8 +382,9 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
             if not shape and base.ndim:
                 write_number(base, value, 3)
                 return
-            while shape != shape_of(base) and shape and shape[0] == 1:
-                shape = shape[1:]
+            if shape != shape_of(base):
+                while shape and shape[0] == 1:
+                    shape = shape[1:]
             if shape != shape_of(value):
                 value = value.reshape(shape)
             _check_assign(shape, shape_of(base))
