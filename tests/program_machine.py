@@ -618,10 +618,8 @@ class Writer:
     def hook(self) -> str:
         """Something that backward is to run: it changes a gradient, or notes it."""
         rng = self.rng
-        # PyTorch crashes on a hook of a view that was made without gradient
-        name = self.any(lambda t: t._meta is not None and t._meta.requires_grad)
-        t = self.names[name]
-        if t._meta is None or not t._meta.requires_grad:
+        name = self.any(may_have_hooks)
+        if not may_have_hooks(self.names[name]):
             return self.backward()
         logs = [k for k, v in self.names.items() if k[0] == "p" and v == []]
         if not logs and rng.random() < 0.5:
@@ -691,6 +689,14 @@ def same_memory(a: Any, b: Any) -> bool:
         return False
     start, stop = one.buffer.address, one.buffer.address + one.buffer.nbytes
     return bool(start < other.buffer.address + other.buffer.nbytes and other.buffer.address < stop)
+
+
+def may_have_hooks(t: Any) -> bool:
+    """PyTorch crashes on hooks of views that were made, or written to, without gradient."""
+    meta = t._meta
+    if meta is None or not meta.requires_grad:
+        return False
+    return meta.base is None or bool(meta.version == t._version)
 
 
 def overlaps(t: Any) -> bool:
