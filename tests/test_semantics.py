@@ -100,6 +100,37 @@ def test_self_overlapping_writes_are_refused() -> None:
         x[:2] = x[1:]
 
 
+def test_in_place_with_a_wider_dtype_is_one_record() -> None:
+    x = lg.tensor([2.0, 3.0], requires_grad=True)
+    y = x + 0
+    y.mul_(y.double())
+    assert y.grad_fn.name() == "MulBackward0" and y.dtype is lg.float32
+    y.sum().backward()
+    assert x.grad.tolist() == [4, 6] and x.grad.dtype is lg.float32
+
+
+def test_assignment_drops_all_leading_ones_of_a_value_of_another_shape() -> None:
+    x = lg.tensor([[-4]])
+    with pytest.raises(RuntimeError, match="some elements of the input tensor"):
+        x[0] = x
+    y = lg.zeros(2, 3)
+    y[0] = lg.ones(1, 1, 3)
+    assert y.tolist() == [[1, 1, 1], [0, 0, 0]]
+
+
+def test_records_of_draws() -> None:
+    x = lg.ones(3, requires_grad=True) * 1
+    assert x.clone().bernoulli_(1.0).grad_fn.name() == "BernoulliBackward2"
+    assert x.clone().bernoulli_(lg.ones(3)).grad_fn.name() == "BernoulliBackward1"
+    drawn = lg.bernoulli(x)
+    assert drawn.grad_fn.name() == "BernoulliBackward0"
+    assert lg.autograd.grad(drawn.sum(), x)[0].tolist() == [0, 0, 0]
+    state = lg.get_rng_state()
+    gone = lg.nn.functional.dropout(lg.ones(3, dtype=lg.uint8), 1.0)
+    assert gone.tolist() == [0, 0, 0] and gone.dtype is lg.uint8
+    assert lg.get_rng_state().tolist() == state.tolist()
+
+
 def test_deep_graphs() -> None:
     x = lg.ones(4, requires_grad=True)
     y = x
