@@ -3,13 +3,17 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint long bench clean
+.PHONY: demo test test-emulated lint long bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m lazygrad demo
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -n auto
+
+# the CUDA backend on an emulated GPU: tests/emulator/README.md
+test-emulated: $(VENV)/.emulator
+	$(BIN)/python tests/emulator/run.py $(BIN)/python -m pytest -n auto tests/test_emulator.py
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
@@ -31,6 +35,11 @@ $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable ".[test]"
+	touch $@
+
+$(VENV)/.emulator: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable ".[test,emulator]"
+	$(BIN)/python tests/emulator/pycuda_wheel.py --install
 	touch $@
 
 $(VENV)/.lint: pyproject.toml | $(VENV)/bin/python

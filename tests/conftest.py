@@ -15,3 +15,6 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # workers inherit the folder, and s
     _folder = tempfile.mkdtemp(prefix="lazygrad-tests-")
     os.environ["LAZYGRAD_CACHE_DIR"] = _folder
     atexit.register(shutil.rmtree, _folder, ignore_errors=True)
+
+# tests that need the emulated GPU: `make test-emulated` runs them under tests/emulator/run.py
+collect_ignore = [] if "EMULATOR_RUNNING" in os.environ else ["test_emulator.py"]
