@@ -116,11 +116,7 @@ def _dear(order: list[Node]) -> set[Node]:
             continue
         depth[node] = 1 + max(depth[s] for s in node.srcs)
         largest[node] = max(node.numel, *(largest[s] for s in node.srcs))
-        if (
-            node.op.lowering in _HEAVY
-            or node.op is ops.RANDOM
-            or any(s in heavy for s in node.srcs)
-        ):
+        if node.op.lowering in _HEAVY or node.op in ops.DRAWS or any(s in heavy for s in node.srcs):
             heavy.add(node)
         if node in heavy or depth[node] >= KEEP_DEPTH or 4 * node.numel <= largest[node]:
             found.add(node)
@@ -192,7 +188,7 @@ def _only_moves(shape: Structure) -> bool:
     return all(
         n.buffer is not None
         or n.op.lowering is Lowering.MOVEMENT
-        or (n.op.lowering is Lowering.LEAF and (n.op is not ops.RANDOM or n.numel <= 4096))
+        or (n.op.lowering is Lowering.LEAF and (n.op not in ops.DRAWS or n.numel <= 4096))
         for n in shape.order
     )
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pytest
 
 from lazygrad.codegen.prelude import _parsed, chunks, prelude
-from lazygrad.ir.philox import philox4x32
+from lazygrad.ir.philox import normals, philox4x32
 
 CC = shutil.which("cc") or shutil.which("gcc")
 pytestmark = pytest.mark.skipif(CC is None, reason="no C compiler")
@@ -749,33 +749,46 @@ KNOWN = (
 )
 
 
+def block(index: int, key: int, draw: int, stream: int) -> Array:
+    """The words of a block by the numpy function that Random123's vectors are tried on."""
+    first = np.arange(16, dtype=np.uint64) + np.uint64(16 * index)
+    halves = [np.uint64(v & (1 << 32) - 1) for v in (draw, draw >> 32)]
+    high = (first >> np.uint64(32)) ^ np.uint64(stream << 28)
+    words = philox4x32(first, high, *halves, key & (1 << 32) - 1, key >> 32)
+    return np.concatenate(words)
+
+
+def test_philox_gives_the_known_answers() -> None:
+    for counter, key, want in KNOWN:
+        w0, w1, w2, w3 = np.array(counter, np.uint32)
+        assert tuple(int(v) for v in philox4x32(w0, w1, w2, w3, *key)) == want
+
+
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("lanes", [16, 8, 4, 2])
-def test_philox(targets: dict[str, Kernels], target: str, lanes: int) -> None:
-    body = (
-        "void go(const u32 *c, u32 *q, u32 k0, u32 k1) {\nu32xV r[4];\n"
-        "v_philox4x32xV(v_ld_u32xV(c, NV), v_ld_u32xV(c + NV, NV), v_ld_u32xV(c + 2 * NV, NV), "
-        "v_ld_u32xV(c + 3 * NV, NV), k0, k1, r);\n"
-        "for (int i = 0; i < 4; i++) v_st_u32xV(q + i * NV, r[i], NV); }"
+def test_blocks_of_random_numbers(targets: dict[str, Kernels], target: str, lanes: int) -> None:
+    kernels = targets[target]
+    if 4 * lanes > kernels.vector_bytes:
+        return
+    body = "".join(
+        f"void {name}(i64 b, i64 k, i64 d, u32 s, u32 *q) {{ {function}(b, k, d, s, q); }}\n"
+        for name, function in (("bits", "v_bits_block"), ("normal", f"v_normal_blockx{lanes}"))
     )
-    body = body.replace("xV", f"x{lanes}").replace("NV", str(lanes))
-    names = [("v_philox4x32xV", lanes), ("v_ld_u32xV", lanes), ("v_st_u32xV", lanes)]
-    lib = targets[target].lib(f"philox_{lanes}", names, body)
-
-    def call(counters: Array, key: tuple[int, int]) -> Array:
-        out = np.empty((4, lanes), np.uint32)
-        keys = [ctypes.c_uint32(k) for k in key]
-        lib.go(ctypes.c_void_p(counters.ctypes.data), ctypes.c_void_p(out.ctypes.data), *keys)
-        return out
-
-    for counter, key, want in KNOWN:
-        words = np.array(counter, np.uint32)
-        w0, w1, w2, w3 = words
-        assert tuple(int(v) for v in philox4x32(w0, w1, w2, w3, *key)) == want
-        assert (call(np.repeat(words, lanes), key) == np.array(want, np.uint32)[:, None]).all()
-    counters = np.random.default_rng(5).integers(0, 1 << 32, (4, lanes), np.uint32)
-    c0, c1, c2, c3 = counters
-    assert np.array_equal(call(counters, (5, 6)), np.stack(philox4x32(c0, c1, c2, c3, 5, 6)))
+    names = [("v_bits_block", 0), ("v_normal_blockxV", lanes)]
+    lib = kernels.lib(f"philox_{lanes}", names, body)
+    out = np.empty(64, np.uint32)
+    for index, key, draw, stream in (
+        (0, 0, 0, 0),
+        (7, 5, 6, 1),
+        ((1 << 28) + 3, (1 << 63) + 5, (1 << 40) + 9, 3),
+    ):
+        arguments = [ctypes.c_int64(v) for v in (index, key - (1 << 64) * (key >> 63), draw)]
+        arguments += [ctypes.c_uint32(stream), ctypes.c_void_p(out.ctypes.data)]  # type: ignore[list-item]
+        lib.bits(*arguments)
+        assert np.array_equal(out, block(index, key, draw, stream))
+        if index < 1 << 20:
+            lib.normal(*arguments)
+            assert same(out.view(F32), normals(key, draw, stream, 64 * index + 64)[-64:])
 
 
 # ---- the assembly of preludes ------------------------------------------------------------------

@@ -368,7 +368,7 @@ def _heading(kernel: Kernel, strategy: str) -> str:
     )
 
 
-_WORD = re.compile(r"\b(v_\w+?x\d+|v_bad_index|v_scratch|[fiu]\d+x\d+u?)\b")
+_WORD = re.compile(r"\b(v_\w+|[fiu]\d+x\d+u?)\b")
 
 
 def translation_unit(bodies: list[str], target: Target) -> str:
@@ -378,7 +378,7 @@ def translation_unit(bodies: list[str], target: Target) -> str:
     for body in bodies:
         for word in _WORD.findall(body):
             stem, _, lanes = word.rstrip("u").rpartition("x")
-            if word in ("v_bad_index", "v_scratch"):
+            if word in known:
                 needed.add((word, 0))
             elif f"{stem}xV" in known:
                 needed.add((f"{stem}xV", int(lanes)))

@@ -177,8 +177,11 @@ class Emitter:
                 outer, text = self.boxed(number, ins, text)
         elif ins.op is ops.BUFFER:
             outer, text = self.load(number, ins)
-        elif ins.op is ops.IOTA or ins.op is ops.RANDOM:
-            outer, text = self.indexed_leaf(number, ins)
+        elif ins.op is ops.IOTA:
+            assert ins.access is not None
+            outer, text = self.boxed(number, ins, f"({self.position(ins.access)})")
+        elif ins.op in ops.DRAWS:
+            outer, text = self.drawn(number, ins)
         elif ins.op is ops.gather:
             outer, text = self.gather(number, ins)
         elif ins.op is ops.cast:
@@ -266,13 +269,27 @@ class Emitter:
             text = f"{text} + (v_iota_{wide}() + x){step}"
         return text
 
-    def indexed_leaf(self, number: int, ins: Instr) -> tuple[list[Statement], str]:
-        assert ins.access is not None
-        text = f"({self.position(ins.access)})"
-        if ins.op is ops.RANDOM:
-            key, draw = (f"v{a}[0]" for a in ins.args)
-            text = f"v_random_{self.vector('i32')}({text}, {key}, {draw}, {ins.arg}u)"
-        return self.boxed(number, ins, text)
+    def drawn(self, number: int, ins: Instr) -> tuple[list[Statement], str]:
+        """Elements of a draw: the blocks that a loop is at are kept between its turns."""
+        access, state = ins.access, f"r{number}"
+        assert access is not None
+        key, draw = (f"v{a}[0]" for a in ins.args)
+        lines = [
+            Statement(f"v_draws {state};"),
+            Statement(f"v_draws_start(&{state}, {key}, {draw}, {ins.arg}u);"),
+        ]
+        make = f"v_normal_blockx{self.lanes}" if ins.op is ops.NORMAL else "v_bits_block"
+        vector, stride = self.vector(ins.dtype.short), access.strides[self.axis]
+        at = " + ".join(self.offset(access)) or "0"
+        if stride == 1:
+            text = f"v_draw_{vector}(&{state}, {at} + x, {make})"
+        elif stride == 0:
+            text = f"v_sp_{vector}(v_draws_{vector}(&{state}, {at}, 0, 1, {make})[0])"
+        else:
+            step = self.params.add(stride)
+            text = f"v_draws_{vector}(&{state}, {at} + x * {step}, {step}, m, {make})"
+        outer, text = self.boxed(number, ins, text)
+        return lines + outer, text
 
     def boxed(self, number: int, ins: Instr, text: str) -> tuple[list[Statement], str]:
         """0 outside the access's box."""

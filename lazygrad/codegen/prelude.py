@@ -1,6 +1,6 @@
-"""The C text that generated CPU kernels start with: `vmath.h`, a library of vector functions
-without a header, and `kernel.h` are cut into chunks, of which `prelude` returns the needed ones and
-what they depend on, for the lane counts asked for: only that, to keep the compiler's time low.
+"""The C text that generated CPU kernels start with: the files below, a library of vector functions
+without a header, are cut into chunks, of which `prelude` returns the needed ones and what they
+depend on, for the lane counts asked for: only that, to keep the compiler's time low.
 
 A chunk begins with a line `//@ NAME [T=a,b,c] [S=a,b,c] : DEP DEP ...`.  In names, dependencies and
 text `xV` stands for the lane count (`x16`), `NV` for the bare number, `xH` and `NH` for half of it.
@@ -17,7 +17,7 @@ from functools import cache
 from itertools import product
 from pathlib import Path
 
-_SOURCES = tuple(Path(__file__).parent / "c" / name for name in ("vmath.h", "kernel.h"))
+_SOURCES = tuple(Path(__file__).parent / "c" / name for name in ("vmath.h", "random.h", "kernel.h"))
 _MARK = re.compile(r"^//@ *(\S+)((?: +[TS]=\S+)*) *:(.*)$", re.MULTILINE)
 
 

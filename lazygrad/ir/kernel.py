@@ -123,7 +123,7 @@ class _Lowerer:
             at = self.buffer(base)
             return self.emit((base,), Instr(base.op, (), base.dtype, ROW, None, at, node=base))
         seen = self.full_view(view, level)
-        if base.buffer is None and base.op is ops.RANDOM:
+        if base.buffer is None and base.op in ops.DRAWS:
             args = tuple(self.leaf(s, View((), ()), level) for s in base.srcs)
             instr = Instr(base.op, args, base.dtype, level, base.arg, None, Access(()), node=base)
             return self.emit(key, instr, seen)

@@ -159,25 +159,36 @@ def uniform_node(
 
 
 def normal_node(shape: tuple[int, ...], dtype: DType, generator: Generator | None) -> Node:
-    """Box-Muller: one normal number from two uniform ones."""
-    wide = D.float64 if dtype is D.float64 else D.float32
+    """Standard normal numbers. In float64 by Box-Muller: one from two uniform numbers."""
     draw = (generator or default_generator).draw()
-    u = uniform_node(shape, wide, None, True, 0, draw)
-    v = uniform_node(shape, wide, None, False, 1, draw)
+    if dtype is not D.float64:
+        return P.cast(ops.random_normals(*draw, shape, 0, "cpu"), dtype)
+    u = uniform_node(shape, dtype, None, True, 0, draw)
+    v = uniform_node(shape, dtype, None, False, 1, draw)
     radius = ops.sqrt(ops.mul(ops.lit(-2, u), ops.log(u)))
     return P.cast(ops.mul(radius, ops.cos(ops.mul(ops.lit(2 * math.pi, v), v))), dtype)
 
 
 def integer_node(shape: tuple[int, ...], low: int, high: int, generator: Generator | None) -> Node:
-    """int64, uniform in [low, high)."""
+    """int64, uniform in [low, high): the whole part of span * (random bits / 2^bits), or bits
+    modulo the span where that product does not fit. No number is more likely by 2^-20."""
     span = high - low
     draw = (generator or default_generator).draw()
-    bits = ops.cast(ops.random_bits(*draw, shape, 0, "cpu"), arg=D.int64)
-    bits = ops.bit_and(bits, ops.lit(0xFFFFFFFF, bits))
-    more = ops.cast(ops.random_bits(*draw, shape, 1, "cpu"), arg=D.int64)
-    more = ops.bit_and(more, ops.lit(0x7FFFFFFF if span > 2**31 else 0x1FFFFF, more))
-    wide = ops.bit_or(ops.shl(more, ops.lit(32, more)), bits)
-    picked = ops.remainder(wide, P.scalar(span, D.int64, "cpu"))
+
+    def word(stream: int) -> Node:
+        bits = ops.cast(ops.random_bits(*draw, shape, stream, "cpu"), arg=D.int64)
+        return ops.bit_and(bits, ops.lit(0xFFFFFFFF, bits))
+
+    count, first = P.scalar(span, D.int64, "cpu"), word(0)
+    half = ops.lit(32, first)
+    if span <= 2**31:
+        product = ops.mul(first, count)
+        if span > 2**12:
+            product = ops.add(product, ops.shr(ops.mul(word(1), count), half))
+        picked = ops.shr(product, half)
+    else:
+        more = ops.bit_and(word(1), ops.lit(0x7FFFFFFF, first))
+        picked = ops.remainder(ops.bit_or(ops.shl(more, half), first), count)
     return ops.add(picked, P.scalar(low, D.int64, "cpu"))
 
 

@@ -1,4 +1,4 @@
-/* What kernels need beside the vector math of vmath.h: accesses with a valid box, random bits,
+/* What kernels need beside the vector math of vmath.h: accesses with a valid box,
    reads and writes at computed positions, and the ends of reductions. Same chunk format. */
 
 //@ v_ldb_@TxV T=f32,f64,i8,i16,i32,i64,u8,u16 : @TxV v_ld_@TxV
@@ -19,18 +19,6 @@ V_FN i16xV v_box_i16xV(i64 x, i64 lo, i64 hi) { i16xV r; for (i64 i = 0; i < NV;
 V_FN i32xV v_box_i32xV(i64 x, i64 lo, i64 hi) { i32xV r; for (i64 i = 0; i < NV; i++) r[i] = -(x + i >= lo && x + i < hi); return r; }
 //@ v_box_i64xV : i64xV
 V_FN i64xV v_box_i64xV(i64 x, i64 lo, i64 hi) { i64xV r; for (i64 i = 0; i < NV; i++) r[i] = -(x + i >= lo && x + i < hi); return r; }
-
-//@ v_random_i32xV : v_philox4x32xV u32xV i32xV i64xV
-/* element i of a draw is word (i >> 4) & 3 of Philox4x32-10 at counter ((i >> 6) << 4) + (i & 15) */
-V_FN i32xV v_random_i32xV(i64xV i, i64 key, i64 draw, u32 stream) {
-  i64xV c = ((i >> 6) << 4) + (i & 15);
-  u32xV w[4], lo = __builtin_convertvector(c, u32xV), hi = __builtin_convertvector(c >> 32, u32xV);
-  v_philox4x32xV(lo, hi ^ (stream << 28), (u32xV){0} + (u32)draw, (u32xV){0} + (u32)((u64)draw >> 32),
-                 (u32)key, (u32)((u64)key >> 32), w);
-  i32xV k = __builtin_convertvector((i >> 4) & 3, i32xV), r = (i32xV)w[0];
-  for (int q = 1; q < 4; q++) { i32xV same = k == q; r = (r & ~same) | ((i32xV)w[q] & same); }
-  return r;
-}
 
 //@ v_bad_index :
 /* the first index out of range is kept: a flag and the index */

@@ -6,7 +6,9 @@ from lazygrad.ir.ops.indexed import check_index, gather, matmul, scatter, scatte
 from lazygrad.ir.ops.leaf import (
     BUFFER,
     CONST,
+    DRAWS,
     IOTA,
+    NORMAL,
     RANDOM,
     SCALAR,
     buffer_leaf,
@@ -15,6 +17,7 @@ from lazygrad.ir.ops.leaf import (
     iota,
     lit,
     random_bits,
+    random_normals,
     scalar,
 )
 from lazygrad.ir.ops.movement import (
@@ -95,7 +98,9 @@ from lazygrad.ir.ops.reduce import argmax, argmin, max_, min_, prod, spread, sum
 __all__ = [
     "BUFFER",
     "CONST",
+    "DRAWS",
     "IOTA",
+    "NORMAL",
     "RANDOM",
     "REGISTRY",
     "SCALAR",
@@ -162,6 +167,7 @@ __all__ = [
     "power",
     "prod",
     "random_bits",
+    "random_normals",
     "reciprocal",
     "register",
     "remainder",

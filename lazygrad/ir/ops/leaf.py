@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.ir.dtypes import DType, int32, int64
+from lazygrad.ir.dtypes import DType, float32, int32, int64
 from lazygrad.ir.node import Node, Shape
 from lazygrad.ir.ops.core import Lowering, Op, register
-from lazygrad.ir.philox import philox4x32
+from lazygrad.ir.philox import normals, random_words
 
 
 def _given(srcs: tuple[Node, ...], arg: Any) -> tuple[Shape, DType]:
@@ -36,29 +36,22 @@ IOTA = register(
 )
 
 
-def _random_bits(seed: np.ndarray, draw: np.ndarray, *, node: Node) -> np.ndarray:
-    """Element i of a draw: word (i >> 4) & 3 of Philox4x32-10 at ((i >> 6) << 4) + (i & 15).
+def _drawn(meaning: Any) -> Any:
+    """A draw's elements from (seed, draw) and the node's stream."""
 
-    In this order 16 neighbouring counters give 64 neighbouring elements: whole vectors of results.
-    """
-    index = np.arange(node.numel, dtype=np.int64)
-    counter = ((index >> 6) << 4) + (index & 15)
-    key, stream = int(seed) & (2**64 - 1), int(draw) & (2**64 - 1)
-    low = (counter & 0xFFFFFFFF).astype(np.uint32)
-    high = ((counter >> 32) ^ (node.arg << 28)).astype(np.uint32)
-    words = philox4x32(
-        low,
-        high,
-        np.full_like(low, stream & 0xFFFFFFFF),
-        np.full_like(low, stream >> 32),
-        key & 0xFFFFFFFF,
-        key >> 32,
-    )
-    bits = np.choose((index >> 4) & 3, words)
-    return bits.astype(np.uint32).view(np.int32).reshape(node.shape)
+    def numpy(seed: np.ndarray, draw: np.ndarray, *, node: Node) -> np.ndarray:
+        return meaning(int(seed), int(draw), node.arg, node.numel).reshape(node.shape)
+
+    return numpy
 
 
-RANDOM = register(Op("random", Lowering.LEAF, _given, _random_bits, arity=2))
+def _random_bits(*which: int) -> np.ndarray:
+    return random_words(*which).view(np.int32)
+
+
+RANDOM = register(Op("random", Lowering.LEAF, _given, _drawn(_random_bits), arity=2))
+NORMAL = register(Op("normal", Lowering.LEAF, _given, _drawn(normals), arity=2))
+DRAWS = (RANDOM, NORMAL)  # leaves that are made from (seed, number of the draw), and dear
 
 
 def scalar(value: Any, dtype: DType, device: str) -> Node:
@@ -97,6 +90,11 @@ def random_bits(seed: Node, draw: Node, shape: Shape, stream: int, device: str) 
     easy as 1, 2, 3", SC 2011.
     """
     return Node(RANDOM, (seed, draw), stream, shape, int32, device)
+
+
+def random_normals(seed: Node, draw: Node, shape: Shape, stream: int, device: str) -> Node:
+    """float32, standard normal, a function of (seed, draw, stream, position) only."""
+    return Node(NORMAL, (seed, draw), stream, shape, float32, device)
 
 
 def buffer_leaf(buffer: Any, shape: Shape, dtype: DType, device: str) -> Node:
