@@ -707,6 +707,7 @@ def test_every_primitive_is_in_a_test_of_this_file() -> None:
         "const",
         "iota",
         "random",
+        "normal",
     }
     made = movements(lambda *shape: stored_sample(rng_of(shape), shape, float32, ops.add, 0))
     moved = {node.op.name for node in made.values()}

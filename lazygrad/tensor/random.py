@@ -1,13 +1,12 @@
 """Random numbers: counter-based, so that the bits do not depend on when or where they are made.
 
-Owns: `Generator` and the seeds, the draw number that each random operation takes when it is
-recorded, and the distributions. Must not know: how bits are computed (the `random` op does).
+Owns: the distributions; each random operation takes its number of a draw when it is recorded.
+Must not know: how bits are computed (the `random` op does).
 """
 
 from __future__ import annotations
 
 import math
-import secrets
 from typing import Any
 
 import numpy as np
@@ -21,103 +20,30 @@ from lazygrad.tensor.aliasing import adopt, check_inplace
 from lazygrad.tensor.core import Tensor, node_of, shape_of, wrap
 from lazygrad.tensor.creation import check_dtype, check_sizes, leaf
 from lazygrad.tensor.declare import declare
+from lazygrad.tensor.generator import (
+    Generator,
+    default_generator,
+    fork_rng,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    seed,
+    set_rng_state,
+)
 from lazygrad.tensor.history import record
-from lazygrad.tensor.size import device, device_name
+from lazygrad.tensor.size import device_name
 from lazygrad.tensor.views import size_args
 
-_MASK = (1 << 64) - 1
-_DEFAULT_SEED = 67280421310721
-
-
-class Generator:
-    """A seed and how many draws were made from it."""
-
-    def __init__(self, device: Any = "cpu"):
-        self._seed = _DEFAULT_SEED
-        self._draws = 0
-        self.device = _device(device)
-
-    def manual_seed(self, seed: Any) -> Generator:
-        value = int(seed)
-        if not -(2**63) <= value <= _MASK:
-            raise RuntimeError("Overflow when unpacking long long")
-        self._seed = value & _MASK
-        self._draws = 0
-        return self
-
-    def seed(self) -> int:
-        self.manual_seed(secrets.randbits(53))
-        return self._seed
-
-    def initial_seed(self) -> int:
-        return self._seed
-
-    def get_state(self) -> Tensor:
-        """The state as a uint8 tensor."""
-        raw = np.frombuffer(np.array([self._seed, self._draws], np.uint64).tobytes(), np.uint8)
-        from lazygrad.tensor.creation import from_values
-
-        return from_values(raw.copy(), D.uint8)
-
-    def set_state(self, new_state: Tensor) -> Generator:
-        if not isinstance(new_state, Tensor) or new_state.dtype is not D.uint8:
-            raise TypeError(f"expected a torch.ByteTensor, but got {type(new_state).__name__}")
-        raw = bytes(new_state.tolist())
-        if len(raw) != 16:
-            raise RuntimeError("RNG state is wrong size")
-        self._seed, self._draws = (int(v) for v in np.frombuffer(raw, np.uint64))
-        return self
-
-    def draw(self) -> tuple[Node, Node]:
-        """(seed, number) of the next draw, as nodes."""
-        number = self._draws
-        self._draws += 1
-        seed = self._seed if self._seed < 2**63 else self._seed - 2**64
-        return ops.scalar(seed, D.int64, "cpu"), ops.scalar(number, D.int64, "cpu")
-
-
-def _device(where: Any) -> device:
-    device_name(where)
-    return device(where)
-
-
-default_generator = Generator()
-
-
-def manual_seed(seed: Any) -> Generator:
-    """Seed the default generator."""
-    return default_generator.manual_seed(seed)
-
-
-def seed() -> int:
-    return default_generator.seed()
-
-
-def initial_seed() -> int:
-    return default_generator.initial_seed()
-
-
-def get_rng_state() -> Tensor:
-    return default_generator.get_state()
-
-
-def set_rng_state(new_state: Tensor) -> None:
-    default_generator.set_state(new_state)
-
-
-class fork_rng:
-    """Gives the default generator its state back at the end of the block."""
-
-    def __init__(self, devices: Any = None, enabled: bool = True) -> None:
-        self.enabled = enabled
-
-    def __enter__(self) -> None:
-        self._state = (default_generator._seed, default_generator._draws)
-
-    def __exit__(self, *error: Any) -> None:
-        if self.enabled:
-            default_generator._seed, default_generator._draws = self._state
-
+__all__ = [
+    "Generator",
+    "default_generator",
+    "fork_rng",
+    "get_rng_state",
+    "initial_seed",
+    "manual_seed",
+    "seed",
+    "set_rng_state",
+]
 
 # -- bits to numbers ----------------------------------------------------------------------------
 
