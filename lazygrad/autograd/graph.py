@@ -11,6 +11,7 @@ record can be made: that is all there is to double backward.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import traceback
 from collections.abc import Callable, Container, Sequence
@@ -361,16 +362,14 @@ class GradFn(BaseFn):
         self.out_nodes = tuple(map(stub, self.out_nodes))
 
 
-class NotImplementedFn(GradFn):
-    """The record of floor_divide, of which PyTorch has no gradient."""
+@functools.cache
+def refusing(name: str, error: type[Exception], words: str) -> type[GradFn]:
+    """The class of records of an operation that PyTorch has no gradient of: backward raises."""
 
-    __slots__ = ()
+    def apply(self: GradFn, grads: Sequence[Any], create: bool) -> Sequence[Any]:
+        raise error(words)
 
-    def name(self) -> str:
-        return "NotImplemented"
-
-    def apply(self, grads: Sequence[Any], create: bool) -> Sequence[Any]:
-        raise RuntimeError("derivative for aten::floor_divide is not implemented")
+    return type(name, (GradFn,), {"__slots__": (), "apply": apply})
 
 
 SECOND_TIME = (

@@ -12,13 +12,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lazygrad.autograd.graph import refusing
 from lazygrad.autograd.modes import mode
 from lazygrad.ir.node import Shape
 from lazygrad.ir.views import contiguous_strides
 from lazygrad.tensor import promotion
 from lazygrad.tensor.aliasing import adopt, check_inplace, check_overlap
-from lazygrad.tensor.core import Tensor, shape_of, view_of
-from lazygrad.tensor.history import needs_grad
+from lazygrad.tensor.core import Tensor, node_of, nodes_of, shape_of, view_of
+from lazygrad.tensor.history import needs_grad, record
 from lazygrad.tensor.size import extents
 
 
@@ -32,6 +33,7 @@ class Declared:
     is_method: bool
     has_inplace: bool
     has_out: bool
+    compares: bool  # the result is a truth value, also where it is written in place
 
 
 DECLARED: dict[str, Declared] = {}
@@ -43,6 +45,7 @@ def declare(
     method: bool = True,
     inplace: bool = False,
     out: bool = False,
+    compares: bool = False,
 ) -> Callable[[Any], Any]:
     """Make an operation of a function; more names are aliases."""
 
@@ -50,14 +53,22 @@ def declare(
         for name in names or (fn.__name__,):
             if name in DECLARED:
                 raise ValueError(f"{name} is declared twice")
-            DECLARED[name] = Declared(name, fn, function, method, inplace, out)
+            DECLARED[name] = Declared(name, fn, function, method, inplace, out, compares)
         return fn
 
     return note
 
 
-def inplace_form(name: str, fn: Callable[..., Any]) -> Callable[..., Tensor]:
+# in-place forms of which PyTorch has no gradient, though of the functions it has
+_NO_INPLACE_GRADIENT = {
+    alias: stem for stem in ("acosh", "asinh", "atanh") for alias in (stem, f"arc{stem[1:]}")
+}
+
+
+def inplace_form(entry: Declared) -> Callable[..., Tensor]:
     """`x.name_(...)`: compute as `name`, then write the result into x."""
+    name, fn = entry.name, entry.function
+    refused = _NO_INPLACE_GRADIENT.get(name)
 
     def run(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if self._view is not None or self._meta is not None:
@@ -67,12 +78,29 @@ def inplace_form(name: str, fn: Callable[..., Any]) -> Callable[..., Tensor]:
             if isinstance(other, Tensor) and other._storage is self._storage:
                 check_overlap(self, other)
                 twice += 1
-        return adopt(self, fn(self, *args, **kwargs), twice=twice)
+        result = fn(self, *args, **kwargs)
+        if entry.compares:
+            result = _truth(name, self, args, result)
+        elif refused and result._meta is not None and result._meta.fn is not None:
+            result._meta.fn.__class__ = refusing(
+                f"{name.capitalize()}Backward1",
+                NotImplementedError,
+                f"the derivative for 'inplace version of {refused}' is not implemented.",
+            )
+        return adopt(self, result, twice=twice)
 
     run.__name__ = f"{name}_"
     run.__qualname__ = f"Tensor.{name}_"
     run.__doc__ = f"`{name}`, written into this tensor."
     return run
+
+
+def _truth(name: str, t: Tensor, args: Sequence[Any], result: Tensor) -> Tensor:
+    """A comparison written in place: its gradients are zeros, for both operands."""
+    tensors = [t, *(a for a in args if isinstance(a, Tensor))]
+    value = promotion.cast(node_of(result), t.dtype)
+    record_name = f"{name.capitalize()}Backward{len(tensors) - 1}"
+    return record(record_name, tensors, nodes_of(*tensors), value)
 
 
 def out_form(name: str, fn: Callable[..., Any]) -> Callable[..., Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.autograd.graph import NotImplementedFn
+from lazygrad.autograd.graph import refusing
 from lazygrad.ir import dtypes as D
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
@@ -22,6 +22,7 @@ from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor, node_of, nodes_of, wrap
 from lazygrad.tensor.declare import check_tensor, declare, layout_order
 from lazygrad.tensor.history import record
+from lazygrad.tensor.kernels import KERNELS, REFUSALS, require
 
 Number = (bool, int, float)
 
@@ -30,6 +31,7 @@ Number = (bool, int, float)
 
 def _unary(name: str, op: Op, grad: str, to_float: bool) -> Callable[[Tensor], Tensor]:
     grad_name = f"{grad}Backward0"
+    needs_check = name in KERNELS or name in REFUSALS
 
     def function(input: Tensor) -> Tensor:
         try:
@@ -45,9 +47,9 @@ def _unary(name: str, op: Op, grad: str, to_float: bool) -> Callable[[Tensor], T
         a = node_of(input)
         order = layout_order((input,), a.shape)
         kind = a.dtype.kind
+        if needs_check:
+            require(name, a.dtype)
         if kind == "f" or not to_float:
-            if kind == "b" and op in (ops.neg, ops.absolute):
-                raise _bool_error(name)
             value = a if kind != "f" and op in _WHOLE else op(a)
             if value is a:
                 value = ops.copy(a)
@@ -60,15 +62,6 @@ def _unary(name: str, op: Op, grad: str, to_float: bool) -> Callable[[Tensor], T
 
 
 _WHOLE = (ops.floor, ops.ceil, ops.trunc, ops.rint)
-
-
-def _bool_error(name: str) -> Exception:
-    if name == "abs":
-        return NotImplementedError("\"abs_cpu\" not implemented for 'Bool'")
-    return RuntimeError(
-        "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to "
-        "invert a mask, use the `~` or `logical_not()` operator instead."
-    )
 
 
 # (names, op, name of the record, whether integers become floats)
@@ -178,10 +171,11 @@ def _binary(
     grad_name = f"{grad}Backward0"
     many_name = f"{grad}Backward{'1' if grad in ('Remainder', 'Fmod') else '0'}"
     needs_check = check is not None
+    has_kernel = name in KERNELS
     kinds = "f" if to_float else "fiu"
-    if check is not None and check is not _no_bool_sub:
-        kinds = ""  # only some dtypes will do: always look
-    numbers = (D.float32, D.float64) if kinds else ()
+    if has_kernel and D.float32 not in KERNELS[name][0]:
+        kinds = "iu"
+    numbers = (D.float32, D.float64) if "f" in kinds else ()
 
     def function(input: Any, other: Any) -> Tensor:
         try:
@@ -221,6 +215,8 @@ def _binary(
         if needs_check:
             check(name, input, other)  # type: ignore[misc]
         tensors, nodes, pair, order = operands(name, input, other, to_float)
+        if has_kernel:
+            require(name, pair[0].dtype)
         if len(tensors) == 1 and pair[0].dtype.is_half and op in _ACCURATE:
             node = _with_exact_number(op, pair, input, other)
         else:
@@ -262,24 +258,6 @@ def _no_bool_sub(name: str, a: Any, b: Any) -> None:
         )
 
 
-def bits_only(name: str, a: Any, b: Any) -> None:
-    for value in (a, b):
-        kind = value.dtype.kind if isinstance(value, Tensor) else "f" * isinstance(value, float)
-        if kind == "f":
-            dtype = value.dtype if isinstance(value, Tensor) else P.default.dtype
-            raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{P.type_name(dtype)}'")
-
-
-def _shift_only(name: str, a: Any, b: Any) -> None:
-    for value in (a, b):
-        if is_bool(value) or (isinstance(value, Tensor) and value.dtype.kind == "f"):
-            dtype = value.dtype if isinstance(value, Tensor) else D.bool_
-            spelled = {"bitwise_left_shift": "lshift", "bitwise_right_shift": "rshift"}[name]
-            raise NotImplementedError(
-                f"\"{spelled}_cpu\" not implemented for '{P.type_name(dtype)}'"
-            )
-
-
 _plain_add = _binary("add", ops.add, "Add")
 _plain_sub = _binary("sub", ops.sub, "Sub", check=_no_bool_sub)
 mul = _binary("mul", ops.mul, "Mul")
@@ -289,15 +267,15 @@ declare("true_divide", inplace=True, out=True)(true_divide)
 maximum = declare(out=True)(_binary("maximum", ops.maximum, "Maximum"))
 minimum = declare(out=True)(_binary("minimum", ops.minimum, "Minimum"))
 _remainder = _binary("remainder", ops.remainder, "Remainder")
-fmod = declare(inplace=True, out=True)(_binary("fmod", ops.fmod, "Fmod"))
+_fmod = _binary("fmod", ops.fmod, "Fmod")
 atan2 = _binary("atan2", ops.atan2, "Atan2", to_float=True)
 declare("atan2", "arctan2", inplace=True, out=True)(atan2)
 _floordiv = _binary("floor_divide", ops.floordiv, "FloorDivide")
-bitwise_and = _binary("bitwise_and", ops.bit_and, "", check=bits_only)
-bitwise_or = _binary("bitwise_or", ops.bit_or, "", check=bits_only)
-bitwise_xor = _binary("bitwise_xor", ops.bit_xor, "", check=bits_only)
-bitwise_left_shift = _binary("bitwise_left_shift", ops.shl, "", check=_shift_only)
-bitwise_right_shift = _binary("bitwise_right_shift", ops.shr, "", check=_shift_only)
+bitwise_and = _binary("bitwise_and", ops.bit_and, "")
+bitwise_or = _binary("bitwise_or", ops.bit_or, "")
+bitwise_xor = _binary("bitwise_xor", ops.bit_xor, "")
+bitwise_left_shift = _binary("bitwise_left_shift", ops.shl, "")
+bitwise_right_shift = _binary("bitwise_right_shift", ops.shr, "")
 for _made2 in (bitwise_and, bitwise_or, bitwise_xor, bitwise_left_shift, bitwise_right_shift):
     declare(_made2.__name__, inplace=True, out=True)(_made2)
 
@@ -326,32 +304,51 @@ for _names3, _made3 in (
     (("gt", "greater"), gt),
     (("ge", "greater_equal"), ge),
 ):
-    declare(*_names3, inplace=True, out=True)(_made3)
+    declare(*_names3, inplace=True, out=True, compares=True)(_made3)
 
 
 # -- arithmetic with extra arguments ------------------------------------------------------------
 
 
-def _scaled(other: Any, alpha: Any, name: str) -> Any:
-    if isinstance(other, Tensor):
-        if isinstance(alpha, float) and other.dtype.kind != "f":
+def _scaled(input: Any, other: Any, alpha: Any, name: str) -> Any:
+    """alpha * other, in the dtype that the sum will have. Raises RuntimeError for odd alphas."""
+    if not isinstance(other, Tensor):
+        other = number_of(other, name)
+        dtype = P.with_number(input.dtype, other) if isinstance(input, Tensor) else None
+    elif isinstance(input, Tensor):
+        dtype = P.pair_dtype(node_of(input), node_of(other))
+    else:
+        dtype = P.with_number(other.dtype, input)
+    if dtype is not None:
+        if isinstance(alpha, bool) and dtype is not D.bool_:
+            raise RuntimeError("Boolean alpha only supported for Boolean results.")
+        if isinstance(alpha, float) and dtype.kind != "f":
             raise RuntimeError(
                 "For integral input tensors, argument alpha must not be a floating point number."
             )
-        return mul(other, alpha)
-    return number_of(other, name) * alpha
+        if dtype is D.bool_:
+            alpha = bool(alpha)
+    if not isinstance(other, Tensor):
+        return other and alpha if dtype is D.bool_ else other * alpha
+    if dtype is not other.dtype and (other.ndim or not input.ndim):
+        other = other.to(dtype)
+    return mul(other, alpha)
+
+
+def _is_one(alpha: Any) -> bool:
+    return type(alpha) is int and alpha == 1  # True and 1.0 are to be looked at
 
 
 @declare(inplace=True, out=True)
 def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """input + alpha * other."""
-    return _plain_add(input, other if alpha == 1 else _scaled(other, alpha, "add"))
+    return _plain_add(input, other if _is_one(alpha) else _scaled(input, other, alpha, "add"))
 
 
 @declare("sub", "subtract", inplace=True, out=True)
 def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """input - alpha * other."""
-    return _plain_sub(input, other if alpha == 1 else _scaled(other, alpha, "sub"))
+    return _plain_sub(input, other if _is_one(alpha) else _scaled(input, other, alpha, "sub"))
 
 
 @declare()
@@ -380,7 +377,9 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
             "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found "
             f"'{rounding_mode}'"
         )
+    _no_zero(other, input)
     tensors, nodes, (x, y), order = operands("div", input, other)
+    require(f"div {rounding_mode}", x.dtype)
     if rounding_mode == "floor":
         value = ops.floordiv(x, y)
     else:
@@ -406,8 +405,14 @@ def floor_divide(input: Any, other: Any) -> Tensor:
     """input // other, rounded down."""
     _no_zero(other, input)
     result = _floordiv(input, other)
+    return _without_rule(result, "floor_divide")
+
+
+def _without_rule(result: Tensor, name: str) -> Tensor:
+    """The result of what PyTorch does not differentiate: backward raises."""
     if result._meta is not None and result._meta.fn is not None:
-        result._meta.fn.__class__ = NotImplementedFn
+        words = f"derivative for aten::{name} is not implemented"
+        result._meta.fn.__class__ = refusing("NotImplemented", RuntimeError, words)
     return result
 
 
@@ -415,7 +420,15 @@ def floor_divide(input: Any, other: Any) -> Tensor:
 def remainder(input: Any, other: Any) -> Tensor:
     """input % other, with the divisor's sign."""
     _no_zero(other, input)
-    return _remainder(input, other)
+    result = _remainder(input, other)
+    return result if isinstance(input, Tensor) else _without_rule(result, "remainder")
+
+
+@declare(inplace=True, out=True)
+def fmod(input: Any, other: Any) -> Tensor:
+    """input - trunc(input / other) * other: the remainder with the dividend's sign."""
+    _no_zero(other, input)
+    return _fmod(input, other)
 
 
 _POWERS: dict[float, Callable[[Node], Node]] = {
@@ -433,6 +446,7 @@ def pow(input: Any, exponent: Any) -> Tensor:
     """input ** exponent."""
     if isinstance(exponent, Tensor):
         tensors, nodes, (x, y), order = operands("pow", input, exponent)
+        require("pow", x.dtype)
         return record("PowBackward1", tensors, nodes, ops.power(x, y), order)
     number = number_of(exponent, "pow", "exponent")
     x = node_of(input)
@@ -468,23 +482,26 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """To the nearest whole number, ties to even; to `decimals` digits."""
     x = node_of(input)
     order = layout_order((input,), x.shape)
+    require("round decimals" if decimals else "round", x.dtype)
     if x.dtype.kind != "f":
         return record("", (input,), (x,), ops.copy(x), order)
     if decimals == 0:
         return record("RoundBackward0", (input,), (x,), ops.rint(x), order)
-    scale = P.scalar(10.0 ** builtins.abs(decimals), x.dtype, x.device)
+    wide = P.cast(x, D.float32) if x.dtype.is_half else x
+    scale = P.scalar(10.0 ** builtins.abs(decimals), wide.dtype, x.device)
     up, down = (ops.mul, ops.div) if decimals > 0 else (ops.div, ops.mul)
-    return record("RoundBackward1", (input,), (x,), down(ops.rint(up(x, scale)), scale), order)
+    value = P.cast(down(ops.rint(up(wide, scale)), scale), x.dtype)
+    return record("RoundBackward1", (input,), (x,), value, order)
 
 
 @declare(inplace=True, out=True)
 def frac(input: Tensor) -> Tensor:
     x = node_of(input)
+    require("frac", x.dtype)
     return record("FracBackward0", (input,), (x,), ops.sub(x, ops.trunc(x)))
 
 
 @declare()
 def positive(input: Tensor) -> Tensor:
-    if input.dtype is D.bool_:
-        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    require("positive", input.dtype)
     return input

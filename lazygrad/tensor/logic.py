@@ -17,6 +17,7 @@ from lazygrad.tensor.core import Tensor, node_of, nodes_of, wrap, wrap_as
 from lazygrad.tensor.declare import check_tensor, declare, layout_order
 from lazygrad.tensor.elementwise import operands
 from lazygrad.tensor.history import record
+from lazygrad.tensor.kernels import require
 
 # -- logic --------------------------------------------------------------------------------------
 
@@ -52,10 +53,7 @@ def logical_not(input: Tensor) -> Tensor:
 @declare(inplace=True, out=True)
 def bitwise_not(input: Tensor) -> Tensor:
     x = node_of(input)
-    if x.dtype.kind == "f":
-        raise TypeError(
-            "~ (operator.invert) is only implemented on integer and Boolean-type tensors"
-        )
+    require("bitwise_not", x.dtype)
     return wrap_as(ops.bit_not(x), layout_order((input,), x.shape))
 
 

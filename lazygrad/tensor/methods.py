@@ -81,7 +81,7 @@ def install() -> None:
         if entry.is_method:
             setattr(Tensor, entry.name, entry.function)
         if entry.has_inplace:
-            setattr(Tensor, f"{entry.name}_", inplace_form(entry.name, entry.function))
+            setattr(Tensor, f"{entry.name}_", inplace_form(entry))
     for name, getter in views.PROPERTIES.items():
         setattr(Tensor, name, property(getter))
     for name, (operation, swapped) in _OPERATORS.items():
@@ -140,6 +140,14 @@ _OPERANDS = (Tensor, bool, int, float, np.generic)
 def _rdiv(a: Any, b: Tensor) -> Tensor:
     """number / tensor, as PyTorch computes it: by the reciprocal."""
     return elementwise.mul(elementwise.reciprocal(b), a)  # type: ignore[attr-defined]
+
+
+def _invert(self: Tensor) -> Tensor:
+    if self.dtype.kind == "f":
+        raise TypeError(
+            "~ (operator.invert) is only implemented on integer and Boolean-type tensors"
+        )
+    return logic.bitwise_not(self)
 
 
 def _rsub(a: Any, b: Tensor) -> Tensor:
@@ -355,7 +363,7 @@ _PLAIN: dict[str, Any] = {
     "__neg__": elementwise.neg,  # type: ignore[attr-defined]
     "__pos__": elementwise.positive,
     "__abs__": elementwise.abs,  # type: ignore[attr-defined]
-    "__invert__": logic.bitwise_not,
+    "__invert__": _invert,
     "__matmul__": _matmul,
     "__rmatmul__": _rmatmul,
     "__imatmul__": _matmul,
