@@ -363,6 +363,17 @@ class GradFn(BaseFn):
 
 
 @functools.cache
+def unreached(name: str) -> type[GradFn]:
+    """The class of records through which PyTorch gives no gradient at all, not even zeros."""
+
+    def apply(self: GradFn, grads: Sequence[Any], create: bool) -> Sequence[Any]:
+        self.check()
+        return [None] * len(self.edges)
+
+    return type(name, (GradFn,), {"__slots__": (), "apply": apply})
+
+
+@functools.cache
 def refusing(name: str, error: type[Exception], words: str) -> type[GradFn]:
     """The class of records of an operation that PyTorch has no gradient of: backward raises."""
 

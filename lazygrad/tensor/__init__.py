@@ -89,7 +89,9 @@ _methods.install()
 for _entry in _declare.DECLARED.values():
     if _entry.is_function:
         globals()[_entry.name] = (
-            _declare.out_form(_entry.name, _entry.function) if _entry.has_out else _entry.function
+            _declare.out_form(_entry.name, _entry.function, _entry.out)
+            if _entry.out
+            else _entry.function
         )
 
 

@@ -21,7 +21,7 @@ from lazygrad.ir.node import Node
 from lazygrad.runtime.memory import from_array
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor, node_of, shape_of, wrap, wrap_as
-from lazygrad.tensor.declare import declare, layout_order
+from lazygrad.tensor.declare import declare, layout_order, makes
 from lazygrad.tensor.size import device_name, extents
 from lazygrad.tensor.views import size_args
 
@@ -318,7 +318,6 @@ def filled_node(value: Any, shape: tuple[int, ...], dtype: DType, where: str) ->
 def _filled(name: str, value: Any) -> Any:
     def function(
         *size: Any,
-        out: Any = None,
         dtype: Any = None,
         layout: Any = None,
         device: Any = None,
@@ -331,15 +330,10 @@ def _filled(name: str, value: Any) -> Any:
         shape = size_args(size, name)
         if name == "zeros" and any(extent < 0 for extent in shape):
             raise RuntimeError("zeros: Dimension size must be non-negative.")
-        made = leaf(filled_node(value, shape, dtype, device_name(device)), requires_grad)
-        if out is not None:
-            from lazygrad.tensor.declare import store_out
-
-            return store_out(name, made, out)
-        return made
+        return leaf(filled_node(value, shape, dtype, device_name(device)), requires_grad)
 
     function.__name__ = function.__qualname__ = name
-    return function
+    return makes(function)
 
 
 zeros = _filled("zeros", 0)
@@ -347,11 +341,11 @@ ones = _filled("ones", 1)
 empty = _filled("empty", 0)
 
 
+@makes
 def full(
     size: Any,
     fill_value: Any,
     *,
-    out: Any = None,
     dtype: Any = None,
     layout: Any = None,
     device: Any = None,

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from lazygrad.autograd.graph import refusing
-from lazygrad.autograd.modes import mode
+from lazygrad.autograd.modes import mode, no_grad
 from lazygrad.ir.node import Shape
 from lazygrad.ir.views import contiguous_strides
 from lazygrad.tensor import promotion
 from lazygrad.tensor.aliasing import adopt, check_inplace, check_overlap
 from lazygrad.tensor.core import Tensor, node_of, nodes_of, shape_of, view_of
-from lazygrad.tensor.history import needs_grad, record
+from lazygrad.tensor.history import needs_grad, record, relabelled
 from lazygrad.tensor.size import extents
 
 
@@ -32,7 +32,7 @@ class Declared:
     is_function: bool
     is_method: bool
     has_inplace: bool
-    has_out: bool
+    out: str  # what `out=` may be: "cast", what the result can be cast to; "same"; "": not there
     compares: bool  # the result is a truth value, also where it is written in place
 
 
@@ -44,16 +44,21 @@ def declare(
     function: bool = True,
     method: bool = True,
     inplace: bool = False,
-    out: bool = False,
+    out: bool | str = False,
     compares: bool = False,
 ) -> Callable[[Any], Any]:
-    """Make an operation of a function; more names are aliases."""
+    """Make an operation of a function; more names are aliases.
+
+    `out`: True, there is an `out=` that takes any dtype the result can be cast to; "same", only
+    the result's.
+    """
+    kind = out if isinstance(out, str) else "cast" if out else ""
 
     def note(fn: Any) -> Any:
         for name in names or (fn.__name__,):
             if name in DECLARED:
                 raise ValueError(f"{name} is declared twice")
-            DECLARED[name] = Declared(name, fn, function, method, inplace, out, compares)
+            DECLARED[name] = Declared(name, fn, function, method, inplace, kind, compares)
         return fn
 
     return note
@@ -65,9 +70,10 @@ _NO_INPLACE_GRADIENT = {
 }
 
 
-def inplace_form(entry: Declared) -> Callable[..., Tensor]:
-    """`x.name_(...)`: compute as `name`, then write the result into x."""
-    name, fn = entry.name, entry.function
+def inplace_form(
+    name: str, fn: Callable[..., Any], compares: bool = False
+) -> Callable[..., Tensor]:
+    """`x.name_(...)`: compute by `fn`, then write the result into x."""
     refused = _NO_INPLACE_GRADIENT.get(name)
 
     def run(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -79,14 +85,12 @@ def inplace_form(entry: Declared) -> Callable[..., Tensor]:
                 check_overlap(self, other)
                 twice += 1
         result = fn(self, *args, **kwargs)
-        if entry.compares:
+        if compares:
             result = _truth(name, self, args, result)
-        elif refused and result._meta is not None and result._meta.fn is not None:
-            result._meta.fn.__class__ = refusing(
-                f"{name.capitalize()}Backward1",
-                NotImplementedError,
-                f"the derivative for 'inplace version of {refused}' is not implemented.",
-            )
+        elif refused:
+            words = f"the derivative for 'inplace version of {refused}' is not implemented."
+            kind = refusing(f"{refused.capitalize()}Backward1", NotImplementedError, words)
+            result = relabelled(result, kind)
         return adopt(self, result, twice=twice)
 
     run.__name__ = f"{name}_"
@@ -103,38 +107,73 @@ def _truth(name: str, t: Tensor, args: Sequence[Any], result: Tensor) -> Tensor:
     return record(record_name, tensors, nodes_of(*tensors), value)
 
 
-def out_form(name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
-    """The function with an `out` argument."""
+def out_form(name: str, fn: Callable[..., Any], kind: str = "cast") -> Callable[..., Any]:
+    """The function with an `out` argument, whose dtypes are checked as `kind` says."""
 
     @functools.wraps(fn)
     def run(*args: Any, out: Any = None, **kwargs: Any) -> Any:
         if out is None:
             return fn(*args, **kwargs)
-        if mode.grad:
-            targets = (out,) if isinstance(out, Tensor) else tuple(out)
-            given = [a for a in args if isinstance(a, Tensor)]
-            if any(needs_grad(t) for t in (*targets, *given)):
-                raise RuntimeError(
-                    f"{name}(): functions with out=... arguments don't support automatic "
-                    "differentiation, but one of the arguments requires grad."
-                )
-        result = fn(*args, **kwargs)
+        given = _given(args)
+        targets = [out] if isinstance(out, Tensor) else out
+        if not isinstance(targets, (list, tuple)):
+            raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
+        _check_out(name, targets, given)
+        with no_grad():
+            result = fn(*args, **kwargs)
+        if isinstance(result, Tensor) is not isinstance(out, Tensor):
+            wanted = "Tensor" if isinstance(result, Tensor) else "tuple of Tensors"
+            raise TypeError(f"{name}(): argument 'out' must be {wanted}, not {type(out).__name__}")
         if isinstance(out, Tensor):
-            return store_out(name, result, out)
+            return store_out(name, result, out, kind)
+        if len(result) != len(out):
+            raise TypeError(f"{name}(): expected {len(result)} tensors in 'out', got {len(out)}")
         for part, target in zip(result, out):
-            store_out(name, part, target)
+            store_out(name, part, target, kind)
         return tuple(out) if type(result) is tuple else type(result)(*out)
 
     return run
 
 
-def store_out(name: str, result: Tensor, out: Tensor) -> Tensor:
-    """Put a result into the tensor given as `out`, which takes its shape."""
-    if result.dtype is not out.dtype and not promotion.can_cast(result.dtype, out.dtype):
+def _given(args: Sequence[Any]) -> list[Tensor]:
+    """The tensors among arguments, those in lists too."""
+    found = []
+    for a in args:
+        found += [a] if isinstance(a, Tensor) else _given(a) if isinstance(a, (list, tuple)) else []
+    return found
+
+
+def _check_out(name: str, targets: Sequence[Any], given: Sequence[Tensor]) -> None:
+    """Raise where the result cannot be written to `out`, whatever it will be."""
+    for t in targets:
+        if not isinstance(t, Tensor):
+            raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(t).__name__}")
+    if mode.grad and any(needs_grad(t) for t in (*targets, *given)):
         raise RuntimeError(
-            f"result type {promotion.type_name(result.dtype)} can't be cast to the desired "
-            f"output type {promotion.type_name(out.dtype)}"
+            f"{name}(): functions with out=... arguments don't support automatic "
+            "differentiation, but one of the arguments requires grad."
         )
+    for t in targets:
+        for other in given:
+            check_overlap(t, other)
+
+
+def store_out(name: str, result: Tensor, out: Tensor, kind: str = "cast") -> Tensor:
+    """Put a result into the tensor given as `out`, which takes its shape.
+
+    Raises RuntimeError where the dtypes do not fit; warns where `out` has another shape.
+    """
+    if result.dtype is not out.dtype:
+        if kind == "same":
+            have, wanted = (promotion.c_name(t.dtype) for t in (out, result))
+            raise RuntimeError(
+                f"Expected out tensor to have dtype {wanted}, but got {have} instead"
+            )
+        if not promotion.can_cast(result.dtype, out.dtype):
+            raise RuntimeError(
+                f"result type {promotion.type_name(result.dtype)} can't be cast to the desired "
+                f"output type {promotion.type_name(out.dtype)}"
+            )
     if shape_of(out) != shape_of(result):
         if out.numel():
             import warnings
@@ -151,6 +190,27 @@ def store_out(name: str, result: Tensor, out: Tensor) -> Tensor:
         out.resize_(result.shape)
     check_inplace(out)
     return adopt(out, result)
+
+
+def makes(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that makes a tensor of a `dtype`, with `out`, whose dtype is the default then."""
+    name = fn.__name__
+
+    @functools.wraps(fn)
+    def run(*args: Any, out: Any = None, dtype: Any = None, **kwargs: Any) -> Any:
+        if out is None:
+            return fn(*args, dtype=dtype, **kwargs)
+        if not isinstance(out, Tensor):
+            raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
+        if dtype is not None and dtype is not out.dtype:
+            raise RuntimeError(
+                f"dtype {promotion.type_name(dtype)} does not match dtype of out parameter "
+                f"({promotion.type_name(out.dtype)})"
+            )
+        _check_out(name, [out], _given(args))
+        return store_out(name, fn(*args, dtype=out.dtype, **kwargs), out)
+
+    return run
 
 
 class NamedResult(tuple[Any, ...]):

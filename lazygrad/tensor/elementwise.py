@@ -21,7 +21,7 @@ from lazygrad.ir.ops import SCALAR, Op
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor, node_of, nodes_of, wrap
 from lazygrad.tensor.declare import check_tensor, declare, layout_order
-from lazygrad.tensor.history import record
+from lazygrad.tensor.history import record, relabelled
 from lazygrad.tensor.kernels import KERNELS, REFUSALS, require
 
 Number = (bool, int, float)
@@ -410,10 +410,8 @@ def floor_divide(input: Any, other: Any) -> Tensor:
 
 def _without_rule(result: Tensor, name: str) -> Tensor:
     """The result of what PyTorch does not differentiate: backward raises."""
-    if result._meta is not None and result._meta.fn is not None:
-        words = f"derivative for aten::{name} is not implemented"
-        result._meta.fn.__class__ = refusing("NotImplemented", RuntimeError, words)
-    return result
+    words = f"derivative for aten::{name} is not implemented"
+    return relabelled(result, refusing("NotImplemented", RuntimeError, words))
 
 
 @declare(inplace=True, out=True)

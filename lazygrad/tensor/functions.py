@@ -19,17 +19,14 @@ from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor, axis_of, cut, node_of, nodes_of, shape_of, wrap, wrap_as
 from lazygrad.tensor.declare import check_tensor, declare, layout_order
 from lazygrad.tensor.elementwise import operands
-from lazygrad.tensor.history import record
+from lazygrad.tensor.history import record, relabelled
+from lazygrad.tensor.kernels import require
 from lazygrad.tensor.logic import where
-from lazygrad.tensor.reductions import axes_of, drop_axes
 
 
 def rename(t: Tensor, name: str) -> Tensor:
     """Show the record of a function that was composed in place under its own name."""
-    fn = t._meta.fn if t._meta is not None else None
-    if fn is not None:
-        fn.__class__ = fn_class(name)
-    return t
+    return relabelled(t, fn_class(name))
 
 
 # -- limits -------------------------------------------------------------------------------------
@@ -42,6 +39,11 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     tensors = [t for t in (input, min, max) if isinstance(t, Tensor)]
+    if len(tensors) == 2 and min is not None and max is not None:
+        raise TypeError(
+            "clamp() received an invalid combination of arguments: min and max must both be "
+            "tensors or both be numbers"
+        )
     nodes = nodes_of(*tensors)
     x, rest = nodes[0], iter(nodes[1:])
     dtype, shape = x.dtype, x.shape
@@ -58,6 +60,12 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
             shape = P.joint_shape(shape, node.shape)
         elif limit is not None:
             dtype = P.with_number(dtype, limit)
+    if min is None or max is None:
+        kernel = None if len(tensors) > 1 else f"clamp_{'max' if min is None else 'min'} scalar"
+    else:
+        kernel = "clamp" if len(tensors) > 1 else "clamp scalar"
+    if kernel is not None:
+        require(kernel, dtype)
     value = P.expand_to(P.cast(x, dtype), shape)
     for limit, is_low in zip(limits, (True, False)):
         if limit is None:
@@ -152,8 +160,7 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) 
 def _addc(name: str, op: Any, input: Tensor, a: Tensor, b: Tensor, value: Any) -> Tensor:
     nodes = nodes_of(input, a, b)
     dtype = P.common_dtype(tuple(nodes))
-    if dtype.kind == "b":
-        raise NotImplementedError(f"\"{name.lower()}_cpu_out\" not implemented for 'Bool'")
+    require(name.lower(), dtype)
     shape = P.joint_shape(P.joint_shape(nodes[0].shape, nodes[1].shape), nodes[2].shape)
     x, y, z = (P.expand_to(P.cast(node, dtype), shape) for node in nodes)
     if value != 1:
@@ -174,11 +181,12 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
         raise RuntimeError(
             f"expected dtype {_c_name(input.dtype)} for `end` but got dtype {_c_name(end.dtype)}"
         )
-    if input.dtype.kind != "f":
-        kind = "tensor" if isinstance(weight, Tensor) else "scalar"
-        raise NotImplementedError(
-            f"\"lerp_kernel_{kind}\" not implemented for '{P.type_name(input.dtype)}'"
+    if isinstance(weight, Tensor) and weight.dtype is not input.dtype:
+        raise RuntimeError(
+            f"expected dtype {_c_name(input.dtype)} for `weight` but got dtype "
+            f"{_c_name(weight.dtype)}"
         )
+    require(f"lerp {'tensor' if isinstance(weight, Tensor) else 'scalar'}", input.dtype)
     tensors = [input, end] + ([weight] if isinstance(weight, Tensor) else [])
     nodes = nodes_of(*tensors)
     shape = P.joint_shape(nodes[0].shape, nodes[1].shape)
@@ -205,6 +213,7 @@ def _c_name(dtype: D.DType) -> str:
 @declare(inplace=True, out=True)
 @composite("HypotBackward0")
 def hypot(input: Tensor, other: Tensor) -> Tensor:
+    require("hypot", P.pair_dtype(node_of(input), node_of(other)))
     a, b = input.abs(), other.abs()
     top = a.maximum(b)
     scale = where(top == 0, top.new_ones(()), top)
@@ -216,34 +225,38 @@ def copysign(input: Tensor, other: Any) -> Tensor:
     """The size of one, the sign of the other."""
     from lazygrad.tensor.logic import signbit
 
-    if not isinstance(other, Tensor):
-        negative = math.copysign(1.0, other) < 0
-        a = input.abs() if input.dtype.kind == "f" else input.to(P.default.dtype).abs()
-        return -a if negative else a
     tensors, nodes, (a, b), order = operands("copysign", input, other, to_float=True)
     minus = node_of(signbit(wrap(b)))
     minus_a = node_of(signbit(wrap(a)))
     value = ops.where(ops.ne(minus, minus_a), ops.neg(a), a)
-    return record("CopysignBackward0", tensors, nodes, value, order)
+    return record(f"CopysignBackward{2 - len(tensors)}", tensors, nodes, value, order)
 
 
 @declare(out=True)
 @composite("LogaddexpBackward0")
 def logaddexp(input: Tensor, other: Tensor) -> Tensor:
     """log(exp(a) + exp(b)) without overflow."""
-    top = input.maximum(other)
-    low = input.minimum(other)
-    value = top + (low - top).exp().log1p()
-    return where(low == top, top + math.log(2.0), value)
+    return _log_sum("logaddexp", input, other, lambda gap: gap.exp().log1p())
 
 
 @declare(out=True)
 @composite("Logaddexp2Backward0")
 def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
-    top = input.maximum(other)
-    low = input.minimum(other)
-    value = top + (low - top).exp2().log1p() / math.log(2.0)
-    return where(low == top, top + 1.0, value)
+    """log2(2**a + 2**b) without overflow."""
+    return _log_sum("logaddexp2", input, other, lambda gap: gap.exp2().log1p() / math.log(2.0))
+
+
+def _log_sum(name: str, input: Tensor, other: Tensor, rest: Any) -> Tensor:
+    """The larger one and `rest` of the difference; at ties one of the two is taken for the larger,
+    so that all derivatives are there."""
+    _, _, (a, b), order = operands(name, input, other)
+    require(name, a.dtype)
+    below = ops.lt(a, b)
+    top, low = ops.where(below, b, a), ops.where(below, a, b)
+    gap = ops.sub(low, top)
+    infinite = ops.bit_and(ops.eq(a, b), ops.ne(gap, gap))
+    value = ops.add(top, node_of(rest(wrap(ops.where(infinite, ops.lit(0, gap), gap)))))
+    return wrap_as(ops.where(infinite, top, value), order)
 
 
 @declare(inplace=True, out=True)
@@ -257,7 +270,8 @@ def xlogy(input: Any, other: Any) -> Tensor:
 @declare(inplace=True, out=True)
 @composite("LogitBackward0", saves=("input",))
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
-    z = input if eps is None else clamp(input, eps, 1 - eps)
+    x = P.cast(node_of(input), P.float_dtype(input.dtype))
+    z = wrap(x) if eps is None else clamp(wrap(x), eps, 1 - eps)
     return (z / (1 - z)).log()
 
 
@@ -351,98 +365,6 @@ def relu(input: Tensor) -> Tensor:
     return wrap_as(ops.where(ops.le(x, zero), zero, x), layout_order((input,), x.shape))
 
 
-# -- norms --------------------------------------------------------------------------------------
-
-
-def norm_node(x: Node, p: float, axes: tuple[int, ...], keepdim: bool) -> Node:
-    """The p-norm over axes."""
-    size = ops.absolute(x)
-    if p == math.inf:
-        value = ops.max_(size, arg=axes) if axes else size
-    elif p == -math.inf:
-        value = ops.min_(size, arg=axes) if axes else size
-    elif p == 0:
-        value = P.cast(ops.ne(x, ops.lit(0, x)), x.dtype)
-        value = ops.sum_(value, arg=axes) if axes else value
-    elif p == 1:
-        value = ops.sum_(size, arg=axes) if axes else size
-    elif p == 2:
-        squares = ops.mul(x, x)
-        value = ops.sqrt(ops.sum_(squares, arg=axes) if axes else squares)
-    else:
-        power = ops.power(size, P.scalar(p, x.dtype, x.device))
-        power = ops.sum_(power, arg=axes) if axes else power
-        value = ops.power(power, P.scalar(1 / p, x.dtype, x.device))
-    return drop_axes(value, axes, keepdim)
-
-
-def _check_norm(x: Node) -> None:
-    if x.dtype.kind != "f":
-        raise RuntimeError(
-            "linalg.vector_norm: Expected a floating point or complex tensor as input. Got "
-            f"{P.type_name(x.dtype)}"
-        )
-
-
-@composite("LinalgVectorNormBackward0", saves=("input", "result"))
-def vector_norm(
-    input: Tensor, ord: float = 2, dim: Any = None, keepdim: bool = False, dtype: Any = None
-) -> Tensor:
-    """The norm of vectors along some dims; its gradient at 0 is 0."""
-    x = node_of(input)
-    if dtype is not None:
-        x = P.cast(x, dtype)
-    _check_norm(x)
-    axes = axes_of(dim, len(x.shape))
-    if ord == 2 and axes:
-        return wrap(drop_axes(_safe_root(ops.sum_(ops.mul(x, x), arg=axes)), axes, keepdim))
-    return wrap(norm_node(x, float(ord), axes, keepdim))
-
-
-def _safe_root(total: Node) -> Node:
-    """sqrt whose gradient at 0 is 0: the root is taken of 1 there, and 0 put in its place."""
-    zero = ops.lit(0, total)
-    flat = ops.eq(total, zero)
-    root = ops.sqrt(ops.where(flat, ops.lit(1, total), total))
-    return ops.where(flat, zero, root)
-
-
-@declare()
-def norm(
-    input: Tensor,
-    p: Any = "fro",
-    dim: Any = None,
-    keepdim: bool = False,
-    dtype: Any = None,
-    out: Any = None,
-) -> Tensor:
-    """The norm over some dims, or of all elements."""
-    check_tensor(input, "norm")
-    if isinstance(dim, int):
-        dim = (dim,)
-    if p == "nuc":
-        from lazygrad.tensor.linalg import matrix_norm
-
-        return matrix_norm(input, "nuc", dim or (-2, -1), keepdim)
-    order = 2.0 if p in ("fro", None) else float(p)
-    return vector_norm(input, order, dim, keepdim, dtype)
-
-
-@declare()
-@composite("DistBackward0")
-def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
-    return norm(input - other, p)
-
-
-@declare(inplace=True)
-def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
-    axis = axis_of(dim, input.ndim)
-    rest = [a for a in range(input.ndim) if a != axis]
-    size = vector_norm(input, p, rest, True)
-    scale = where(size > maxnorm, maxnorm / (size + 1e-7), size.new_ones(()))
-    return input * scale
-
-
 # -- comparisons of whole tensors ---------------------------------------------------------------
 
 
@@ -495,9 +417,3 @@ def corrcoef(input: Tensor) -> Tensor:
         return c / c
     d = c.diagonal().sqrt()
     return (c / d.unsqueeze(0) / d.unsqueeze(1)).clamp(-1, 1)
-
-
-@declare(method=False)
-def cdist(x1: Tensor, x2: Tensor, p: float = 2.0) -> Tensor:
-    gap = x1.unsqueeze(-2) - x2.unsqueeze(-3)
-    return vector_norm(gap, p, (-1,))

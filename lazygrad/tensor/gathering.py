@@ -124,7 +124,7 @@ def _scatter_function(name: str, op: Any, grad: str) -> Any:
         x0 = node_of(input)
         shape = shape_of(index)
         check_range(index, axis, x0.shape[axis] if x0.shape else 1)
-        _check_scatter(name, x0.shape, shape, src, axis)
+        check_scatter(name, x0.shape, shape, src, axis)
         scalar = not input.ndim
         if isinstance(src, Tensor):
             if src.dtype is not x0.dtype:
@@ -151,7 +151,7 @@ def _scatter_function(name: str, op: Any, grad: str) -> Any:
     return declare(name, inplace=True, out=True)(function)
 
 
-def _check_scatter(name: str, shape: Shape, index: Shape, src: Any, axis: int) -> None:
+def check_scatter(name: str, shape: Shape, index: Shape, src: Any, axis: int) -> None:
     if len(index) != len(shape) and index and shape:
         raise RuntimeError("Index tensor must have the same number of dimensions as self tensor")
     own = shape_of(src) if isinstance(src, Tensor) else index
@@ -250,7 +250,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     return record("MaskedScatterBackward0", (input, source), (x, s), node)
 
 
-@declare()
+@declare(out="same")
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """Where the elements are not zero."""
     values = host_values(input)

@@ -58,6 +58,8 @@ KERNELS: dict[str, tuple[frozenset[DType], str]] = {
     "median": (NUMBERS, "median_cpu"),
     "median dim": (NUMBERS, "median_out"),
     "kthvalue": (NUMBERS, "kthvalue_cpu"),
+    "cumsum_": (NUMBERS, "cumsum_out_cpu"),
+    "cumprod_": (NUMBERS, "cumprod_out_cpu"),
     "logcumsumexp": (FLOATS, "logcumsumexp_out_cpu"),
     "bincount": (WHOLE, "bincount_cpu"),
     "histc": (FLOATS, "histogram_cpu"),

@@ -1,22 +1,29 @@
-"""`lazygrad.linalg`: norms, and decompositions through the LAPACK that numpy brings.
+"""`lazygrad.linalg`: decompositions through the LAPACK that numpy brings, and the norms.
 
-Owns: these functions and their gradients. Decompositions run on the host when called. Must not
-know: how anything else is computed.
+Owns: the decompositions, their checks and gradients, and the names of the namespace.
+Decompositions run on the host when called. Must not know: how anything else is computed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from lazygrad.autograd.function import Function
 from lazygrad.tensor.convert import host_values
-from lazygrad.tensor.core import Tensor
+from lazygrad.tensor.core import Tensor, shape_of
 from lazygrad.tensor.creation import from_values
-from lazygrad.tensor.declare import named
-from lazygrad.tensor.functions import vector_norm
-from lazygrad.tensor.linear import cross, matmul
+from lazygrad.tensor.declare import check_tensor, named, out_form
+from lazygrad.tensor.joining import cat
+from lazygrad.tensor.kernels import require, require_float
+from lazygrad.tensor.linear import linalg_cross
+from lazygrad.tensor.linear import matmul as _matmul
+from lazygrad.tensor.norms import linalg_norm
+from lazygrad.tensor.norms import matrix_norm as _matrix_norm
+from lazygrad.tensor.norms import vector_norm as _vector_norm
+from lazygrad.tensor.promotion import type_name
 
 
 class LinAlgError(RuntimeError):
@@ -31,30 +38,68 @@ slogdet_result = named("linalg_slogdet", "sign", "logabsdet")
 
 def _host(function: Any, *tensors: Tensor) -> Any:
     """numpy's function on the values; its results as tensors of the first one's dtype."""
-    try:
-        got = function(*(host_values(t) for t in tensors))
-    except np.linalg.LinAlgError as error:
-        raise LinAlgError(f"linalg: {error}") from None
     kind = tensors[0].dtype
+    got = function(*(host_values(t) for t in tensors))
     if isinstance(got, tuple):
-        return tuple(from_values(np.ascontiguousarray(part), kind) for part in got)
-    return from_values(np.ascontiguousarray(got), kind)
+        return tuple(from_values(np.asarray(part, order="C"), kind) for part in got)
+    return from_values(np.asarray(got, order="C"), kind)
 
 
-def _square(name: str, a: Tensor) -> None:
+def _check(name: str, a: Any, square: bool = True, floats: bool = True) -> None:
+    """Raise unless `a` is a batch of matrices of floats."""
+    check_tensor(a, name.replace(".", "_"), "A")
     if a.ndim < 2:
         raise RuntimeError(f"{name}: The input tensor A must have at least 2 dimensions.")
-    if a.shape[-1] != a.shape[-2]:
+    if square and a.shape[-1] != a.shape[-2]:
         raise RuntimeError(
             f"{name}: A must be batches of square matrices, but they are {a.shape[-2]} by "
             f"{a.shape[-1]} matrices"
         )
+    if floats:
+        require_float(name, a.dtype)
 
 
+def _blame(values: np.ndarray, fails: Callable[[np.ndarray], int]) -> tuple[str, int]:
+    """Which matrix of a batch fails, in words, and at which row: `fails` gives it, 0 for none."""
+    batch = values.reshape(-1, *values.shape[-2:])
+    for number, matrix in enumerate(batch):
+        row = fails(matrix)
+        if row:
+            return f"(Batch element {number}): " if values.ndim > 2 else "", row
+    return "", 0
+
+
+def _shown(name: str) -> Any:
+    """The name that a function's records have in PyTorch."""
+
+    def rename(cls: Any) -> Any:
+        cls._record.__name__ = cls._record.__qualname__ = name
+        return cls
+
+    return rename
+
+
+# -- inverses and determinants ------------------------------------------------------------------
+
+
+def _dependent(matrix: np.ndarray) -> int:
+    """The first column, from 1, that those before it span."""
+    ranks = (np.linalg.matrix_rank(matrix[:, :k]) < k for k in range(1, len(matrix) + 1))
+    return next((k for k, is_lower in enumerate(ranks, 1) if is_lower), len(matrix))
+
+
+@_shown("LinalgInvExBackward0")
 class _Inverse(Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor) -> Tensor:
-        made = _host(np.linalg.inv, a)
+        try:
+            made = _host(np.linalg.inv, a)
+        except np.linalg.LinAlgError:
+            where, row = _blame(host_values(a), _dependent)
+            raise LinAlgError(
+                f"linalg.inv: {where}The diagonal element {row} is zero, the inversion could not "
+                "be completed because the input matrix is singular."
+            ) from None
         ctx.save_for_backward(made)
         return made
 
@@ -66,23 +111,48 @@ class _Inverse(Function):
 
 def inv(A: Tensor) -> Tensor:
     """The inverse. Raises LinAlgError for a singular matrix."""
-    _square("linalg.inv", A)
+    _check("linalg.inv", A)
+    require_float("linalg.inv", A.dtype, low=False)
     return _Inverse.apply(A)
 
 
 def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
-    """X with A X = B."""
-    _square("linalg.solve", A)
-    vector = B.ndim == 1 or (B.ndim == A.ndim - 1 and B.shape == A.shape[:-1])
+    """X with A X = B, or X A = B; B is a vector where its shape is that of A less one axis.
+
+    Raises RuntimeError where dtypes or shapes do not fit, LinAlgError for a singular matrix.
+    """
+    _check("linalg.solve", A)
+    check_tensor(B, "linalg_solve", "B", 2)
+    if A.dtype is not B.dtype:
+        raise RuntimeError(
+            "linalg.solve: Expected A and B to have the same dtype, but found A of type "
+            f"{type_name(A.dtype)} and B of type {type_name(B.dtype)} instead"
+        )
+    vector = B.ndim == 1 or (B.ndim == A.ndim - 1 and shape_of(B) == shape_of(A)[:-1])
     right = B.unsqueeze(-1) if vector else B
+    if right.ndim < 2:
+        raise RuntimeError("linalg.solve: The input tensor B must have at least 2 dimensions.")
+    n, (rows, columns) = A.shape[-1], right.shape[-2:]
+    if n != (rows if left else columns):
+        raise RuntimeError(
+            f"linalg.solve: Incompatible shapes of A and B for the equation "
+            f"{'AX' if left else 'XA'} = B ({n}x{n} and {rows}x{columns})"
+        )
+    require("linalg.solve", A.dtype)
     made = _Solve.apply(A, right) if left else _Solve.apply(A.mT, right.mT).mT
     return made.squeeze(-1) if vector else made
 
 
+@_shown("LinalgSolveExBackward0")
 class _Solve(Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
-        x = _host(np.linalg.solve, a, b)
+        try:
+            x = _host(np.linalg.solve, a, b)
+        except np.linalg.LinAlgError:
+            raise LinAlgError(
+                "torch.linalg.solve: The solver failed because the input matrix is singular."
+            ) from None
         ctx.save_for_backward(a, x)
         return x
 
@@ -93,6 +163,7 @@ class _Solve(Function):
         return -gb @ x.mT, gb
 
 
+@_shown("LinalgDetBackward0")
 class _Det(Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor) -> Tensor:
@@ -107,14 +178,17 @@ class _Det(Function):
 
 
 def det(A: Tensor) -> Tensor:
-    _square("linalg.det", A)
+    """The determinant."""
+    _check("linalg.det", A)
+    require("linalg.det", A.dtype)
     return _Det.apply(A)
 
 
+@_shown("LinalgSlogdetBackward0")
 class _LogDet(Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor) -> Any:
-        sign, value = _host(np.linalg.slogdet, a)
+        sign, value = _host(lambda v: tuple(np.linalg.slogdet(v)), a)
         ctx.mark_non_differentiable(sign)
         ctx.save_for_backward(a)
         return sign, value
@@ -126,12 +200,13 @@ class _LogDet(Function):
 
 
 def slogdet(A: Tensor) -> Any:
-    _square("linalg.slogdet", A)
+    """The determinant's sign and the logarithm of its size."""
+    _check("linalg.slogdet", A)
+    require_float("linalg.slogdet", A.dtype, low=False)
     return slogdet_result(*_LogDet.apply(A))
 
 
-def logdet(A: Tensor) -> Tensor:
-    return slogdet(A)[1]
+# -- decompositions -----------------------------------------------------------------------------
 
 
 def _phi(a: Tensor) -> Tensor:
@@ -140,10 +215,29 @@ def _phi(a: Tensor) -> Tensor:
     return low - 0.5 * low.diagonal(0, -2, -1).diag_embed()
 
 
+def _not_positive(matrix: np.ndarray) -> int:
+    """The order of the first leading minor that is not positive definite; 0: all are."""
+    for k in range(1, len(matrix) + 1):
+        try:
+            np.linalg.cholesky(matrix[:k, :k])
+        except np.linalg.LinAlgError:
+            return k
+    return 0
+
+
+@_shown("LinalgCholeskyExBackward0")
 class _Cholesky(Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor) -> Tensor:
-        made = _host(np.linalg.cholesky, a)
+        try:
+            made = _host(np.linalg.cholesky, a)
+        except np.linalg.LinAlgError:
+            where, order = _blame(host_values(a), _not_positive)
+            raise LinAlgError(
+                f"linalg.cholesky: {where}The factorization could not be completed because the "
+                f"input is not positive-definite (the leading minor of order {order} is not "
+                "positive-definite)."
+            ) from None
         ctx.save_for_backward(made)
         return made
 
@@ -156,43 +250,72 @@ class _Cholesky(Function):
 
 
 def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
-    _square("linalg.cholesky", A)
-    try:
-        made = _Cholesky.apply(A)
-    except LinAlgError:
-        raise LinAlgError(
-            "linalg.cholesky: The factorization could not be completed because the input is not "
-            "positive-definite."
-        ) from None
+    """L with L L^T = A, or its transpose. Raises LinAlgError unless A is positive definite."""
+    _check("linalg.cholesky", A)
+    require("linalg.cholesky", A.dtype)
+    made = _Cholesky.apply(A.mT if upper else A)
     return made.mT if upper else made
 
 
+def _tall_gradient(q: Tensor, r: Tensor, gq: Tensor, gr: Tensor) -> Tensor:
+    """The gradient of A = Q R with no fewer rows than columns (Walter and Lehmann, 2018)."""
+    m = r @ gr.mT - gq.mT @ q
+    low = m.tril(-1)
+    full = low + low.mT + m.diagonal(0, -2, -1).diag_embed()
+    return (gq + q @ full) @ inv(r).mT
+
+
+@_shown("LinalgQrBackward0")
 class _Qr(Function):
     @staticmethod
-    def forward(ctx: Any, a: Tensor) -> Any:
-        q, r = _host(np.linalg.qr, a)
-        ctx.save_for_backward(q, r)
+    def forward(ctx: Any, a: Tensor, mode: str) -> Any:
+        ctx.mode = mode
+        if mode == "r":
+            r = _host(lambda v: np.linalg.qr(v, "r"), a)
+            return a.new_empty(0), r
+        q, r = _host(lambda v: tuple(np.linalg.qr(v, mode)), a)  # type: ignore[call-overload]
+        ctx.save_for_backward(a, q, r)
         return q, r
 
     @staticmethod
     def backward(ctx: Any, gq: Tensor, gr: Tensor) -> Any:
-        q, r = ctx.saved_tensors
-        m = r @ gr.mT - gq.mT @ q
-        low = m.tril(-1)
-        full = low + low.mT + m.diagonal(0, -2, -1).diag_embed()
-        return (gq + q @ full) @ inv(r).mT
+        if ctx.mode == "r":
+            raise RuntimeError(
+                "The derivative of linalg.qr depends on Q, which is not computed when mode='r'. "
+                "Please use linalg.qr(A, mode='reduced') if you are going to differentiate "
+                "through linalg.qr."
+            )
+        a, q, r = ctx.saved_tensors
+        rows, columns = a.shape[-2:]
+        if rows > columns and ctx.mode == "complete":
+            raise RuntimeError(
+                "The QR decomposition is not differentiable when mode='complete' and nrows > ncols."
+            )
+        if rows >= columns:
+            return _tall_gradient(q, r, gq, gr), None
+        # A = [X Y] with X square: X = Q U, and Y = Q V hangs on Q
+        rest = gr[..., rows:]
+        g = _tall_gradient(q, r[..., :rows], gq + a[..., rows:] @ rest.mT, gr[..., :rows])
+        return cat([g, q @ rest], -1), None
 
 
 def qr(A: Tensor, mode: str = "reduced") -> Any:
-    if mode == "reduced":
-        return qr_result(*_Qr.apply(A))
-    return qr_result(*_host(lambda a: np.linalg.qr(a, "complete"), A))
+    """Q R = A with Q orthogonal and R upper triangular; `mode` reduced, complete or r."""
+    _check("linalg.qr", A, square=False)
+    if mode not in ("reduced", "complete", "r"):
+        raise RuntimeError(
+            f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), "
+            "'r', or 'complete'"
+        )
+    require("linalg.qr", A.dtype)
+    return qr_result(*_Qr.apply(A, mode))
 
 
+@_shown("LinalgEighBackward0")
 class _Eigh(Function):
     @staticmethod
-    def forward(ctx: Any, a: Tensor) -> Any:
-        values, vectors = _host(np.linalg.eigh, a)
+    def forward(ctx: Any, a: Tensor, uplo: str) -> Any:
+        values, vectors = _host(lambda v: tuple(np.linalg.eigh(v, uplo)), a)  # type: ignore[call-overload]
         ctx.save_for_backward(values, vectors)
         return values, vectors
 
@@ -203,29 +326,44 @@ class _Eigh(Function):
         same = gap == 0
         inner = (v.mT @ gv) / gap.masked_fill(same, 1.0)
         inner = inner.masked_fill(same, 0.0) + gw.diag_embed()
-        return v @ inner @ v.mT
+        made = v @ inner @ v.mT  # of a symmetric input: both triangles get their half
+        return 0.5 * (made + made.mT), None
 
 
 def eigh(A: Tensor, UPLO: str = "L") -> Any:
-    _square("linalg.eigh", A)
-    return eigh_result(*_Eigh.apply(A))
+    """Eigenvalues, ascending, and eigenvectors of symmetric matrices, of which one triangle is
+    read."""
+    _check("linalg.eigh", A, floats=False)
+    if str(UPLO).upper() not in ("L", "U"):
+        raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
+    require("linalg.eigh", A.dtype)
+    return eigh_result(*_Eigh.apply(A, UPLO.upper()))
 
 
 def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
-    return eigh(A)[0]
+    """The eigenvalues of symmetric matrices, ascending."""
+    return eigh(A, UPLO)[0]
 
 
+@_shown("LinalgSvdBackward0")
 class _Svd(Function):
     @staticmethod
-    def forward(ctx: Any, a: Tensor) -> Any:
-        u, s, vh = _host(lambda x: tuple(np.linalg.svd(x, full_matrices=False)), a)
+    def forward(ctx: Any, a: Tensor, full: bool) -> Any:
+        try:
+            u, s, vh = _host(lambda x: tuple(np.linalg.svd(x, full_matrices=full)), a)
+        except np.linalg.LinAlgError:
+            raise LinAlgError(
+                "linalg.svd: The algorithm failed to converge because the input matrix contained "
+                "non-finite values."
+            ) from None
         ctx.save_for_backward(u, s, vh)
         return u, s, vh
 
     @staticmethod
     def backward(ctx: Any, gu: Tensor, gs: Tensor, gvh: Tensor) -> Any:
         u, s, vh = ctx.saved_tensors
-        v, gv = vh.mT, gvh.mT
+        k = s.shape[-1]  # the columns that a full decomposition adds have no gradient
+        u, gu, v, gv = (t[..., :k] for t in (u, gu, vh.mT, gvh.mT))
         gap = s.unsqueeze(-2) ** 2 - s.unsqueeze(-1) ** 2
         same = gap == 0
         f = (1 / gap.masked_fill(same, 1.0)).masked_fill(same, 0.0)
@@ -233,108 +371,94 @@ class _Svd(Function):
         mid = (f * (ug - ug.mT)) * s.unsqueeze(-2) + s.unsqueeze(-1) * (f * (vg - vg.mT))
         out = u @ (mid + gs.diag_embed()) @ v.mT
         inverse = (1 / s).unsqueeze(-2)
-        if u.shape[-2] > s.shape[-1]:
+        if u.shape[-2] > k:
             part = gu * inverse
             out = out + (part - u @ (u.mT @ part)) @ v.mT
-        if v.shape[-2] > s.shape[-1]:
+        if v.shape[-2] > k:
             part = gv * inverse
             out = out + u @ (part - v @ (v.mT @ part)).mT
-        return out
+        return out, None
 
 
 def svd(A: Tensor, full_matrices: bool = True, *, driver: Any = None) -> Any:
-    """The singular value decomposition."""
-    if full_matrices and A.shape[-1] != A.shape[-2] and not A.requires_grad:
-        return svd_result(*_host(lambda a: tuple(np.linalg.svd(a, full_matrices=True)), A))
-    return svd_result(*_Svd.apply(A))
+    """U, S, Vh with U diag(S) Vh = A and S descending. Raises LinAlgError for NaNs."""
+    _check("linalg.svd", A, square=False)
+    require("linalg.svd", A.dtype)
+    return svd_result(*_Svd.apply(A, full_matrices))
 
 
-def svdvals(A: Tensor) -> Tensor:
+def svdvals(A: Tensor, *, driver: Any = None) -> Tensor:
+    """The singular values, descending."""
     return svd(A, False)[1]
 
 
-def pinv(A: Tensor, rcond: float | None = None) -> Tensor:
-    return _host(np.linalg.pinv, A)
+# -- what is composed of them -------------------------------------------------------------------
+
+
+def pinv(A: Tensor, *, rtol: float | None = None) -> Tensor:
+    """The Moore-Penrose inverse: singular values below rtol times the largest count as 0."""
+    _check("linalg.pinv", A, square=False)
+    require_float("linalg.pinv", A.dtype, low=False)
+    u, s, vh = svd(A, False)
+    if rtol is None:
+        rtol = max(A.shape[-2:]) * float(np.finfo(A.dtype.np).eps)
+    kept = s > rtol * s.detach().amax(-1, True)
+    inverse = (1 / s.masked_fill(~kept, 1.0)).masked_fill(~kept, 0.0)
+    return (vh.mT * inverse.unsqueeze(-2)) @ u.mT
 
 
 def matrix_rank(A: Tensor) -> Tensor:
-    s = svdvals(A)
-    top = s.amax(-1, True)
-    eps = np.finfo(A.dtype.np).eps * max(A.shape[-2:])
-    return (s > top * eps).sum(-1)
-
-
-def matrix_norm(
-    A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, dtype: Any = None
-) -> Tensor:
-    """A norm of matrices in the two dims given."""
-    a, b = (d % A.ndim for d in dim)
-    if ord == "fro":
-        return vector_norm(A, 2, (a, b), keepdim, dtype)
-    if ord in ("nuc", 2, -2):
-        s = svdvals(A.movedim((a, b), (-2, -1)))
-        value = s.sum(-1) if ord == "nuc" else s.amax(-1) if ord == 2 else s.amin(-1)
-        for axis in sorted((a, b)) if keepdim else ():
-            value = value.unsqueeze(axis)
-        return value
-    along, other = (a, b) if abs(ord) == 1 else (b, a)
-    sums = A.abs().sum(along, keepdim=True)
-    value = sums.amax(other, True) if ord > 0 else sums.amin(other, True)
-    if not keepdim:
-        for axis in sorted((a, b), reverse=True):
-            value = value.squeeze(axis)
-    return value
-
-
-def norm(
-    A: Tensor,
-    ord: Any = None,
-    dim: Any = None,
-    keepdim: bool = False,
-    *,
-    out: Any = None,
-    dtype: Any = None,
-) -> Tensor:
-    """A vector norm, or a matrix norm where two dims and an order are given."""
-    if ord is None:
-        return vector_norm(A, 2, dim, keepdim, dtype)
-    if isinstance(dim, int) or (dim is None and A.ndim == 1) or (dim is not None and len(dim) == 1):
-        return vector_norm(A, ord, dim, keepdim, dtype)
-    return matrix_norm(A, ord, (-2, -1) if dim is None else dim, keepdim, dtype)
+    """How many singular values are larger than rounding makes of 0."""
+    s = svdvals(A.detach())
+    eps = float(np.finfo(A.dtype.np).eps) * max(A.shape[-2:])
+    return (s > s.amax(-1, True) * eps).sum(-1)
 
 
 def multi_dot(tensors: Any) -> Tensor:
+    """The matrix product of several, from left to right."""
     total = tensors[0]
     for t in tensors[1:]:
-        total = matmul(total, t)
+        total = _matmul(total, t)
     return total
 
 
 def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
+    """`diagonal` of the last two dims."""
     return A.diagonal(offset, dim1, dim2)
 
 
 def matrix_power(A: Tensor, n: int) -> Tensor:
-    base = inv(A) if n < 0 else A
-    total: Any = None
-    for _ in range(abs(n)):
-        total = base if total is None else matmul(total, base)
-    if total is None:
+    """The product of n times A, or of its inverse."""
+    _check("linalg.matrix_power", A, floats=False)
+    if n == 0:
         from lazygrad.tensor.ranges import eye
 
-        total = eye(A.shape[-1], dtype=A.dtype).expand(A.shape)
+        return eye(A.shape[-1], dtype=A.dtype).expand(A.shape).clone()
+    base = inv(A) if n < 0 else A
+    total = base
+    for _ in range(abs(n) - 1):
+        total = _matmul(total, base)
     return total
 
+
+norm = out_form("linalg.norm", linalg_norm, "same")
+vector_norm = out_form("linalg.vector_norm", _vector_norm, "same")
+matrix_norm = out_form("linalg.matrix_norm", _matrix_norm, "same")
+cross = out_form("linalg.cross", linalg_cross, "same")
+matmul = out_form("matmul", _matmul, "same")
+for _name in ("inv", "solve", "det", "slogdet", "cholesky", "qr", "eigh", "eigvalsh", "svd",
+              "svdvals", "pinv", "matrix_power"):  # fmt: skip
+    globals()[_name] = out_form(f"linalg.{_name}", globals()[_name], "same")
 
 __all__ = [
     "LinAlgError",
     "cholesky",
     "cross",
     "det",
+    "diagonal",
     "eigh",
     "eigvalsh",
     "inv",
-    "logdet",
     "matmul",
     "matrix_norm",
     "matrix_power",

@@ -18,6 +18,7 @@ from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor, axis_of, nodes_of, shape_of
 from lazygrad.tensor.declare import check_tensor, declare
 from lazygrad.tensor.history import record
+from lazygrad.tensor.kernels import require
 from lazygrad.tensor.size import extents
 
 
@@ -37,9 +38,8 @@ def _dtypes(name: str, a: Node, b: Node) -> None:
         )
 
 
-def _product(a: Node, b: Node) -> Node:
-    if a.dtype.kind == "b":
-        raise NotImplementedError("\"addmm_impl_cpu_\" not implemented for 'Bool'")
+def _product(a: Node, b: Node, name: str = "mm") -> Node:
+    require(name, a.dtype)
     return ops.matmul(a, b)
 
 
@@ -66,7 +66,7 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
     return record("MmBackward0", (input, mat2), (a, b), _product(a, b))
 
 
-@declare(out=True)
+@declare(out="same")
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """The products of two batches of matrices."""
     check_tensor(input, "bmm")
@@ -82,7 +82,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
             f"[{a.shape[0]}, {a.shape[2]}] but got: [{b.shape[0]}, {b.shape[1]}]."
         )
     _dtypes("bmm", a, b)
-    return record("BmmBackward0", (input, mat2), (a, b), _product(a, b))
+    return record("BmmBackward0", (input, mat2), (a, b), _product(a, b, "bmm"))
 
 
 @declare(out=True)
@@ -99,7 +99,7 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
             f"vec ({b.shape[0]})"
         )
     _dtypes("mv", a, b)
-    node = ops.reshape(_product(a, ops.reshape(b, arg=(b.shape[0], 1))), arg=(a.shape[0],))
+    node = ops.reshape(_product(a, ops.reshape(b, arg=(b.shape[0], 1)), "mv"), arg=(a.shape[0],))
     return record("MvBackward0", (input, vec), (a, b), node)
 
 
@@ -124,8 +124,7 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
             f"{extents(b.shape)} to have the same number of elements, but got {a.shape[0]} and "
             f"{b.shape[0]} elements respectively"
         )
-    if a.dtype.kind == "b":
-        raise NotImplementedError("\"dot\" not implemented for 'Bool'")
+    require("dot", a.dtype)
     node = ops.reshape(ops.sum_(ops.mul(a, b), arg=(0,)), arg=())
     return record("DotBackward0", (input, tensor), (a, b), node)
 
@@ -178,7 +177,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         batch = P.joint_shape(left.shape[:-2], right.shape[:-2])
         left = P.spread_to(left, (*batch, *left.shape[-2:]))
         right = P.spread_to(right, (*batch, *right.shape[-2:]))
-        node = _product(left, right)
+        node = _product(left, right, "bmm")
     if p == 1:
         node = ops.reshape(node, arg=(*node.shape[:-2], node.shape[-1]))
     if q == 1:
@@ -450,19 +449,41 @@ def _contract(
     return done.reshape(shape), [*batch, *rows, *columns]
 
 
-@declare()
-@composite("LinalgCrossBackward0")
+@declare(out="same")
 def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
-    """The vector product along a dim of size 3."""
-    shape = P.broadcast_shapes(shape_of(input), shape_of(other))
+    """The vector product along a dim of size 3, the first one unless it is given."""
+    check_tensor(input, "cross")
+    check_tensor(other, "cross", "other", 2)
     if dim is None:
-        dim = next((i for i, e in enumerate(shape) if e == 3), -1)
-    axis = axis_of(dim, len(shape))
-    if shape[axis] != 3:
+        dim = next((i for i, e in enumerate(shape_of(input)) if e == 3), None)
+        if dim is None:
+            raise RuntimeError("no dimension of size 3 in input")
+    return linalg_cross(input, other, dim=dim)
+
+
+def linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
+    """The vector product along a dim of size 3."""
+    check_tensor(input, "linalg_cross")
+    check_tensor(other, "linalg_cross", "other", 2)
+    if input.ndim != other.ndim:
+        raise RuntimeError("linalg.cross: inputs must have the same number of dimensions.")
+    axis = axis_of(dim, input.ndim)
+    sizes = [shape_of(t)[axis] if t.ndim else 1 for t in (input, other)]
+    if sizes != [3, 3]:
         raise RuntimeError(
-            "linalg.cross: inputs dimension {dim} must have length 3. Got "
-            f"{shape[axis]} and {shape[axis]}"
+            f"linalg.cross: inputs dimension {dim} must have length 3. Got {sizes[0]} and "
+            f"{sizes[1]}"
         )
+    if input.dtype is not other.dtype:
+        names = P.type_name(input.dtype), P.type_name(other.dtype)
+        raise RuntimeError(f"expected scalar type {names[0]} but found {names[1]}")
+    require("cross", input.dtype)
+    return _cross(input, other, axis)
+
+
+@composite("LinalgCrossBackward0")
+def _cross(input: Tensor, other: Tensor, axis: int) -> Tensor:
+    shape = P.joint_shape(shape_of(input), shape_of(other))
     a, b = input.expand(shape), other.expand(shape)
     a, b = a.unbind(axis), b.unbind(axis)
     from lazygrad.tensor.joining import stack

@@ -23,10 +23,12 @@ from lazygrad.tensor import (
     joining,
     linear,
     logic,
+    norms,
     numpy_bridge,
     parts,
     random,
     reductions,
+    scattering,
     searching,
     structure,
     views,
@@ -34,6 +36,7 @@ from lazygrad.tensor import (
 from lazygrad.tensor.core import Tensor, as_class, shape_of
 from lazygrad.tensor.declare import DECLARED, inplace_form
 from lazygrad.tensor.history import needs_grad
+from lazygrad.tensor.inplace import inplace_operator
 
 # Their declarations are made when they are imported; these are all modules that declare some.
 _DECLARING = (
@@ -46,10 +49,12 @@ _DECLARING = (
     joining,
     linear,
     logic,
+    norms,
     numpy_bridge,
     parts,
     random,
     reductions,
+    scattering,
     searching,
     structure,
     views,
@@ -81,7 +86,9 @@ def install() -> None:
         if entry.is_method:
             setattr(Tensor, entry.name, entry.function)
         if entry.has_inplace:
-            setattr(Tensor, f"{entry.name}_", inplace_form(entry))
+            setattr(
+                Tensor, f"{entry.name}_", inplace_form(entry.name, entry.function, entry.compares)
+            )
     for name, getter in views.PROPERTIES.items():
         setattr(Tensor, name, property(getter))
     for name, (operation, swapped) in _OPERATORS.items():
@@ -110,7 +117,7 @@ def install() -> None:
             "lshift": "bitwise_left_shift_",
             "rshift": "bitwise_right_shift_",
         }.get(name, f"{name}_")
-        setattr(Tensor, f"__i{name}__", inplace.inplace_operator(target))
+        setattr(Tensor, f"__i{name}__", inplace_operator(target))
     for name, value in _PLAIN.items():
         setattr(Tensor, name, value)
 

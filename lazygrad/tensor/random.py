@@ -17,9 +17,10 @@ from lazygrad.ir.dtypes import DType
 from lazygrad.ir.node import Node
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.aliasing import adopt, check_inplace
+from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, node_of, shape_of, wrap
 from lazygrad.tensor.creation import check_dtype, check_sizes, leaf
-from lazygrad.tensor.declare import declare
+from lazygrad.tensor.declare import check_tensor, declare, makes
 from lazygrad.tensor.generator import (
     Generator,
     default_generator,
@@ -31,6 +32,8 @@ from lazygrad.tensor.generator import (
     set_rng_state,
 )
 from lazygrad.tensor.history import record
+from lazygrad.tensor.indexing import known
+from lazygrad.tensor.kernels import require
 from lazygrad.tensor.size import device_name
 from lazygrad.tensor.views import size_args
 
@@ -123,12 +126,7 @@ def integer_node(shape: tuple[int, ...], low: int, high: int, generator: Generat
 
 def _float_only(dtype: Any, name: str) -> DType:
     found = check_dtype(dtype, name) or P.default.dtype
-    if found.kind != "f":
-        raise NotImplementedError(
-            f"\"check_uniform_bounds\" not implemented for '{P.type_name(found)}'"
-            if name.startswith("rand") and "randn" not in name
-            else f"\"normal_kernel_cpu\" not implemented for '{P.type_name(found)}'"
-        )
+    require(name, found)
     return found
 
 
@@ -136,7 +134,6 @@ def _maker(name: str, node: Any) -> Any:
     def function(
         *size: Any,
         generator: Generator | None = None,
-        out: Any = None,
         dtype: Any = None,
         layout: Any = None,
         device: Any = None,
@@ -147,15 +144,10 @@ def _maker(name: str, node: Any) -> Any:
         device_name(device)
         shape = size_args(size, name)
         check_sizes(shape, kind)
-        made = leaf(node(shape, kind, generator), requires_grad)
-        if out is not None:
-            from lazygrad.tensor.declare import store_out
-
-            return store_out(name, made, out)
-        return made
+        return leaf(node(shape, kind, generator), requires_grad)
 
     function.__name__ = function.__qualname__ = name
-    return function
+    return makes(function)
 
 
 rand = _maker("rand", uniform_node)
@@ -194,6 +186,7 @@ def randn_like(
     )
 
 
+@makes
 def randint(
     *args: Any,
     generator: Generator | None = None,
@@ -204,7 +197,6 @@ def randint(
     device: Any = None,
     layout: Any = None,
     requires_grad: bool = False,
-    out: Any = None,
 ) -> Tensor:
     """Integers in [low, high)."""
     given = list(args)
@@ -245,11 +237,11 @@ def randint_like(
     )
 
 
+@makes
 def randperm(
     n: int,
     *,
     generator: Generator | None = None,
-    out: Any = None,
     dtype: Any = None,
     layout: Any = None,
     device: Any = None,
@@ -260,6 +252,7 @@ def randperm(
     if n < 0:
         raise RuntimeError(f"n must be non-negative, got{n}")
     dtype = check_dtype(dtype, "randperm") or D.int64
+    require("randperm", dtype)
     draw = (generator or default_generator).draw()
     high = ops.cast(ops.random_bits(*draw, (n,), 0, "cpu"), arg=D.int64)
     low = ops.cast(ops.random_bits(*draw, (n,), 1, "cpu"), arg=D.int64)
@@ -268,6 +261,7 @@ def randperm(
     return leaf(P.cast(ops.argsort(keys, arg=(0, False)), dtype), requires_grad)
 
 
+@makes
 def normal(
     mean: Any = 0.0,
     std: Any = 1.0,
@@ -275,20 +269,23 @@ def normal(
     *,
     generator: Generator | None = None,
     dtype: Any = None,
-    out: Any = None,
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
     """Normal numbers of given means and deviations."""
     if isinstance(std, (int, float)) and std < 0:
-        raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
     if isinstance(mean, Tensor) or isinstance(std, Tensor):
         kind = (mean if isinstance(mean, Tensor) else std).dtype
-        shapes = [shape_of(v) for v in (mean, std) if isinstance(v, Tensor)]
-        shape = P.broadcast_shapes(*shapes)
+        require("randn", kind)
+        shape: tuple[int, ...] = ()
+        for value in (mean, std):
+            shape = P.joint_shape(shape, shape_of(value)) if isinstance(value, Tensor) else shape
+        if isinstance(std, Tensor) and known(std) and not (host_values(std) >= 0).all():
+            raise RuntimeError("normal expects all elements of std >= 0.0")
         unit = wrap(normal_node(shape, kind, generator))
-        return (unit * std + mean).detach()
-    kind = check_dtype(dtype, "normal") or P.default.dtype
+        return (unit * std + mean).detach().to(kind)
+    kind = _float_only(dtype, "randn")
     unit = normal_node(size_args((size,), "normal"), kind, generator)  # type: ignore[assignment]
     return leaf(_affine(unit, std, mean), requires_grad)  # type: ignore[arg-type]
 
@@ -298,17 +295,20 @@ def _affine(node: Node, scale: Any, shift: Any) -> Node:
     return ops.add(node, P.scalar(shift, node.dtype, "cpu"))
 
 
-@declare()
-def bernoulli(
-    input: Tensor, p: Any = None, *, generator: Generator | None = None, out: Any = None
-) -> Tensor:
-    """1 with the probability that each element gives."""
-    chance = input if p is None else input.new_full(shape_of(input), p)
-    x = node_of(chance)
-    if x.buffer is not None and x.numel:
-        from lazygrad.tensor.convert import host_values
+@declare(out=True)
+def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = None) -> Tensor:
+    """1 with the probability that each element gives, or with probability p.
 
-        values = host_values(chance)
+    Raises RuntimeError for p, or known elements, outside of [0, 1].
+    """
+    check_tensor(input, "bernoulli")
+    x = node_of(input)
+    if p is not None:
+        drawn = P.cast(_bernoulli(input, generator, p), x.dtype)
+        return record("BernoulliBackward0", (input,), (x,), drawn)
+    require("bernoulli", x.dtype)
+    if known(input) and x.numel:
+        values = host_values(input)
         if not ((values >= 0) & (values <= 1)).all():
             raise RuntimeError(
                 "Expected p_in >= 0 && p_in <= 1 to be true, but got false.  "
@@ -317,7 +317,7 @@ def bernoulli(
             )
     u = uniform_node(x.shape, D.float64 if x.dtype is D.float64 else D.float32, generator)
     drawn = P.cast(ops.lt(u, P.cast(x, u.dtype)), x.dtype)
-    return record("BernoulliBackward0", (chance,), (x,), drawn)
+    return record("BernoulliBackward0", (input,), (x,), drawn)
 
 
 def dropout_mask(shape: tuple[int, ...], p: float, dtype: DType) -> Node:
@@ -359,12 +359,14 @@ def _uniform(
         raise RuntimeError(
             f"uniform_ expects to return a [from, to) range, but found from={low} > to={high}"
         )
+    require("rand", self.dtype)
     return _affine(uniform_node(shape_of(self), self.dtype, generator), high - low, low)
 
 
 def _normal(self: Tensor, generator: Any, mean: float = 0.0, std: float = 1.0) -> Node:
     if std < 0:
-        raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
+    require("randn", self.dtype)
     return _affine(normal_node(shape_of(self), self.dtype, generator), std, mean)
 
 
@@ -402,6 +404,9 @@ def _bernoulli(self: Tensor, generator: Any, p: Any = 0.5) -> Node:
 
 
 def _exponential(self: Tensor, generator: Any, lambd: float = 1.0) -> Node:
+    require("exponential_", self.dtype)
+    if lambd <= 0:
+        raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd}")
     u = uniform_node(shape_of(self), self.dtype, generator, True)
     return ops.mul(ops.neg(ops.log(u)), P.scalar(1 / lambd, u.dtype, "cpu"))
 
@@ -413,7 +418,7 @@ _filler("bernoulli", _bernoulli)
 _filler("exponential", _exponential)
 
 
-@declare()
+@declare(out="same")
 def multinomial(
     input: Tensor,
     num_samples: int,
@@ -436,8 +441,6 @@ def multinomial(
         raise RuntimeError(
             "cannot sample n_sample > prob_dist.size(-1) samples without replacement"
         )
-    from lazygrad.tensor.convert import host_values
-
     values = host_values(input)
     if not np.isfinite(values).all() or (values < 0).any():
         raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")

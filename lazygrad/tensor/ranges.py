@@ -17,6 +17,8 @@ from lazygrad.ir.node import Node
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor
 from lazygrad.tensor.creation import check_dtype, check_sizes, from_values, leaf
+from lazygrad.tensor.declare import makes
+from lazygrad.tensor.kernels import require
 from lazygrad.tensor.size import device_name
 
 # -- ranges -------------------------------------------------------------------------------------
@@ -26,12 +28,12 @@ def _item(value: Any) -> Any:
     return value.item() if isinstance(value, (Tensor, np.generic)) else value
 
 
+@makes
 def arange(
     start: Any = 0,
     end: Any = None,
     step: Any = 1,
     *,
-    out: Any = None,
     dtype: Any = None,
     layout: Any = None,
     device: Any = None,
@@ -45,6 +47,7 @@ def arange(
     if dtype is None:
         whole = all(isinstance(v, int) for v in (start, end, step))
         dtype = D.int64 if whole else P.default.dtype
+    require("arange", dtype)
     if step == 0:
         raise RuntimeError("step must be nonzero")
     if not all(math.isfinite(v) for v in (start, end)):
@@ -67,24 +70,19 @@ def arange(
         node = ops.mul(node, P.scalar(step, wide, where))
     if start != 0:
         node = ops.add(node, P.scalar(start, wide, where))
-    made = leaf(P.cast(node, dtype), requires_grad)
-    if out is not None:
-        from lazygrad.tensor.declare import store_out
-
-        return store_out("arange", made, out)
-    return made
+    return leaf(P.cast(node, dtype), requires_grad)
 
 
 def range_(start: Any = 0, end: Any = 0, step: Any = 1, **options: Any) -> Tensor:
     return arange(start, end + step / 2, step, **({"dtype": P.default.dtype} | options))
 
 
+@makes
 def linspace(
     start: Any,
     end: Any,
     steps: int,
     *,
-    out: Any = None,
     dtype: Any = None,
     device: Any = None,
     layout: Any = None,
@@ -95,6 +93,7 @@ def linspace(
     dtype = check_dtype(dtype, "linspace") or P.default.dtype
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
+    require("linspace", dtype)
     where = device_name(device)
     return leaf(P.cast(_even(start, end, steps, where, dtype), dtype), requires_grad)
 
@@ -116,6 +115,7 @@ def _even(start: float, end: float, steps: int, where: str, dtype: DType) -> Nod
     return ops.where(first_half, up, down)
 
 
+@makes
 def logspace(
     start: Any,
     end: Any,
@@ -125,20 +125,23 @@ def logspace(
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
-    out: Any = None,
 ) -> Tensor:
+    """`steps` powers of the base, of exponents at equal distances."""
     dtype = check_dtype(dtype, "logspace") or P.default.dtype
+    if steps < 0:
+        raise RuntimeError("number of steps must be non-negative")
+    require("logspace", dtype)
     where = device_name(device)
     exponent = _even(_item(start), _item(end), steps, where, D.float64)
     value = ops.power(P.scalar(base, D.float64, where), exponent)
     return leaf(P.cast(value, dtype), requires_grad)
 
 
+@makes
 def eye(
     n: int,
     m: int | None = None,
     *,
-    out: Any = None,
     dtype: Any = None,
     device: Any = None,
     layout: Any = None,

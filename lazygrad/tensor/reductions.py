@@ -20,6 +20,7 @@ from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor, axis_of, cut, node_of, shape_of, wrap
 from lazygrad.tensor.declare import check_tensor, declare, named
 from lazygrad.tensor.history import record, record_many
+from lazygrad.tensor.kernels import require
 from lazygrad.tensor.size import extents
 
 
@@ -141,10 +142,13 @@ def mean(
     return _mean_dim(input, axes_of(dim, input.ndim), keepdim, dtype)
 
 
-@declare()
+@declare(out="same")
 def nanmean(
     input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: DType | None = None
 ) -> Tensor:
+    """The mean of the floats that are not NaN."""
+    require("nanmean", input.dtype)
+    _check_float("nanmean", node_of(input), dtype)
     valid = (input == input).sum(dim, keepdim)
     return nansum(input, dim, keepdim, dtype=dtype) / valid
 
@@ -321,7 +325,7 @@ amax = _am("amax", ops.max_)
 amin = _am("amin", ops.min_)
 
 
-@declare()
+@declare(out="same")
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Any:
     wanted = () if dim is None else dim
     return aminmax_result(amin(input, wanted, keepdim), amax(input, wanted, keepdim))
@@ -331,8 +335,7 @@ def _arg(name: str, op: Any) -> Any:
     def function(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
         check_tensor(input, name)
         x = node_of(input)
-        if x.dtype is D.bool_:
-            raise RuntimeError(f"{name}(): does not support bool input")
+        require(name, x.dtype)
         rank = len(x.shape)
         if dim is None:
             if 0 in x.shape:

@@ -17,9 +17,10 @@ from lazygrad.tensor import promotion as P
 from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, axis_of, node_of, shape_of, wrap
 from lazygrad.tensor.creation import from_values
-from lazygrad.tensor.declare import declare, named
+from lazygrad.tensor.declare import declare, inplace_form, named
 from lazygrad.tensor.functions import rename
 from lazygrad.tensor.history import record, record_many
+from lazygrad.tensor.kernels import require
 from lazygrad.tensor.reductions import drop_axes
 
 sort_result = named("sort", "values", "indices")
@@ -71,6 +72,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     """The k largest (or smallest) along a dim."""
     x = node_of(input)
     axis = axis_of(dim, len(x.shape))
+    require("topk", x.dtype)
     if not 0 <= k <= (x.shape[axis] if x.shape else 1):
         raise RuntimeError("selected index k out of range")
     if not x.shape:
@@ -88,6 +90,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any
     axis = axis_of(dim, len(x.shape))
     if not 1 <= k <= (x.shape[axis] if x.shape else 1):
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {axis}")
+    require("kthvalue", x.dtype)
     return _at_rank("KthvalueBackward0", kthvalue_result, input, x, axis, k - 1, keepdim)
 
 
@@ -114,6 +117,7 @@ def _at_rank(
 @declare(out=True)
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The lower of the middle values."""
+    require("median" if dim is None else "median dim", input.dtype)
     if dim is None:
         flat = input.reshape(-1)
         if not flat.numel():
@@ -130,6 +134,7 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
 
 @declare()
 def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+    require("median" if dim is None else "median dim", input.dtype)
     if dim is None:
         flat = input.reshape(-1)
         return nanmedian(flat, 0)[0]
@@ -168,7 +173,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
 # -- running ------------------------------------------------------------------------------------
 
 
-@declare(inplace=True, out=True)
+@declare(out=True)
 def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """Sums of all elements up to each."""
     x = node_of(input)
@@ -179,7 +184,7 @@ def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     return record("CumsumBackward0", (input,), (x,), node)
 
 
-@declare(inplace=True, out=True)
+@declare(out=True)
 def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """Products of all elements up to each."""
     x = node_of(input)
@@ -197,6 +202,27 @@ def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
             node = cat_nodes([kept, ops.mul(late, early)], axis)
             step *= 2
     return record("CumprodBackward0", (input,), (x,), ops.copy(node))
+
+
+def _running_inplace(function: Any) -> None:
+    """`cumsum_` and `cumprod_`: computed in the tensor's own dtype."""
+    name = function.__name__
+
+    def run(self: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
+        if dtype is not None and dtype is not self.dtype:
+            raise RuntimeError(
+                f"Bad in-place call: input tensor dtype {P.c_name(self.dtype)} and output tensor "
+                f"dtype {P.c_name(dtype)} should match"
+            )
+        require(f"{name}_", self.dtype)
+        return function(self, dim, dtype=self.dtype)
+
+    run.__name__ = f"{name}_"
+    declare(f"{name}_", function=False)(inplace_form(name, run))
+
+
+_running_inplace(cumsum)
+_running_inplace(cumprod)
 
 
 def _running(name: str, better: Any, result: Any) -> Any:
@@ -222,7 +248,7 @@ def _running(name: str, better: Any, result: Any) -> Any:
         return result(*record_many(f"{name.capitalize()}Backward0", (input,), (x,), outs))
 
     function.__name__ = function.__qualname__ = name
-    return declare(name)(function)
+    return declare(name, out="same")(function)
 
 
 cummax = _running("cummax", np.greater_equal, cummax_result)
@@ -232,6 +258,8 @@ cummin = _running("cummin", np.less_equal, cummin_result)
 @declare()
 @composite("LogcumsumexpBackward0")
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
+    """log of the running sums of exp."""
+    require("logcumsumexp", input.dtype)
     top = input.detach().amax(dim, True)
     return (input - top).exp().cumsum(dim).log() + top
 
@@ -286,8 +314,13 @@ def unique_consecutive(
 @declare()
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
     """How often each non-negative integer occurs."""
-    if input.ndim != 1 or input.dtype.kind == "f":
+    require("bincount", input.dtype)
+    if minlength < 0:
+        raise RuntimeError("minlength should be >= 0")
+    if input.ndim != 1:
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
+    if weights is not None and shape_of(weights) != shape_of(input):
+        raise RuntimeError("weights should be 1-d and have the same length as input")
     values = host_values(input)
     if values.size and values.min() < 0:
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
@@ -300,6 +333,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
 
 @declare()
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
+    require("histc", input.dtype)
     values = host_values(input)
     low, high = (min, max) if min != max else (values.min(), values.max())
     counts, _ = np.histogram(values, bins, (low, high))
@@ -341,10 +375,13 @@ def bucketize(
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)
 
 
-@declare()
+@declare(out="same")
 def isin(
     elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False
 ) -> Tensor:
+    for given in (elements, test_elements):
+        if isinstance(given, Tensor):
+            require("isin", given.dtype)
     a = host_values(elements) if isinstance(elements, Tensor) else np.asarray(elements)
     b = (
         host_values(test_elements)

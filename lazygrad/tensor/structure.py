@@ -9,8 +9,6 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
-import numpy as np
-
 from lazygrad.autograd.composite import composite
 from lazygrad.ir import dtypes as D
 from lazygrad.ir import ops
@@ -21,7 +19,7 @@ from lazygrad.tensor.core import Tensor, axis_of, node_of, shape_of, wrap
 from lazygrad.tensor.declare import declare
 from lazygrad.tensor.functions import rename
 from lazygrad.tensor.history import record
-from lazygrad.tensor.logic import where
+from lazygrad.tensor.kernels import require
 from lazygrad.tensor.reductions import drop_axes
 
 # -- triangles and diagonals --------------------------------------------------------------------
@@ -131,9 +129,11 @@ def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
 
 @declare()
 def trace(input: Tensor) -> Tensor:
+    """The sum of the diagonal of a matrix."""
     if input.ndim != 2:
-        raise RuntimeError("trace: expected a matrix")
+        raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input.ndim}")
     x = node_of(input)
+    require("trace", x.dtype)
     keep = ops.where(_eye(x), x, ops.lit(0, x))
     keep = P.cast(keep, x.dtype if x.dtype.kind == "f" else D.int64)
     total = drop_axes(ops.sum_(keep, arg=(0, 1)), (0, 1), False)
@@ -213,7 +213,7 @@ def _indexed(name: str, change: Any) -> Any:
         return rename(made, grad)
 
     function.__name__ = function.__qualname__ = name
-    return declare(name, inplace=True)(function)
+    return declare(name, inplace=True, out=False if name == "index_fill" else "same")(function)
 
 
 def _add_at(made: Any, key: Any, source: Any, alpha: Any = 1) -> None:
@@ -228,68 +228,6 @@ def _copy_at(made: Any, key: Any, source: Any) -> None:
 index_add = _indexed("index_add", _add_at)
 index_copy = _indexed("index_copy", _copy_at)
 index_fill = _indexed("index_fill", _copy_at)
-
-
-@declare(inplace=True)
-def scatter_reduce(
-    input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
-) -> Tensor:
-    """Combine src into input at index: sum, prod, mean, amax or amin."""
-    axis = axis_of(dim, input.ndim)
-    if reduce not in ("sum", "prod", "mean", "amax", "amin"):
-        raise RuntimeError(
-            "reduce argument must be either sum, prod, mean, amax or amin, got " + reduce
-        )
-    ones = src.new_ones(shape_of(index))
-    counts = input.new_zeros(shape_of(input)).scatter_add(axis, index, ones)
-    if reduce in ("sum", "mean"):
-        base = input if include_self else where(counts > 0, input.new_zeros(()), input)
-        total = base.scatter_add(axis, index, src)
-        if reduce == "sum":
-            return total
-        size = counts + 1 if include_self else counts.clamp(min=1)
-        if input.dtype.kind == "f":
-            return total / size
-        return total.div(size, rounding_mode="floor")
-    values, places, data = (host_values(t) for t in (input, index, src))
-    out = np.array(values)
-    grids = list(np.ogrid[tuple(slice(0, n) for n in places.shape)])
-    grids[axis] = places
-    spots = tuple(grids)
-    data = data[tuple(slice(0, n) for n in places.shape)]
-    if not include_self:
-        start: Any = 1 if reduce == "prod" else None
-        if start is None:
-            limit = np.finfo if values.dtype.kind == "f" else np.iinfo
-            info = limit(values.dtype)
-            start = (
-                (-np.inf if reduce == "amax" else np.inf)
-                if values.dtype.kind == "f"
-                else (info.min if reduce == "amax" else info.max)
-            )
-        out[spots] = start
-    {"prod": np.multiply, "amax": np.maximum, "amin": np.minimum}[reduce].at(out, spots, data)
-    from lazygrad.tensor.creation import from_values
-
-    result = from_values(out, input.dtype)
-    if not (input.requires_grad or src.requires_grad):
-        return result
-    # the gradient: at the elements that made the result
-    picked = result.gather(axis, index)
-    if reduce == "prod":
-        raise NotImplementedError(
-            "scatter_reduce(reduce='prod') has no gradient yet: call it under no_grad, or on "
-            "tensors that do not require grad"
-        )
-    mine = (input == result).to(input.dtype)
-    theirs = (src == picked).to(input.dtype)
-    share = (mine if include_self else mine * 0).scatter_add(axis, index, theirs)
-    base = input * mine / share if include_self else input * 0
-    moved = input.new_zeros(shape_of(input)).scatter_add(
-        axis, index, src * theirs / share.gather(axis, index)
-    )
-    total = base + moved
-    return total + (result - total).detach()
 
 
 @declare(method=False)

@@ -235,6 +235,8 @@ def _gradient(lib: Library, form: Any, call: Call, dtype: str, twice: bool) -> O
             outs = [t.abs() for t in outs]
         if not outs or not wanted or call.rule in ("shape", "values"):
             return ABSENT
+        if call.rule == "abs":
+            outs = [out.abs() for out in outs]  # what does not depend on the signs
         weights = [_weights(lib, out, n) for n, out in enumerate(outs)]
         grad = lib.module.autograd.grad
         found = grad(outs, wanted, weights, create_graph=twice, allow_unused=True)

@@ -1,0 +1,227 @@
+"""Norms of vectors and matrices, and distances.
+
+Owns: `norm`, `linalg.vector_norm`, `linalg.matrix_norm`, `linalg.norm` and what is said through
+them, with their checks. Must not know: how singular values are computed.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from lazygrad.autograd.composite import composite
+from lazygrad.autograd.graph import unreached
+from lazygrad.ir import dtypes as D
+from lazygrad.ir import ops
+from lazygrad.ir.dtypes import DType
+from lazygrad.ir.node import Node
+from lazygrad.tensor import promotion as P
+from lazygrad.tensor.core import Tensor, axis_of, node_of, wrap
+from lazygrad.tensor.declare import check_tensor, declare
+from lazygrad.tensor.history import relabelled
+from lazygrad.tensor.kernels import require_float
+from lazygrad.tensor.logic import where
+from lazygrad.tensor.reductions import axes_of, drop_axes
+
+_VECTOR, _MATRIX = "linalg.vector_norm", "linalg.matrix_norm"
+
+
+def _norm_node(x: Node, p: float, axes: tuple[int, ...], keepdim: bool) -> Node:
+    """The p-norm over axes."""
+    if p == 2 and axes:
+        return drop_axes(_safe_root(ops.sum_(ops.mul(x, x), arg=axes)), axes, keepdim)
+    size = ops.absolute(x)
+    if p == math.inf:
+        value = ops.max_(size, arg=axes) if axes else size
+    elif p == -math.inf:
+        value = ops.min_(size, arg=axes) if axes else size
+    elif p == 0:
+        value = P.cast(ops.ne(x, ops.lit(0, x)), x.dtype)
+        value = ops.sum_(value, arg=axes) if axes else value
+    elif p in (1, 2):
+        value = ops.sum_(size, arg=axes) if axes else size
+    else:
+        power = ops.power(size, P.scalar(p, x.dtype, x.device))
+        power = ops.sum_(power, arg=axes) if axes else power
+        value = ops.power(power, P.scalar(1 / p, x.dtype, x.device))
+    return drop_axes(value, axes, keepdim)
+
+
+def _safe_root(total: Node) -> Node:
+    """sqrt whose gradient at 0 is 0: the root is taken of 1 there, and 0 put in its place."""
+    zero = ops.lit(0, total)
+    flat = ops.eq(total, zero)
+    root = ops.sqrt(ops.where(flat, ops.lit(1, total), total))
+    return ops.where(flat, zero, root)
+
+
+def _check_dtype(name: str, have: DType, wanted: DType | None) -> None:
+    if wanted is None:
+        return
+    if wanted.kind != "f":
+        raise RuntimeError(
+            f"{name}: dtype should be floating point or complex, but got {P.type_name(wanted)}"
+        )
+    if D.promote_types(have, wanted) is not wanted:
+        raise RuntimeError(
+            f"{name}: the dtype of the input ({P.type_name(have)}) should be convertible without "
+            f"narrowing to the specified dtype ({P.type_name(wanted)})"
+        )
+
+
+def _check_identity(x: Node, p: float, axes: tuple[int, ...]) -> None:
+    """An extreme of no elements has no value."""
+    if (p == math.inf or p < 0) and any(x.shape[a] == 0 for a in axes):
+        raise RuntimeError(
+            f"{_VECTOR} cannot compute the {p:g} norm on an empty tensor because the operation "
+            "does not have an identity"
+        )
+
+
+@composite("LinalgVectorNormBackward0", saves=("input", "result"))
+def _vector_norm(
+    input: Tensor, p: float, axes: tuple[int, ...], keepdim: bool, dtype: DType | None
+) -> Tensor:
+    x = node_of(input)
+    return wrap(_norm_node(x if dtype is None else P.cast(x, dtype), p, axes, keepdim))
+
+
+def vector_norm(
+    x: Tensor,
+    ord: float = 2,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    dtype: DType | None = None,
+) -> Tensor:
+    """The norm of vectors along some dims; its gradient at 0 is 0.
+
+    Raises RuntimeError for dtypes that are not floating, and for extremes of no elements.
+    """
+    check_tensor(x, "linalg_vector_norm", "x")
+    require_float(_VECTOR, x.dtype)
+    _check_dtype(_VECTOR, x.dtype, dtype)
+    p, axes = float(ord), axes_of(dim, x.ndim)
+    _check_identity(node_of(x), p, axes)
+    made = _vector_norm(x, p, axes, keepdim, dtype)
+    return relabelled(made, unreached("LinalgVectorNormBackward0")) if p == 0 else made
+
+
+_ORDERS = ("fro", "nuc", 1.0, -1.0, 2.0, -2.0, math.inf, -math.inf)
+
+
+def matrix_norm(
+    A: Tensor,
+    ord: Any = "fro",
+    dim: Any = (-2, -1),
+    keepdim: bool = False,
+    *,
+    dtype: DType | None = None,
+) -> Tensor:
+    """A norm of matrices in the two dims given.
+
+    Raises RuntimeError for unknown orders, for fewer than two dims, and for dtypes that are not
+    floating, or too small where singular values are asked for.
+    """
+    check_tensor(A, "linalg_matrix_norm", "A")
+    if A.ndim < 2:
+        raise RuntimeError(f"{_MATRIX}: The input tensor A must have at least 2 dimensions.")
+    require_float(_MATRIX, A.dtype)
+    order = ord if isinstance(ord, str) else float(ord)
+    if order not in _ORDERS:
+        raise RuntimeError(f"{_MATRIX}: Order {ord} not supported.")
+    if isinstance(dim, int) or len(dim) != 2:
+        listed = dim if isinstance(dim, int) else ", ".join(map(str, dim))
+        raise RuntimeError(f"{_MATRIX}: dim must be a 2-tuple. Got {listed}")
+    a, b = (axis_of(d, A.ndim) for d in dim)
+    if a == b:
+        raise RuntimeError(f"{_MATRIX}: dims must be different. Got ({dim[0]}, {dim[1]})")
+    _check_dtype(_MATRIX, A.dtype, dtype)
+    if order == "fro":
+        return vector_norm(A, 2, (a, b), keepdim, dtype=dtype)
+    if order in ("nuc", 2, -2):
+        require_float(_MATRIX, A.dtype, low=False)
+        return _singular(A if dtype is None else A.to(dtype), order, a, b, keepdim)
+    along, other = (a, b) if order in (1, -1) else (b, a)
+    sums = vector_norm(A, 1, along, True, dtype=dtype)
+    value = sums.amax(other, True) if order in (1, math.inf) else sums.amin(other, True)
+    return value if keepdim else value.squeeze((a, b))
+
+
+def _singular(A: Tensor, order: Any, a: int, b: int, keepdim: bool) -> Tensor:
+    from lazygrad.tensor.linalg import svdvals
+
+    s = svdvals(A.movedim((a, b), (-2, -1)))
+    value = s.sum(-1) if order == "nuc" else s.amax(-1) if order == 2 else s.amin(-1)
+    for axis in sorted((a, b)) if keepdim else ():
+        value = value.unsqueeze(axis)
+    return value
+
+
+def linalg_norm(
+    A: Tensor,
+    ord: Any = None,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    dtype: DType | None = None,
+) -> Tensor:
+    """A vector norm, or a matrix norm where two dims and an order are given."""
+    check_tensor(A, "linalg_norm", "A")
+    dims = None if dim is None else [dim] if isinstance(dim, int) else list(dim)
+    if dims is not None and len(dims) not in (1, 2):
+        raise RuntimeError(
+            f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {dims}"
+        )
+    if ord is None:
+        return vector_norm(A, 2, dims, keepdim, dtype=dtype)
+    if dims is None and A.ndim > 2:
+        raise RuntimeError(
+            "linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got "
+            f"{A.ndim}D."
+        )
+    one = len(dims) == 1 if dims is not None else A.ndim < 2
+    if one and not isinstance(ord, str):
+        return vector_norm(A, ord, dims, keepdim, dtype=dtype)
+    return matrix_norm(A, ord, (-2, -1) if dims is None else dims, keepdim, dtype=dtype)
+
+
+@declare(out="same")
+def norm(
+    input: Tensor,
+    p: Any = "fro",
+    dim: Any = None,
+    keepdim: bool = False,
+    dtype: DType | None = None,
+) -> Tensor:
+    """The norm over some dims, or of all elements."""
+    check_tensor(input, "norm")
+    if isinstance(dim, int):
+        dim = (dim,)
+    if isinstance(p, str) and p != "fro":
+        return matrix_norm(input, p, dim or (-2, -1), keepdim, dtype=dtype)
+    return vector_norm(input, 2.0 if p in ("fro", None) else p, dim, keepdim, dtype=dtype)
+
+
+@declare()
+@composite("DistBackward0")
+def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
+    """The norm of the difference."""
+    return norm(input - other, p)
+
+
+@declare(inplace=True)
+def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
+    """Slices along a dim, scaled down to a norm of `maxnorm` where it is larger."""
+    axis = axis_of(dim, input.ndim)
+    rest = [a for a in range(input.ndim) if a != axis]
+    size = vector_norm(input, p, rest, True)
+    scale = where(size > maxnorm, maxnorm / (size + 1e-7), size.new_ones(()))
+    return input * scale
+
+
+@declare(method=False)
+def cdist(x1: Tensor, x2: Tensor, p: float = 2.0) -> Tensor:
+    """The norm of the difference of every row of one with every row of the other."""
+    gap = x1.unsqueeze(-2) - x2.unsqueeze(-3)
+    return vector_norm(gap, p, (-1,))
