@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from math import prod
 from pathlib import Path
@@ -16,14 +16,16 @@ from typing import Any
 
 from lazygrad.codegen.expr import Emitter, Statement
 from lazygrad.codegen.loops import (
+    BAND,
     CHUNK,
     COLUMN_TILE,
     GRAIN,
-    SQUARE,
+    REACH,
     TILE,
     Loops,
     Stage,
     crossing_axis,
+    crossing_loads,
     place,
 )
 from lazygrad.codegen.prelude import chunks, prelude
@@ -63,6 +65,7 @@ class Rendered:
     dims: tuple[int, ...]
     errors: tuple[int, ...]
     scratch: int
+    streams: tuple[tuple[int, int], ...]  # (buffer, parameter): 1 stores past the caches
 
 
 @cache
@@ -159,8 +162,27 @@ class _Writer:
     def tiled(self) -> dict[str, Any]:
         crossing = crossing_axis(self.kernel)
         assert crossing is not None
+        pitch = REACH + self.e.lanes  # rows of a copy do not all fall into the same cache lines
+        tiles, scratch, size = [], "", "0"
+        for number in crossing_loads(self.kernel, crossing):
+            ins = self.kernel.instrs[number]
+            assert ins.access is not None and ins.buffer is not None
+            stored = self.e.storage(ins.dtype)
+            strides = tuple(s if a != crossing else 0 for a, s in enumerate(ins.access.strides))
+            base = self.e.base(ins.buffer, stored, replace(ins.access, strides=strides))
+            step = self.e.params.add(strides[-1])
+            scratch += f" {stored} *t{number} = ({stored} *)(scratch + {size});"
+            size += f" + {BAND * pitch} * sizeof({stored})"
+            tiles.append(
+                f"v_tile_{self.e.vector(stored)}(t{number}, {pitch}, {base} + first + "
+                f"start * {step}, {step}, last - first, end - start);"
+            )
+            self.e.tiles[number] = f"t{number} + (i{crossing} - first) * {pitch} - start"
         return self.pointwise() | {
-            "square": SQUARE,
+            "scratch_lines": [f"char *scratch = v_scratch({size});{scratch}"],
+            "tiles": tiles,
+            "band": BAND,
+            "reach": REACH,
             "crossing": crossing,
             "crossing_extent": self.e.extent[crossing],
             "others": [(a, n) for a, n in self.outer_axes(False) if a != crossing],
@@ -318,7 +340,7 @@ def _launch(
         items = outer
     elif strategy == "tiled":
         crossing = extents[crossing_axis(kernel) or 0]
-        items = outer // max(crossing, 1) * -(-crossing // SQUARE)
+        items = outer // max(crossing, 1) * -(-crossing // BAND)
     elif strategy == "columns":
         items = outer * -(-inner // column_tile(inner, target))
     else:
@@ -332,6 +354,7 @@ def render(kernel: Kernel, target: Target) -> Rendered:
     writer = _Writer(kernel, target)
     strategy = writer.loops.strategy
     context = writer.context() | getattr(writer, strategy)()
+    context["streams"] = [f"d[{parameter}]" for _, parameter in writer.e.streams]
     template = environment().get_template(f"{strategy}.c.j2")
     name = readable_name(kernel)
     count = len(kernel.reductions)
@@ -350,6 +373,7 @@ def render(kernel: Kernel, target: Target) -> Rendered:
         tuple(writer.e.params.values),
         tuple(writer.e.errors),
         scratch,
+        tuple(writer.e.streams),
     )
 
 

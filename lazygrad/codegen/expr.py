@@ -20,6 +20,8 @@ from lazygrad.ir.kernel import Access, Instr, Kernel, Store
 from lazygrad.ir.node import Node, place_text
 from lazygrad.ir.ops import Lowering
 
+_NEAR = {2: "v_ld2", -1: "v_ldr"}  # strides that are part of the text: loads of whole vectors
+
 
 @dataclass
 class Params:
@@ -61,6 +63,8 @@ class Emitter:
         self.params = Params()
         self.extent = [self.params.add(n) for n in kernel.extents]
         self.errors: list[int] = []  # instructions or stores with a cell for errors
+        self.streams: list[tuple[int, int]] = []  # (buffer, parameter that says: past the caches)
+        self.tiles: dict[int, str] = {}  # loads read from a transposed copy: value -> its row
         self.uniform = self._uniform()
 
     # -- what varies along the vector -------------------------------------------------------------
@@ -226,6 +230,11 @@ class Emitter:
         access, stored = ins.access, self.storage(ins.dtype)
         assert access is not None and ins.buffer is not None
         pointer = f"b{number}"
+        if number in self.tiles:
+            line = Statement(f"const {stored} *{pointer} = {self.tiles[number]};")
+            return [line], self.from_storage(
+                f"v_ld_{self.vector(stored)}({pointer} + x, m)", ins.dtype
+            )
         outer = [Statement(f"const {stored} *{pointer} = {self.base(ins.buffer, stored, access)};")]
         read, more = self.read(number, pointer, stored, access)
         return outer + more, self.from_storage(read, ins.dtype)
@@ -255,6 +264,8 @@ class Emitter:
             return f"v_sp_{vector}(*{pointer})", []
         if stride == 1:
             return f"v_ld_{vector}({pointer} + x, m)", []
+        if stride in _NEAR:
+            return f"{_NEAR[stride]}_{vector}({pointer} + x * {stride}, m)", []
         step = self.params.add(stride)
         return f"v_lds_{vector}({pointer} + x * {step}, {step}, m)", []
 
@@ -399,7 +410,11 @@ class Emitter:
         elif store.level != FULL and self.kernel.reduced[self.axis]:
             return [*outer, Statement(f"*{name} = ({value})[0];")], []
         elif stride == 1:
-            text = f"v_st_{vector}({name} + x, {value}, m);"
+            flag = self.params.add(0)
+            self.streams.append((store.buffer, len(self.params.values) - 1))
+            aligned = f"((u64){name} & (sizeof({vector}) - 1)) == 0"
+            outer.append(Statement(f"const int n{number} = {flag} && {aligned};"))
+            text = f"v_stn_{vector}({name} + x, {value}, m, n{number});"
         else:
             step = self.params.add(stride)
             text = f"v_sts_{vector}({name} + x * {step}, {value}, {step}, m);"

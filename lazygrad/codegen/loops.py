@@ -17,7 +17,8 @@ from lazygrad.ir.ops import Lowering
 TILE = 4096  # elements of a pointwise row that are one work item
 COLUMN_TILE = 4096  # most columns that are reduced together: their sums stay in the L1 cache
 CHUNK = 65536  # elements whose partial results are one float64
-SQUARE = 64  # elements on a side of the tiles that transposing kernels are walked in
+BAND = 64  # transposing kernels are walked in tiles of so many places along the crossing axis
+REACH = 128  # and so many elements of the innermost axis: their copies stay in the caches
 GRAIN = 32768  # elements worth giving to another thread
 
 
@@ -63,13 +64,23 @@ def crossing_axis(kernel: Kernel) -> int | None:
 
     Such a kernel (a transpose) is walked in square tiles, or every element costs a cache line.
     """
-    last = len(kernel.extents) - 1
     for ins in kernel.instrs:
-        if ins.op is ops.BUFFER and ins.access is not None:
+        if ins.op is ops.BUFFER and ins.access is not None and ins.access.box is None:
             strides = ins.access.strides
-            if strides[last] not in (0, 1) and 1 in strides[:last]:
+            if strides[-1] not in (0, 1) and 1 in strides[:-1]:
                 return strides.index(1)
     return None
+
+
+def crossing_loads(kernel: Kernel, axis: int) -> list[int]:
+    """The values that lie along `axis` in memory: they are read through transposed copies."""
+    found = []
+    for number, ins in enumerate(kernel.instrs):
+        if ins.op is ops.BUFFER and ins.access is not None and ins.access.box is None:
+            strides = ins.access.strides
+            if strides[axis] == 1 and strides[-1] not in (0, 1):
+                found.append(number)
+    return found
 
 
 def is_constant(kernel: Kernel, number: int) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from lazygrad.codegen.cpu import Rendered
 from lazygrad.codegen.expr import Emitter
 from lazygrad.codegen.gemm import gemm_grain, gemm_items
-from lazygrad.codegen.loops import CHUNK, SQUARE, TILE, place
+from lazygrad.codegen.loops import BAND, CHUNK, TILE, place
 from lazygrad.codegen.target import Target
 from lazygrad.ir.kernel import Kernel
 from lazygrad.ir.printer import size_text
@@ -21,7 +21,7 @@ Record = dict[str, Any]
 
 _WORK_ITEM = {  # one for each strategy of `loops`; a test compares the two
     "pointwise": f"at most {TILE} elements of the innermost axis",
-    "tiled": f"{SQUARE} places along the axis that crosses the innermost one",
+    "tiled": f"{BAND} places along the axis that crosses the innermost one",
     "rows": "one row",
     "columns": "a tile of columns",
     "full": f"at most {CHUNK} elements, then one item that combines the partial results",

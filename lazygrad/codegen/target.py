@@ -16,3 +16,4 @@ class Target:
     vector_bytes: int  # width of the vectors: 64, 32 or 16
     threads: int = 1  # how many work items are wanted at least; results never depend on it
     features: tuple[str, ...] = ()
+    cache_bytes: int = 32 << 20  # the last level: larger results are stored past it

@@ -209,6 +209,15 @@ def batch(steps: list[Step], memory: dict[Node, Node], signature: Signature) -> 
     return result
 
 
+def last_reads(schedule: Schedule) -> dict[Node, int]:
+    """The number of the last step that reads each piece of memory."""
+    found: dict[Node, int] = {}
+    for number, step in enumerate(schedule.steps):
+        for node in reads(step):
+            found[schedule.memory.get(node, node)] = number
+    return found
+
+
 def plan_memory(schedule: Schedule) -> None:
     """Lay temporaries out in one arena: first fit, each from its first write to its last read."""
     outputs = {schedule.memory.get(n, n) for n in schedule.outputs}
@@ -271,6 +280,7 @@ __all__ = [
     "Schedule",
     "Step",
     "View",
+    "last_reads",
     "make_schedule",
     "nbytes",
     "reads",

@@ -26,6 +26,7 @@ from lazygrad.ir.schedule import (
     KernelStep,
     MatmulStep,
     Schedule,
+    last_reads,
     make_schedule,
     nbytes,
     reads,
@@ -163,6 +164,7 @@ class _Builder:
         self.scratch_at = schedule.arena
         self.scratch = 0
         self.kernels = 0
+        self.last_reads = last_reads(schedule)
 
     def function(self, symbol: str) -> int:
         at = self.where[symbol]
@@ -190,8 +192,9 @@ class _Builder:
             if made.scratch:
                 pointers.append((ARENA, self.scratch_at))
                 self.scratch = max(self.scratch, made.scratch)
+            dims = self.dims(kernel, made)
             for phase, into in zip(made.phases, instances):
-                into.append(Instance(phase.items, pointers, list(made.dims)))
+                into.append(Instance(phase.items, pointers, dims))
         for number, (phase, into) in enumerate(zip(first.phases, instances)):
             grain = max(self.code.of(k).phases[number].grain for k in step.kernels)
             self.append(
@@ -206,6 +209,16 @@ class _Builder:
                     sum(prod(k.extents) for k in step.kernels),
                 )
             )
+
+    def dims(self, kernel: Kernel, made: Rendered) -> list[int]:
+        """A kernel's parameters; what is large and read by no later step is stored past caches."""
+        dims = list(made.dims)
+        for buffer, parameter in made.streams:
+            node = kernel.buffers[buffer]
+            owner = self.schedule.memory.get(node, node)
+            if 2 * nbytes(owner) >= self.code.target.cache_bytes:
+                dims[parameter] = int(owner not in self.last_reads)
+        return dims
 
     def site(self, kernel: Kernel, number: int) -> tuple[int, int]:
         """A cell for errors of an instruction (or, below 0, of a store)."""

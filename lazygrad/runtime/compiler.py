@@ -120,6 +120,17 @@ def cpu_features() -> tuple[str, ...]:
 
 
 @functools.cache
+def cache_bytes() -> int:
+    """The size of the largest cache of the CPU, 32 MB where the system does not tell."""
+    sizes = []
+    for path in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
+        text = path.read_text(encoding="utf-8").strip()
+        if text[:-1].isdigit() and text[-1] in "KM":
+            sizes.append(int(text[:-1]) << (10 if text[-1] == "K" else 20))
+    return max(sizes, default=32 << 20)
+
+
+@functools.cache
 def target() -> Target:
     """The CPU that this process runs on."""
     features = cpu_features()
@@ -128,7 +139,7 @@ def target() -> Target:
         width = 32
     if {"avx512f", "avx512bw", "avx512dq", "avx512vl"} <= set(features):
         width = 64
-    return Target(config.vector_bytes or width, available_threads(), features)
+    return Target(config.vector_bytes or width, available_threads(), features, cache_bytes())
 
 
 def _works(found: Compiler) -> bool:

@@ -49,6 +49,113 @@ V_FN @TxV v_index_@TxV(@TxV index, i64 size, i64 *err) {
   return index;
 }
 
+//@ v_shuffle :
+/* r[i] = element AT of a followed by b, where AT is an expression in i with values known to the compiler */
+#if defined __clang__
+#define V_SHUFFLE(T, I, N, r, a, b, AT) \
+  do { for (int i = 0; i < N; i++) { const int at = (AT); (r)[i] = at < N ? (a)[at] : (b)[at - N]; } } while (0)
+#else
+#define V_SHUFFLE(T, I, N, r, a, b, AT) \
+  do { I k_; for (int i = 0; i < N; i++) k_[i] = (AT); (r) = __builtin_shuffle((T)(a), (T)(b), k_); } while (0)
+#endif
+
+//@ v_ld2_@TxV T=f32,f64,i8,i16,i32,i64,u8,u16 : @TxV @IxV v_shuffle
+/* min(m, V) elements, two apart; reads none past the last */
+V_FN @TxV v_ld2_@TxV(const @T *p, i64 m) {
+  @TxV r = {0};
+  if (__builtin_expect(m >= NV, 1)) {
+    const @TxV a = *(const @TxVu *)p, b = *(const @TxVu *)(p + NV - 1);
+    V_SHUFFLE(@TxV, @IxV, NV, r, a, b, 2 * i + (2 * i >= NV));
+  } else for (i64 i = 0; i < m; i++) r[i] = p[2 * i];
+  return r;
+}
+
+//@ v_ldr_@TxV T=f32,f64,i8,i16,i32,i64,u8,u16 : @TxV @IxV v_shuffle
+/* min(m, V) elements, p and backwards */
+V_FN @TxV v_ldr_@TxV(const @T *p, i64 m) {
+  @TxV r = {0};
+  if (__builtin_expect(m >= NV, 1)) {
+    const @TxV a = *(const @TxVu *)(p - (NV - 1));
+    V_SHUFFLE(@TxV, @IxV, NV, r, a, a, NV - 1 - i);
+  } else for (i64 i = 0; i < m; i++) r[i] = p[-i];
+  return r;
+}
+
+//@ v_tile_@TxV T=f32,f64,i8,i16,i32,i64,u8,u16 : @TxV @IxV v_shuffle
+/* t[i * pitch + j] = p[j * s + i] for i < w, j < h: squares of V by V elements through registers, in two
+   networks of interleavings: of elements within 16 bytes, then of pieces of 16 bytes */
+V_CALL void v_tile_@TxV(@T *t, i64 pitch, const @T *p, i64 s, i64 w, i64 h) {
+  enum { L = 16 * 8 / @B < NV ? 16 * 8 / @B : NV, K = NV / L };
+  const i64 wide = w / NV * NV, high = h / NV * NV;
+  for (i64 y = 0; y < high; y += NV) for (i64 x = 0; x < wide; x += NV) {
+    const @T *q = p + y * s + x;
+    @TxV r[NV], o[NV];
+    if (x % (64 * 8 / @B) == 0) /* the next rows lie too far apart for the hardware to foresee them */
+#pragma GCC unroll 64
+      for (int i = 0; i < NV; i++) __builtin_prefetch(q + (NV + i) * s);
+#pragma GCC unroll 64
+    for (int i = 0; i < NV; i++) r[i] = *(const @TxVu *)(q + i * s);
+#pragma GCC unroll 8
+    for (int n = 1; n < L; n *= 2) {
+#pragma GCC unroll 64
+      for (int k = 0; k < NV; k += L)
+#pragma GCC unroll 64
+        for (int e = 0; e < L / 2; e++) {
+          V_SHUFFLE(@TxV, @IxV, NV, o[k + 2 * e], r[k + e], r[k + e + L / 2], i / L * L + i % L / 2 + i % 2 * NV);
+          V_SHUFFLE(@TxV, @IxV, NV, o[k + 2 * e + 1], r[k + e], r[k + e + L / 2],
+                    i / L * L + L / 2 + i % L / 2 + i % 2 * NV);
+        }
+#pragma GCC unroll 64
+      for (int i = 0; i < NV; i++) r[i] = o[i];
+    }
+#pragma GCC unroll 8
+    for (int n = 1; n < K; n *= 2) {
+#pragma GCC unroll 64
+      for (int e = 0; e < L; e++)
+#pragma GCC unroll 64
+        for (int k = 0; k < K / 2; k++) {
+          V_SHUFFLE(@TxV, @IxV, NV, o[2 * k * L + e], r[k * L + e], r[(k + K / 2) * L + e],
+                    i / L / 2 * L + i % L + i / L % 2 * NV);
+          V_SHUFFLE(@TxV, @IxV, NV, o[(2 * k + 1) * L + e], r[k * L + e], r[(k + K / 2) * L + e],
+                    (K / 2 + i / L / 2) * L + i % L + i / L % 2 * NV);
+        }
+#pragma GCC unroll 64
+      for (int i = 0; i < NV; i++) r[i] = o[i];
+    }
+#pragma GCC unroll 64
+    for (int i = 0; i < NV; i++) *(@TxVu *)(t + (x + i) * pitch + y) = r[i];
+  }
+  for (i64 y = 0; y < h; y++) for (i64 x = y < high ? wide : 0; x < w; x++) t[x * pitch + y] = p[y * s + x];
+}
+
+//@ v_fence :
+/* other threads see what was streamed before this */
+#if defined V_SSE2
+#define v_fence() __builtin_ia32_sfence()
+#else
+#define v_fence() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#endif
+
+//@ v_stn_@TxV T=f32,f64,i8,i16,i32,i64,u8,u16 : @TxV v_st_@TxV
+/* the first min(m, V) lanes to p; with `stream` past the caches: p is then aligned to the vector's size */
+V_FN void v_stn_@TxV(@T *p, @TxV v, i64 m, i64 stream) {
+#if defined __clang__
+  if (stream && m >= NV) { __builtin_nontemporal_store(v, (@TxV *)p); return; }
+#elif NV * @B == 512 && defined V_AVX512 || NV * @B == 256 && defined V_AVX2 || NV * @B == 128 && defined V_SSE2
+  typedef f32 N __attribute__((vector_size(NV * @B / 8)));
+#if NV * @B == 512
+#define V_MOVNT __builtin_ia32_movntps512
+#elif NV * @B == 256
+#define V_MOVNT __builtin_ia32_movntps256
+#else
+#define V_MOVNT __builtin_ia32_movntps
+#endif
+  if (stream && m >= NV) { V_MOVNT((f32 *)p, (N)v); return; }
+#undef V_MOVNT
+#endif
+  v_st_@TxV(p, v, m);
+}
+
 //@ v_gather_@TxV T=f32,f64,i8,i16,i32,i64,u8,u16 : @TxV i64xV v_bad_index
 /* lane l: p[(x + l) * s + index[l] * step], where index[l] < size */
 V_FN @TxV v_gather_@TxV(const @T *p, i64 s, i64 x, i64xV index, i64 step, i64 size, i64 m, i64 *err) {
