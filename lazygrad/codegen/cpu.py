@@ -16,7 +16,9 @@ from typing import Any
 
 from lazygrad.codegen.expr import Emitter, Statement
 from lazygrad.codegen.loops import (
+    APART,
     BAND,
+    CHEAP,
     CHUNK,
     COLUMN_TILE,
     GRAIN,
@@ -26,10 +28,12 @@ from lazygrad.codegen.loops import (
     Stage,
     crossing_axis,
     crossing_loads,
+    is_cheap,
     place,
+    walked_apart,
 )
 from lazygrad.codegen.prelude import chunks, prelude
-from lazygrad.codegen.reducers import BLOCK, COLUMN_BLOCK, LANES, column_reducer, reducer
+from lazygrad.codegen.reducers import BLOCK, COLUMN_BLOCK, LANES, Several, column_reducer, reducer
 from lazygrad.codegen.target import Target
 from lazygrad.ir import ops
 from lazygrad.ir.fusion import FULL
@@ -37,7 +41,6 @@ from lazygrad.ir.kernel import Kernel
 from lazygrad.ir.node import place_text
 from lazygrad.ir.ops import Lowering
 
-UNROLLED = 3  # bodies of reductions up to this many statements are unrolled over the lanes
 PARTIAL_BYTES = 16  # a full reduction's partial result: a value and, for argmax, its index
 
 
@@ -151,7 +154,8 @@ class _Writer:
             "column_tile": COLUMN_TILE,
             "column_block": COLUMN_BLOCK,
             "logical_lanes": LANES,
-            "unrolled": UNROLLED,
+            "unrolled": CHEAP,
+            "apart": APART,
         }
 
     def pointwise(self) -> dict[str, Any]:
@@ -188,9 +192,9 @@ class _Writer:
             "others": [(a, n) for a, n in self.outer_axes(False) if a != crossing],
         }
 
-    def rows(self) -> dict[str, Any]:
+    def rows(self, several: Several | None = None) -> dict[str, Any]:
         first = self.split(self.loops.first, self.loops.first_stores)[0]
-        stages = []
+        stages: list[dict[str, Any]] = []
         rows: list[int] = []
         for stage in self.loops.stages:
             before, within = self.split(stage.values, stage.stores)
@@ -200,11 +204,39 @@ class _Writer:
                 at = next(i for i, s in enumerate(within) if f" v{value} = " in s.code)
                 within.insert(at + 1, self.kept_save(value))
             after = self.split(stage.row_values, stage.row_stores)[0]
-            reducers = [reducer(self.e, n) for n in stage.reductions]
+            reducers = [reducer(self.e, n, several) for n in stage.reductions]
             stages.append(
-                {"before": before, "within": within, "reducers": reducers, "after": after}
+                {
+                    "before": before,
+                    "within": within,
+                    "reducers": reducers,
+                    "after": after,
+                    "ahead": self.ahead() if len(stages) == 1 else [],
+                }
             )
         return {"first": first, "stages": stages, "scratch_rows": self.scratch_rows(rows)}
+
+    def apart(self) -> dict[str, Any]:
+        return {"stage": self.rows(Several("many", APART))["stages"][0]}
+
+    def ahead(self) -> list[str]:
+        """Asks for the next row, 64 elements a time, while later passes leave the memory idle."""
+        last = self.e.axis
+        kept = [a for a in range(last) if not self.kernel.reduced[a]]
+        lines = []
+        for number in self.loops.stages[0].values:
+            ins = self.kernel.instrs[number]
+            access = ins.access
+            if ins.op is not ops.BUFFER or access is None or access.box is not None or not kept:
+                continue
+            if access.strides[last] != 1 or not access.strides[kept[-1]]:
+                continue
+            stored = self.e.storage(ins.dtype)
+            assert ins.buffer is not None
+            base = self.e.base(ins.buffer, stored, access)
+            step = self.e.params.add(access.strides[kept[-1]])
+            lines.append(f"v_ahead({base} + {step} + y, {LANES} * sizeof({stored}));")
+        return lines
 
     def kept_vector(self, value: int) -> str:
         return self.e.vector(self.e.register(self.kernel.instrs[value].dtype))
@@ -231,8 +263,11 @@ class _Writer:
         return lines
 
     def full(self) -> dict[str, Any]:
-        context = self.rows()
-        assert len(context["stages"]) == 1
+        apart = walked_apart(self.kernel, self.loops)
+        context = self.rows(Several("many", APART) if apart else None)
+        (stage,) = self.loops.stages
+        context["walked_apart"] = apart
+        context["enders"] = [reducer(self.e, n) for n in stage.reductions]  # take partial results
         # stores of full values happen in the parts, everything of the row level at the end
         at = len(self.kernel.buffers) + len(self.e.errors)
         return {**context, "scratch": f"p[{at}]", "partial_bytes": PARTIAL_BYTES}
@@ -270,6 +305,7 @@ class _Writer:
         reads = [n for n in made if self.read_by(n, stage.values + stage.reductions)]
         stored = [self.kernel.stores[s].value for s in stage.stores]
         reads += [n for n in made if n in stored and n not in reads]
+        reads = [n for n in reads if not self.e.uniform[n]]
         row_reads = [
             n
             for n in made
@@ -277,7 +313,8 @@ class _Writer:
             or any(self.kernel.stores[s].value == n for s in stage.row_stores)
         ]
         return {
-            "reads": [n for n in reads if not self.e.uniform[n]],
+            "reads": reads,
+            "cheap": not reads and is_cheap(self.kernel, stage),
             "row_reads": [n for n in row_reads if not self.e.uniform[n]],
             "before": before,
             "within": within,
@@ -353,9 +390,12 @@ def render(kernel: Kernel, target: Target) -> Rendered:
     """The kernel as C. Equal structure gives equal text, whatever the sizes."""
     writer = _Writer(kernel, target)
     strategy = writer.loops.strategy
-    context = writer.context() | getattr(writer, strategy)()
+    form = strategy
+    if strategy == "rows" and walked_apart(kernel, writer.loops):
+        form = "apart"
+    context = writer.context() | getattr(writer, form)()
     context["streams"] = [f"d[{parameter}]" for _, parameter in writer.e.streams]
-    template = environment().get_template(f"{strategy}.c.j2")
+    template = environment().get_template(f"{form}.c.j2")
     name = readable_name(kernel)
     count = len(kernel.reductions)
     plain = template.render(**context, symbol="SYMBOL", notes=False, heading="", count=count)

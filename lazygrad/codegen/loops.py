@@ -19,6 +19,8 @@ COLUMN_TILE = 4096  # most columns that are reduced together: their sums stay in
 CHUNK = 65536  # elements whose partial results are one float64
 BAND = 64  # transposing kernels are walked in tiles of so many places along the crossing axis
 REACH = 128  # and so many elements of the innermost axis: their copies stay in the caches
+APART = 4  # places in memory that a reduction reads from at once, if it does little else
+CHEAP = 3  # steps of a loop's body, reads included, up to which reading takes most of the time
 GRAIN = 32768  # elements worth giving to another thread
 
 
@@ -81,6 +83,25 @@ def crossing_loads(kernel: Kernel, axis: int) -> list[int]:
             if strides[axis] == 1 and strides[-1] not in (0, 1):
                 found.append(number)
     return found
+
+
+def is_cheap(kernel: Kernel, stage: Stage) -> bool:
+    """Whether a pass does little but read, and keeps no order of places (as argmax does)."""
+    ordered = any(kernel.instrs[n].op in (ops.argmax, ops.argmin) for n in stage.reductions)
+    plain = (Lowering.LEAF, Lowering.POINTWISE)
+    return (
+        not ordered
+        and bool(stage.reductions)
+        and not stage.stores
+        and len(stage.values) <= CHEAP
+        and all(kernel.instrs[n].op.lowering in plain for n in stage.values)
+    )
+
+
+def walked_apart(kernel: Kernel, loops: Loops) -> bool:
+    """Whether a reduction waits for memory alone, and so had better read from several places."""
+    alone = len(loops.stages) == 1 and not loops.first and not loops.first_stores
+    return alone and is_cheap(kernel, loops.stages[0])
 
 
 def is_constant(kernel: Kernel, number: int) -> bool:

@@ -36,13 +36,29 @@ class Reducer:
     combine: str = ""  # full reductions: takes a partial result q in
 
 
-def reducer(e: Emitter, number: int) -> Reducer:
+@dataclass(frozen=True)
+class Several:
+    """Accumulators for several items that are walked at once: arrays indexed by `r` < `count`."""
+
+    count: str  # how many there are now, an expression
+    limit: int  # and at most
+
+
+def reducer(e: Emitter, number: int, several: Several | None = None) -> Reducer:
     ins = e.kernel.instrs[number]
     if ins.op is ops.sum_ or ins.op is ops.prod:
-        return _fold(e, number)
+        return _fold(e, number, several)
     if ins.op is ops.argmax or ins.op is ops.argmin:
+        assert several is None
         return _position(e, number)
-    return _extreme(e, number)
+    return _extreme(e, number, several)
+
+
+def _state(several: Several | None) -> tuple[str, str, str]:
+    """(dimension, index, loop) of accumulators: texts that are empty for one item at a time."""
+    if several is None:
+        return "", "", ""
+    return f"[{several.limit}]", "[r]", f"for (int r = 0; r < {several.count}; r++) "
 
 
 def _identity(e: Emitter, number: int) -> str:
@@ -52,7 +68,7 @@ def _identity(e: Emitter, number: int) -> str:
     return e.literal(ins.op.identity(source), source)
 
 
-def _fold(e: Emitter, n: int) -> Reducer:
+def _fold(e: Emitter, n: int, several: Several | None) -> Reducer:
     ins = e.kernel.instrs[n]
     assert ins.op.lowering is Lowering.REDUCE
     plus, name = ("+", "sum") if ins.op is ops.sum_ else ("*", "prod")
@@ -60,41 +76,45 @@ def _fold(e: Emitter, n: int) -> Reducer:
     register, wide = e.register(ins.dtype), accumulate(ins.dtype).short
     groups = LANES // e.lanes
     vec, wvec = e.vector(register), e.vector(wide)
-    value = f"v{ins.args[0]}"
-    grown = f"a{n}[j]" if register == wide else f"__builtin_convertvector(a{n}[j], {wvec})"
+    many, at, over = _state(several)
+    s, t, a = f"s{n}{at}", f"t{n}{at}", f"a{n}{at}"
+    grown = f"{a}[j]" if register == wide else f"__builtin_convertvector({a}[j], {wvec})"
     fill = f"for (int j = 0; j < {groups}; j++) "
-    result = e.rounded(f"v_sp_{vec}(({register})s{n})", ins.dtype)
+    result = e.rounded(f"v_sp_{vec}(({register}){s})", ins.dtype)
     return Reducer(
         n,
-        item=f"{wide} s{n} = {start};",
-        chunk=f"{wvec} t{n}[{groups}]; {fill}t{n}[j] = v_sp_{wvec}({start});",
-        block=f"{vec} a{n}[{groups}]; {fill}a{n}[j] = v_sp_{vec}({start});",
-        step=f"a{n}[j] = a{n}[j] {plus} v_keep_{vec}({value}, m, {start});",
-        end_block=f"{fill}t{n}[j] = t{n}[j] {plus} {grown};",
-        end_chunk=f"s{n} = s{n} {plus} v_tree_{name}_{wvec}(t{n});",
+        item=f"{wide} s{n}{many}; {over}{s} = {start};",
+        chunk=f"{wvec} t{n}{many}[{groups}]; {over}{fill}{t}[j] = v_sp_{wvec}({start});",
+        block=f"{vec} a{n}{many}[{groups}]; {over}{fill}{a}[j] = v_sp_{vec}({start});",
+        step=f"{a}[j] = {a}[j] {plus} v_keep_{vec}(v{ins.args[0]}, m, {start});",
+        end_block=f"{over}{fill}{t}[j] = {t}[j] {plus} {grown};",
+        end_chunk=f"{over}{s} = {s} {plus} v_tree_{name}_{wvec}({t});",
         finish=f"const {vec} v{n} = {result};",
-        partial=f"*({wide} *)q = s{n};",
-        combine=f"s{n} = s{n} {plus} *(const {wide} *)q;",
+        partial=f"*({wide} *)q = {s};",
+        combine=f"{s} = {s} {plus} *(const {wide} *)q;",
     )
 
 
-def _extreme(e: Emitter, n: int) -> Reducer:
+def _extreme(e: Emitter, n: int, several: Several | None) -> Reducer:
     ins = e.kernel.instrs[n]
     register = e.register(ins.dtype)
     vec, value, first = e.vector(register), f"v{ins.args[0]}", _identity(e, n)
     best = "max" if ins.op is ops.max_ else "min"
-    both = f"v_{best}_{vec}(w{n}, v_keep_{vec}({value}, m, {first}))"
+    many, at, over = _state(several)
+    w, groups = f"w{n}{at}", LANES // e.lanes
+    both = f"v_{best}_{vec}({w}[j], v_keep_{vec}({value}, m, {first}))"
     if ins.dtype.kind == "b":  # masks: true is -1, so the largest truth is the smallest number
-        both = f"(w{n} {'|' if best == 'max' else '&'} v_keep_{vec}({value}, m, {first}))"
+        both = f"({w}[j] {'|' if best == 'max' else '&'} v_keep_{vec}({value}, m, {first}))"
         best = "min" if best == "max" else "max"
+    fill = f"for (int j = 0; j < {groups}; j++) "
     return Reducer(
         n,
-        item=f"{vec} w{n} = v_sp_{vec}({first});",
-        step=f"w{n} = {both};",
-        finish=f"const {vec} v{n} = v_sp_{vec}(v_all_{best}_{vec}(w{n}));",
-        partial=f"*({register} *)q = v_all_{best}_{vec}(w{n});",
-        combine=f"{{ const {vec} v{ins.args[0]} = v_sp_{vec}(*(const {register} *)q); "
-        f"const i64 m = {e.lanes}; w{n} = {both}; }}",
+        item=f"{vec} w{n}{many}[{groups}]; {over}{fill}{w}[j] = v_sp_{vec}({first});",
+        step=f"{w}[j] = {both};",
+        finish=f"const {vec} v{n} = v_sp_{vec}(v_all_{best}_{vec}({w}));",
+        partial=f"*({register} *)q = v_all_{best}_{vec}({w});",
+        combine=f"{{ const {vec} {value} = v_sp_{vec}(*(const {register} *)q); "
+        f"const i64 m = {e.lanes}; const int j = 0; {w}[j] = {both}; }}",
     )
 
 

@@ -128,6 +128,12 @@ V_CALL void v_tile_@TxV(@T *t, i64 pitch, const @T *p, i64 s, i64 w, i64 h) {
   for (i64 y = 0; y < h; y++) for (i64 x = y < high ? wide : 0; x < w; x++) t[x * pitch + y] = p[y * s + x];
 }
 
+//@ v_ahead :
+/* fetch `bytes` at p into the caches for later */
+V_FN void v_ahead(const void *p, i64 bytes) {
+  for (i64 i = 0; i < bytes; i += 64) __builtin_prefetch((const char *)p + i, 0, 2);
+}
+
 //@ v_fence :
 /* other threads see what was streamed before this */
 #if defined V_SSE2
@@ -184,42 +190,82 @@ V_FN void v_put_add_@TxV(@T *p, i64 s, i64 x, i64xV index, i64 step, i64 size, @
   }
 }
 
-//@ v_keep_@TxV T=f32,f64,i8,i16,i32,i64,u8,u16 : @TxV
+//@ v_keep_@TxV T=f32,f64,i8,i16,i32,i64,u8,u16 : @TxV @IxV v_iota_@IxV
 /* the first m lanes; the others are `other` */
 V_FN @TxV v_keep_@TxV(@TxV v, i64 m, @T other) {
-  if (__builtin_expect(m < NV, 0)) for (i64 l = m < 0 ? 0 : m; l < NV; l++) v[l] = other;
-  return v;
+  const @I first = m < NV ? m : NV;
+  return m >= NV ? v : V_SEL(@TxV, @IxV, v_iota_@IxV() < first, v, ((@TxV){0} + other));
 }
 
 //@ v_tree_sum_@TxV T=f64,i8,i16,i32,i64,u8 : @TxV
 /* 64 partial sums to one, by halves: the order does not depend on the vector width */
 V_FN @T v_tree_sum_@TxV(const @TxV *t) {
-  @T a[64];
+  @TxV a[64 / NV];
+  @T b[NV];
   __builtin_memcpy(a, t, sizeof a);
-  for (int w = 32; w; w >>= 1) for (int k = 0; k < w; k++) a[k] += a[k + w];
-  return a[0];
+#pragma GCC unroll 8
+  for (int w = 32 / NV; w; w >>= 1)
+#pragma GCC unroll 32
+    for (int k = 0; k < w; k++) a[k] = a[k] + a[k + w];
+  __builtin_memcpy(b, a, sizeof b);
+#pragma GCC unroll 8
+  for (int w = NV / 2; w; w >>= 1)
+#pragma GCC unroll 32
+    for (int k = 0; k < w; k++) b[k] = b[k] + b[k + w];
+  return b[0];
 }
 
 //@ v_tree_prod_@TxV T=f64,i8,i16,i32,i64,u8 : @TxV
 V_FN @T v_tree_prod_@TxV(const @TxV *t) {
-  @T a[64];
+  @TxV a[64 / NV];
+  @T b[NV];
   __builtin_memcpy(a, t, sizeof a);
-  for (int w = 32; w; w >>= 1) for (int k = 0; k < w; k++) a[k] *= a[k + w];
-  return a[0];
+#pragma GCC unroll 8
+  for (int w = 32 / NV; w; w >>= 1)
+#pragma GCC unroll 32
+    for (int k = 0; k < w; k++) a[k] = a[k] * a[k + w];
+  __builtin_memcpy(b, a, sizeof b);
+#pragma GCC unroll 8
+  for (int w = NV / 2; w; w >>= 1)
+#pragma GCC unroll 32
+    for (int k = 0; k < w; k++) b[k] = b[k] * b[k + w];
+  return b[0];
 }
 
-//@ v_all_max_@TxV T=f32,f64,i8,i16,i32,i64,u8 : @TxV
-V_FN @T v_all_max_@TxV(@TxV v) {
-  @T r = v[0];
-  for (int l = 1; l < NV; l++) r = v[l] > r || v[l] != v[l] ? v[l] : r;
-  return r;
+//@ v_all_max_@TxV T=f32,f64,i8,i16,i32,i64,u8 : @TxV v_max_@TxV
+/* 64 candidates to one, by halves likewise (which zero wins does not depend on the width either) */
+V_FN @T v_all_max_@TxV(const @TxV *t) {
+  @TxV a[64 / NV];
+  @T b[NV];
+  __builtin_memcpy(a, t, sizeof a);
+#pragma GCC unroll 8
+  for (int w = 32 / NV; w; w >>= 1)
+#pragma GCC unroll 32
+    for (int k = 0; k < w; k++) a[k] = v_max_@TxV(a[k], a[k + w]);
+  __builtin_memcpy(b, a, sizeof b);
+#pragma GCC unroll 8
+  for (int w = NV / 2; w; w >>= 1)
+#pragma GCC unroll 32
+    for (int k = 0; k < w; k++) b[k] = b[k] > b[k + w] || b[k] != b[k] ? b[k] : b[k + w];
+  return b[0];
 }
 
-//@ v_all_min_@TxV T=f32,f64,i8,i16,i32,i64,u8 : @TxV
-V_FN @T v_all_min_@TxV(@TxV v) {
-  @T r = v[0];
-  for (int l = 1; l < NV; l++) r = v[l] < r || v[l] != v[l] ? v[l] : r;
-  return r;
+//@ v_all_min_@TxV T=f32,f64,i8,i16,i32,i64,u8 : @TxV v_min_@TxV
+/* 64 candidates to one, by halves likewise (which zero wins does not depend on the width either) */
+V_FN @T v_all_min_@TxV(const @TxV *t) {
+  @TxV a[64 / NV];
+  @T b[NV];
+  __builtin_memcpy(a, t, sizeof a);
+#pragma GCC unroll 8
+  for (int w = 32 / NV; w; w >>= 1)
+#pragma GCC unroll 32
+    for (int k = 0; k < w; k++) a[k] = v_min_@TxV(a[k], a[k + w]);
+  __builtin_memcpy(b, a, sizeof b);
+#pragma GCC unroll 8
+  for (int w = NV / 2; w; w >>= 1)
+#pragma GCC unroll 32
+    for (int k = 0; k < w; k++) b[k] = b[k] < b[k + w] || b[k] != b[k] ? b[k] : b[k + w];
+  return b[0];
 }
 
 //@ v_first_max_@TxV T=f32,f64,i8,i16,i32,i64,u8 : @TxV i64xV
