@@ -28,6 +28,11 @@ def __getattr__(name: str) -> Any:
         }.get(name, f"lazygrad.{name}")
         found = globals()[name] = importlib.import_module(where)
         return found
+    if name == "jit":
+        from lazygrad.trace import jit
+
+        globals()["jit"] = jit
+        return jit
     raise AttributeError(f"module 'lazygrad' has no attribute {name!r}")
 
 
@@ -36,4 +41,4 @@ if _config.debug:
 
     debug.install()
 
-__all__ = [*_names, "autograd", "tensor", *_LATER]
+__all__ = [*_names, "autograd", "jit", "tensor", *_LATER]

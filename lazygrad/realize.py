@@ -7,7 +7,8 @@ of `run_program`; what watches it registers in `observers`. Must not know: Tenso
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,35 @@ KEEP_DEPTH = 16  # a live tensor's value this many ops away from memory is kept 
 _HEAVY = (Lowering.CONTRACT, Lowering.INDEXED, Lowering.EXTERN)
 
 observers: list[Observer] = []
+# what records a function to be replayed (lazygrad/trace), the innermost last: it is told when
+# storages are made and written, and when Python wants to see a value
+traces: list[Any] = []
+FROM_NUMPY = "a numpy array, whose changes cannot be seen"
+
+
+@dataclass
+class Ran:
+    """A program that has run: the nodes it took and gave, and for each of the latter which one of
+    the program's outputs it is."""
+
+    program: Any
+    leaves: list[Node]
+    outputs: list[Node]
+    output_of: list[int]
+    order: list[Node]
+
+
+def value_read(what: str) -> None:
+    """Python is about to see a value: to be said by whoever shows it."""
+    if traces:
+        traces[-1].value_read(what)
+
+
+def realize_soon(outputs: Sequence[Node]) -> None:
+    """Compute these nodes if nothing speaks against it: nobody looks at their values yet."""
+    if traces and traces[-1].is_mine():
+        return
+    realize_nodes(outputs)
 
 
 def read(node: Node) -> np.ndarray:
@@ -48,17 +78,45 @@ def realize_nodes(outputs: Sequence[Node]) -> None:
     pending = [n for n in dict.fromkeys(outputs) if n.buffer is None]
     if not pending:
         return
+    value_read("a value that is used in Python")
     order = toposort(pending)
     if len(order) <= config.max_pending:
         _run(pending + _kept(order, pending), order)
         return
-    for part in _parts(order, pending):
-        part = [n for n in part if n.buffer is None]
-        if part:
-            _run(part, None)
-    rest = [n for n in pending if n.buffer is None]
-    if rest:
-        _run(rest, None)
+    for part in _cuts(order, pending):
+        _run(part, None)
+
+
+def run_recorded(outputs: Sequence[Node]) -> list[Ran] | None:
+    """Compute these nodes and nothing else, and say by which programs, in order.
+
+    None where numpy would have to compute them: nothing has run then.
+    """
+    if config.backend == "interp" or compiler.compiler() is None:
+        return None
+    order = toposort(outputs)
+    if len(order) <= config.max_pending:
+        return [_run_program(structure(list(outputs), order))]
+    return [_run_program(structure(part)) for part in _cuts(order, outputs)]
+
+
+def _run_program(shape: Structure) -> Ran:
+    stats.realizes += 1
+    stats.nodes += len(shape.order)
+    program, output_of = _program(shape)
+    made = Ran(program, shape.leaves, shape.outputs, output_of, shape.order)
+    for node, buffer in zip(shape.outputs, run_program(shape)):
+        node.buffer = buffer
+        node.srcs = ()
+    return made
+
+
+def _cuts(order: list[Node], pending: Sequence[Node]) -> Iterator[list[Node]]:
+    """What each part of a long order has to compute, found when the parts before have run."""
+    for part in (*_parts(order, pending), pending):
+        rest = [n for n in part if n.buffer is None]
+        if rest:
+            yield rest
 
 
 def _bases(node: Node) -> list[Node]:
@@ -204,12 +262,7 @@ def _interpret(shape: Structure) -> list[Buffer]:
 
 def run_program(shape: Structure) -> list[Buffer]:
     """Find or build the program of this structure, and run it on the leaves' values."""
-    found = _programs.get(shape.key)
-    if found is None:
-        found = _build(shape)
-    else:
-        stats.program_hits += 1
-    program, output_of = found
+    program, output_of = _program(shape)
     observe = _watched(shape, program) if observers else None
     with stats.stage("run"):
         made = program.run(shape.leaves, observe, shape.order)
@@ -218,6 +271,14 @@ def run_program(shape: Structure) -> list[Buffer]:
     if config.validate:
         _validate(shape, buffers)
     return buffers
+
+
+def _program(shape: Structure) -> tuple[Any, list[int]]:
+    found = _programs.get(shape.key)
+    if found is None:
+        return _build(shape)
+    stats.program_hits += 1
+    return found
 
 
 def _build(shape: Structure) -> tuple[Any, list[int]]:

@@ -16,7 +16,7 @@ from lazygrad.autograd.graph import AccumulateGrad, BaseFn, GradFn
 from lazygrad.autograd.modes import mode, no_grad, set_grad_enabled
 from lazygrad.ir import ops
 from lazygrad.ir.node import place_line
-from lazygrad.realize import realize_nodes
+from lazygrad.realize import realize_soon, traces
 
 
 def backward(
@@ -165,6 +165,8 @@ class _Job:
 
         edges = [edge_of(root) for root in roots]
         waiting, needed = self._plan([edge[0] for edge in edges if edge is not None])
+        if traces:
+            traces[-1].backward_over(waiting)
         for edge, seed in zip(edges, seeds):
             self._add(edge, seed)
         before = set_grad_enabled(self.create)
@@ -343,7 +345,7 @@ class _Job:
         from lazygrad.tensor.storage import forget
 
         nodes = [node_of(t) for t in (*roots, *self.touched)]
-        realize_nodes(list(dict.fromkeys(nodes)))
+        realize_soon(list(dict.fromkeys(nodes)))
         forget()
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from typing import Any
 
+from lazygrad.ir.traced import Traced
 from lazygrad.tensor import Tensor, enable_grad, no_grad, realize, zeros_like
 
 __all__ = ["Optimizer"]
@@ -24,6 +25,8 @@ def number(value: Any) -> float:
 
     A tensor of one element is read.
     """
+    if type(value) is Traced:
+        return value.as_float()  # type: ignore[no-any-return]
     return float(value.item()) if isinstance(value, Tensor) else float(value)
 
 

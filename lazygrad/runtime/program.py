@@ -8,6 +8,7 @@ the user's line to name in an error.
 from __future__ import annotations
 
 import json
+import struct
 import threading
 import time
 from collections.abc import Sequence
@@ -190,10 +191,14 @@ class Program:
                 for launch, nanoseconds in zip(part, times):
                     observe(launch, nanoseconds)
         if errors is not None:
-            self._check(errors, order)
+            self.check(errors, order)
         return made
 
-    def _host(self, call: HostCall, addresses: list[int]) -> None:
+    def replay(self) -> Replay:
+        """The program ready to run many times."""
+        return Replay(self)
+
+    def _host(self, call: HostCall, addresses: Sequence[int]) -> None:
         host = self.host_nodes[call.node]
 
         def view(at: tuple[int, int], like: Node) -> np.ndarray:
@@ -206,7 +211,8 @@ class Program:
         result = apply(host.node, arrays)
         view(call.target, host.node)[...] = to_storage(result, host.node.dtype)
 
-    def _check(self, errors: Any, order: Sequence[Node]) -> None:
+    def check(self, errors: Any, order: Sequence[Node]) -> None:
+        """Raise the first error that a kernel has reported."""
         for number, site in enumerate(self.sites):
             if errors[2 * number]:
                 known = 0 <= site.number < len(order)
@@ -218,6 +224,70 @@ class Program:
                         f"{site.size}{at}"
                     )
                 raise RuntimeError(f"{site.error}{at}")
+
+
+class Replay:
+    """A program with memory of its own for all that is not handed in, run with few instructions.
+
+    What any backend's replay does: `run` computes the outputs from buffers of the leaves in
+    `leaves` order and the scalars in `scalars` order. One run at a time.
+    """
+
+    def __init__(self, program: Program):
+        ffi = library.ffi()
+        if program._loaded is None:
+            program._loaded = _load(program, ffi)
+        self.program = program
+        self.leaves = program.leaf_slots
+        self.scalars = [leaf for leaf, _ in program.scalars]
+        self.places: Sequence[Any] = ()  # per node of the graph what has its line: for errors
+        self._cells = ffi.new("double[]", max(len(program.scalars), 1))
+        self._cell_bytes = ffi.buffer(self._cells)
+        kinds = "".join("d" if kind == "f" else "q" for _, kind in program.scalars)
+        self._pack = struct.Struct(f"={kinds}").pack_into
+        self._errors = ffi.new("int64_t[]", 2 * len(program.sites)) if program.sites else None
+        self._arena = Buffer(program.arena) if program.arena else None
+        count = FIRST + len(self.leaves) + sum(o.leaf < 0 for o in program.outputs)
+        self._slots = ffi.new("uintptr_t[]", count)
+        self._slots[SCALARS] = int(ffi.cast("uintptr_t", self._cells))
+        if self._errors is not None:
+            self._slots[ERRORS] = int(ffi.cast("uintptr_t", self._errors))
+        if self._arena is not None:
+            self._slots[ARENA] = self._arena.address
+        self._pointer = ffi.cast("char *const *", self._slots)
+        self._fill = struct.Struct(f"={count - FIRST}Q").pack_into
+        self._slot_bytes = ffi.buffer(self._slots)
+        self._start = FIRST * ffi.sizeof("uintptr_t")
+        self._parts = [
+            part if isinstance(part, HostCall) else loaded.program
+            for part, loaded in zip(program.parts, program._loaded)
+        ]
+        self._null = ffi.NULL
+        self._run = library.runtime().lg_run
+
+    def set_scalars(self, values: Sequence[Any]) -> None:
+        """The scalars' values, until they are set again."""
+        self._pack(self._cell_bytes, 0, *values)
+
+    def run(self, addresses: Sequence[int]) -> None:
+        """Run on the memory of the leaves and of the outputs that are not leaves' own.
+
+        Raises as `Program.run`; the outputs' memory is undefined then.
+        """
+        self._fill(self._slot_bytes, self._start, *addresses)
+        run, pointer, null = self._run, self._pointer, self._null
+        for part in self._parts:
+            if part.__class__ is HostCall:
+                self.program._host(part, self._slots)
+            else:
+                run(part, pointer, null)
+        errors = self._errors
+        if errors is not None:
+            try:
+                self.program.check(errors, self.places)
+            finally:
+                for number in range(len(errors)):
+                    errors[number] = 0
 
 
 def _wrapped(value: int) -> int:

@@ -13,7 +13,7 @@ from lazygrad.ir import dtypes as D
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
 from lazygrad.ir.interp import from_storage
-from lazygrad.realize import realize_nodes
+from lazygrad.realize import realize_nodes, realize_soon, value_read
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor, node_of
 from lazygrad.tensor.creation import check_dtype, dense_order
@@ -26,6 +26,7 @@ from lazygrad.tensor.storage import reads, settle
 
 def host_values(t: Tensor) -> np.ndarray:
     """The values in the compute dtype, computed now. Not to be written to."""
+    value_read("the value of a tensor")
     node = node_of(t)
     if node.buffer is None:
         if reads:
@@ -41,7 +42,7 @@ def host_values(t: Tensor) -> np.ndarray:
 def realize(*tensors: Tensor) -> None:
     """Compute all of these now, in one program."""
     nodes = [node_of(t) for t in tensors]
-    realize_nodes([node for node in nodes if node.buffer is None])
+    realize_soon([node for node in nodes if node.buffer is None])
     if reads:
         settle([])
 

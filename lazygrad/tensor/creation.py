@@ -18,6 +18,7 @@ from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
 from lazygrad.ir.interp import to_storage
 from lazygrad.ir.node import Node
+from lazygrad.realize import FROM_NUMPY, value_read
 from lazygrad.runtime.memory import from_array
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor, node_of, shape_of, wrap, wrap_as
@@ -100,6 +101,8 @@ def _fill_list(data: Any, shape: tuple[int, ...], depth: int, flat: list[Any]) -
         flat.append(data)
         return
     if isinstance(data, (Tensor, np.ndarray)):
+        if isinstance(data, np.ndarray):
+            value_read(FROM_NUMPY)
         data = data.tolist()
     try:
         length = len(data)
@@ -203,6 +206,8 @@ def tensor(
 def _from_data(data: Any, dtype: DType | None, where: str, requires_grad: bool) -> Tensor:
     if isinstance(data, (np.ndarray, np.generic)):
         array = np.asarray(data)
+        if array.ndim:
+            value_read(FROM_NUMPY)
         kind = D.from_numpy_dtype(array.dtype.newbyteorder("="))
         buffer = from_array(array.astype(kind.np, copy=False))
         made = wrap(ops.buffer_leaf(buffer, array.shape, kind, where))

@@ -185,7 +185,7 @@ def _binary(
         else:
             if a is not None and input._view is None:
                 dtype = a.dtype
-                kind = other.__class__
+                kind = type(other)
                 if kind is float or kind is int:
                     if dtype in numbers:
                         side = Node(SCALAR, (), None, (), dtype, a.device, float(other))

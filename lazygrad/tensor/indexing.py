@@ -16,6 +16,7 @@ from lazygrad.ir import dtypes as D
 from lazygrad.ir import ops
 from lazygrad.ir.node import Node, Shape
 from lazygrad.ir.views import View
+from lazygrad.realize import FROM_NUMPY, value_read
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.aliasing import adopt, check_inplace, check_overlap, make_view
 from lazygrad.tensor.convert import host_values
@@ -351,6 +352,7 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
     """x[index] = value."""
     items = _as_items(index)
     if isinstance(value, np.ndarray):
+        value_read(FROM_NUMPY)
         value = from_values(value, D.from_numpy_dtype(value.dtype))
     elif isinstance(value, np.generic):
         value = value.item()

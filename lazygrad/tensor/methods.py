@@ -308,6 +308,7 @@ def _reduce(self: Tensor, protocol: Any = None) -> Any:
             "Only Tensors created explicitly by the user (graph leaves) support the pickle "
             "protocol at the moment."
         )
+    convert.value_read("the value of a tensor")
     view = numpy_bridge.view_of(self)
     stored = numpy_bridge.memory.read(self._storage)
     if stored.buffer is None:

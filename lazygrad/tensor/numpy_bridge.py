@@ -14,6 +14,7 @@ import numpy as np
 from lazygrad.ir import dtypes as D
 from lazygrad.ir.dtypes import DType
 from lazygrad.ir.views import View
+from lazygrad.realize import FROM_NUMPY, value_read
 from lazygrad.runtime.memory import Buffer
 from lazygrad.tensor import storage as memory
 from lazygrad.tensor.core import Tensor, view_of
@@ -26,6 +27,7 @@ def from_numpy(array: Any) -> Tensor:
     """A tensor on the array's memory."""
     if not isinstance(array, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
+    value_read(FROM_NUMPY)
     dtype = D.from_numpy_dtype(array.dtype)
     if not array.dtype.isnative:
         raise ValueError(

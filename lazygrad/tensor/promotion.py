@@ -16,6 +16,7 @@ from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
 from lazygrad.ir.node import Node, Shape
 from lazygrad.ir.ops import SCALAR
+from lazygrad.ir.traced import Traced, plain
 
 _NAMES = {
     "bool": "Bool",
@@ -131,6 +132,8 @@ def float_dtype(dtype: DType) -> DType:
 def number_for(value: Any, dtype: DType) -> Any:
     """A Python number in the spelling that this dtype's scalars have."""
     kind = dtype.kind
+    if type(value) is Traced:
+        return _traced_for(value, dtype)
     if kind == "f":
         return float(value)
     if kind == "b":
@@ -144,6 +147,17 @@ def number_for(value: Any, dtype: DType) -> Any:
             raise RuntimeError("value cannot be converted to type int64_t without overflow")
         number = (number - int(info.min)) % (1 << (8 * dtype.itemsize)) + int(info.min)
     return number
+
+
+def _traced_for(value: Traced, dtype: DType) -> Any:
+    """The same for a number that is being recorded: an input still, if no more than a float()."""
+    if dtype.kind == "f":
+        return value.as_float()
+    if dtype.kind in "iu" and isinstance(value, int):
+        info = np.iinfo(dtype.np)
+        if int(info.min) <= value <= int(info.max):
+            return value
+    return number_for(plain(value.tape.fix(value)), dtype)
 
 
 def scalar(value: Any, dtype: DType, device: str) -> Node:

@@ -22,7 +22,7 @@ from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
 from lazygrad.ir.node import Node, Shape
 from lazygrad.ir.views import View
-from lazygrad.realize import realize_nodes
+from lazygrad.realize import realize_nodes, traces, value_read
 from lazygrad.runtime.memory import Buffer
 
 _ref = weakref.ref
@@ -91,6 +91,8 @@ class Storage:
         self.loose = 0  # writes through `.data`, which versions do not tell
         self.exports = 0  # how often its memory was handed out
         self.shared: Shared | None = None
+        if traces:
+            traces[-1].made(self)
 
     @property
     def stamp(self) -> int:
@@ -176,6 +178,8 @@ def freeze() -> None:
 
 def write(storage: Storage, node: Node) -> None:
     """Replace the whole value; `node` has its shape and dtype. Versions are the caller's."""
+    if traces:
+        traces[-1].wrote(storage)
     shared = storage.shared
     if shared is None or not _still(storage):
         storage.node = node
@@ -193,6 +197,8 @@ def write(storage: Storage, node: Node) -> None:
 
 def write_view(storage: Storage, view: View, value: Node) -> None:
     """Replace the elements that `view` selects; `value` has its shape."""
+    if traces:
+        traces[-1].wrote(storage)
     if storage.shared is None or not _still(storage):
         assert storage.node is not None
         storage.node = ops.update(storage.node, value, arg=view)
@@ -229,6 +235,7 @@ def forget() -> None:
 
 def pin(storage: Storage) -> Shared:
     """Give the storage memory of its own that may be handed out."""
+    value_read("the memory of a tensor")
     shared = storage.shared
     if shared is not None:
         return shared

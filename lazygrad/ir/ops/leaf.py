@@ -10,6 +10,7 @@ from lazygrad.ir.dtypes import DType, float32, int32, int64
 from lazygrad.ir.node import Node, Shape
 from lazygrad.ir.ops.core import Lowering, Op, register
 from lazygrad.ir.philox import normals, random_words
+from lazygrad.ir.traced import plain
 
 
 def _given(srcs: tuple[Node, ...], arg: Any) -> tuple[Shape, DType]:
@@ -21,7 +22,9 @@ def _no_meaning(*arrays: np.ndarray, node: Node) -> np.ndarray:
 
 
 BUFFER = register(Op("buffer", Lowering.LEAF, _given, _no_meaning, arity=0))
-SCALAR = register(Op("scalar", Lowering.LEAF, _given, lambda node: np.asarray(node.value), arity=0))
+SCALAR = register(
+    Op("scalar", Lowering.LEAF, _given, lambda node: np.asarray(plain(node.value)), arity=0)
+)
 CONST = register(
     Op("const", Lowering.LEAF, _given, lambda node: np.asarray(const_value(node)), arity=0)
 )

@@ -1,0 +1,246 @@
+"""Entries: what a recorded function needs to run again, and how it does.
+
+Owns: where the memory of a replay comes from and goes to, the checks before it, the fresh tensors
+after it. Must not know: how a function is recorded, or how a backend runs a program (a program's
+`replay()` does).
+"""
+
+from __future__ import annotations
+
+import operator
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from sys import getrefcount
+from typing import Any
+
+from lazygrad.ir import ops
+from lazygrad.ir.dtypes import DType
+from lazygrad.ir.node import Node, Shape
+from lazygrad.realize import realize_nodes
+from lazygrad.runtime.memory import Buffer
+from lazygrad.runtime.stats import stats
+from lazygrad.tensor.core import Meta, Tensor
+from lazygrad.tensor.storage import Storage
+from lazygrad.trace.record import flags_of
+from lazygrad.trace.watch import Guard
+
+MISS = object()  # an entry does not fit the call
+_new_tensor = object.__new__
+
+
+# -- results ------------------------------------------------------------------------------------
+class Value:
+    """One value that a replay computes. Its memory serves again when nobody else has it."""
+
+    __slots__ = ("device", "dtype", "nbytes", "node", "shape", "spare")
+
+    def __init__(self, shape: Shape, dtype: DType, device: str, nbytes: int):
+        self.shape, self.dtype, self.device, self.nbytes = shape, dtype, device, nbytes
+        self.spare: list[Node] = []
+        self.node: Any = None  # that of this replay
+
+    def take(self) -> Buffer:
+        """Memory for this replay's value."""
+        for node in self.spare:
+            # the list, the name, the argument of getrefcount; of the buffer: node and argument
+            if getrefcount(node) <= 3 and getrefcount(node.buffer) <= 2:
+                self.node = node
+                return node.buffer  # type: ignore[no-any-return]
+        buffer = Buffer(self.nbytes)
+        node = self.node = ops.buffer_leaf(buffer, self.shape, self.dtype, self.device)
+        node.place = None
+        self.spare = [node, *self.spare[:1]]
+        return buffer
+
+
+class Given:
+    """A value in memory that is another's too: a leaf's, a constant's, or another result's."""
+
+    __slots__ = ("index", "node")
+
+    def __init__(self, index: int, node: Node):
+        self.index = index
+        self.node = ops.buffer_leaf(None, node.shape, node.dtype, node.device)
+
+    def at(self, table: Sequence[Buffer]) -> Node:
+        like = self.node
+        return ops.buffer_leaf(table[self.index], like.shape, like.dtype, like.device)
+
+
+@dataclass
+class Made:
+    """A new tensor on a new storage: its class, view, and what autograd knows of it."""
+
+    value: Value | Given
+    version: int
+    kind: type
+    view: Any
+    meta: Meta | None
+
+    def build(self, table: Sequence[Buffer]) -> Tensor:
+        value = self.value
+        made: Tensor = _new_tensor(self.kind)
+        stored = made._storage = Storage(
+            value.node if type(value) is Value else value.at(table)  # type: ignore[union-attr]
+        )
+        stored.version = self.version
+        made._view = self.view
+        made._cached = None  # type: ignore[assignment]
+        made._meta = None
+        meta = self.meta
+        if meta is not None:
+            fresh = made._meta = Meta()
+            fresh.requires_grad, fresh.fn, fresh.nr = meta.requires_grad, meta.fn, meta.nr
+            fresh.creation, fresh.inference = meta.creation, meta.inference
+        return made
+
+
+# -- entries ------------------------------------------------------------------------------------
+@dataclass
+class Write:
+    """A storage that was there before has a new value."""
+
+    source: int
+    value: Value | Given
+    versions: int
+    loose: int
+
+
+@dataclass
+class Part:
+    """One program: which buffers of the table it takes and gives."""
+
+    replay: Any
+    pick: Callable[[Sequence[int]], tuple[int, ...]]
+    scalars: int  # position of its scalars among the numbers, or -1
+
+
+@dataclass
+class Sources:
+    """Where the storages that a recording read or wrote are found, and what must hold there."""
+
+    arguments: list[int]  # positions among the call's tensors
+    fixed: list[Storage]
+    grads: list[Meta]  # of tensors whose `.grad` it is
+    grad_like: list[tuple[Any, Shape, DType]]
+    tensors: list[Tensor]  # watched: they stay on these storages, with these views and flags
+    storages: list[Storage]
+    views: list[Any]
+    metas: list[Meta | None]
+    flags: list[Any]
+    without: list[bool]  # whether their `.grad` is None
+
+    def find(self, given: Sequence[Tensor]) -> list[Storage] | None:
+        """The storages of this call; None if something is not as it was."""
+        tensors = self.tensors
+        if (
+            [t._storage for t in tensors] != self.storages
+            or [t._view for t in tensors] != self.views
+            or [t._meta for t in tensors] != self.metas
+            or list(map(flags_of, self.metas)) != self.flags
+            or [m is None or m.grad is None for m in self.metas] != self.without
+        ):
+            return None
+        found = [given[i]._storage for i in self.arguments]
+        found += self.fixed
+        for meta, like in zip(self.grads, self.grad_like):
+            grad = meta.grad
+            assert grad is not None
+            stored = grad._storage
+            if (grad._view, stored.shape, stored.dtype) != like or grad._meta is not None:
+                return None
+            found.append(stored)
+        return found if len(set(map(id, found))) == len(found) else None
+
+
+class Entry:
+    """A recorded function, for calls that look like the one it was recorded from."""
+
+    def __init__(self) -> None:
+        self.guard: Guard
+        self.sources: Sources
+        self.numbers: Callable[..., tuple[Any, ...] | None]
+        self.parts: list[Part] = []
+        self.fixed: list[int] = []  # addresses of constants and of values between programs
+        self.keep: list[Any] = []  # their buffers, and all whose identity is compared
+        self.values: list[Value] = []
+        self.given: list[Buffer] = []  # constants, by position after the sources
+        self.writes: list[Write] = []
+        self.grads: list[tuple[Any, Made | None]] = []  # (meta or argument number, the gradient)
+        self.stores: list[tuple[Any, Any, int]] = []  # (container, key, number)
+        self.results: list[Made] = []
+        self.build: Callable[..., Any]
+        self.kernels = 0
+        self.needs_given = False
+        self._lock = threading.Lock()
+
+    def replay(self, tensors: Sequence[Tensor], numbers: Sequence[Any]) -> Any:
+        """The result of the function for this call, or MISS."""
+        found = self.numbers(*numbers)
+        if found is None or not self.guard.holds():
+            return MISS
+        storages = self.sources.find(tensors)
+        if storages is None or not self._lock.acquire(False):
+            return MISS
+        try:
+            return self._replay(tensors, storages, found)
+        finally:
+            self._lock.release()
+
+    def _replay(
+        self, tensors: Sequence[Tensor], storages: list[Storage], numbers: tuple[Any, ...]
+    ) -> Any:
+        try:
+            table = [s.node.buffer.address for s in storages]  # type: ignore[union-attr]
+        except AttributeError:  # memory that numpy shares, or a value not computed yet
+            table = [b.address for b in _buffers(storages)]
+        table += self.fixed
+        table += [value.take().address for value in self.values]
+        for part in self.parts:
+            if part.scalars >= 0:
+                part.replay.set_scalars(numbers[part.scalars])
+            part.replay.run(part.pick(table))
+        stats.realizes += len(self.parts)
+        stats.kernels += self.kernels
+        given: Sequence[Buffer] = ()
+        if self.needs_given:
+            given = [*_buffers(storages), *self.given, *(v.node.buffer for v in self.values)]
+        for write in self.writes:
+            _write(write, storages[write.source], given)
+        for container, key, number in self.stores:
+            container[key] = numbers[number]
+        for where, made in self.grads:
+            meta = where if type(where) is Meta else tensors[where]._meta
+            meta.grad = None if made is None else made.build(given)
+        return self.build(tensors, [made.build(given) for made in self.results], numbers)
+
+
+def _buffers(storages: list[Storage]) -> list[Buffer]:
+    """The memory of storages' values, computed if need be."""
+    pending = [s.node for s in storages if s.node is not None and s.node.buffer is None]
+    realize_nodes(pending)
+    return [s.shared.buffer if s.node is None else s.node.buffer for s in storages]  # type: ignore[union-attr]
+
+
+def _write(write: Write, stored: Storage, given: Sequence[Buffer]) -> None:
+    value = write.value
+    node = value.node if type(value) is Value else value.at(given)  # type: ignore[union-attr]
+    if stored.node is None:
+        assert stored.shared is not None
+        if node.numel:
+            target = stored.shared.array()
+            target[...] = node.buffer.array(node.dtype.np, node.shape)
+    else:
+        stored.node = node
+        node.holder = weakref.ref(stored)
+    stored.version += write.versions
+    stored.loose += write.loose
+
+
+def picker(indexes: Sequence[int]) -> Callable[[Sequence[int]], tuple[int, ...]]:
+    """Those elements of a list, as a tuple."""
+    if len(indexes) > 1:
+        return operator.itemgetter(*indexes)
+    return lambda table: tuple(table[i] for i in indexes)

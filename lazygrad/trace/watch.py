@@ -1,0 +1,344 @@
+"""What a function can see besides its arguments, and whether it is still what it was.
+
+Owns: the walk from a function through closures, globals, attributes and containers to all that
+its code can reach by name, and a quick comparison of it with what it was before. Must not know:
+recording or replaying. Values are compared by identity first, then plain ones by value.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dis
+import functools
+import operator
+import random
+import sys
+import types
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from lazygrad.ir.dtypes import DType
+from lazygrad.tensor.core import Tensor
+
+LIMIT = 20_000  # objects; a function that can see more of them is not watched
+_MISSING = type("missing", (), {"__repr__": lambda self: "nothing"})()
+_FOREIGN = {"lazygrad", "numpy", "builtins", *sys.stdlib_module_names} - {"__main__"}
+_OPEN = (types.SimpleNamespace, argparse.Namespace)
+PLAIN = (int, float, bool, str, bytes, complex, type(None), DType, slice, range, type(...))
+NUMBERS = (int, float)
+
+
+class Cell:
+    """A closure's variable, read and written as a container of one."""
+
+    def __init__(self, cell: Any):
+        self.cell = cell
+
+    def __getitem__(self, key: int) -> Any:
+        return self.cell.cell_contents
+
+    def __setitem__(self, key: int, value: Any) -> None:
+        self.cell.cell_contents = value
+
+
+class Box:
+    """A mutable container and its contents when it was looked at."""
+
+    __slots__ = ("container", "keys", "name", "only", "values")
+
+    def __init__(self, name: str, container: Any, only: tuple[str, ...] | None = None):
+        self.name = name
+        self.container = container
+        self.only = only  # of a namespace: the names that matter, of which some may be missing
+        self.keys, self.values = self.now()
+
+    def at(self, key: Any) -> tuple[int, Any]:
+        """What tells this place from all others."""
+        container = self.container
+        return (id(container.cell if type(container) is Cell else container), key)
+
+    def now(self) -> tuple[list[Any], list[Any]]:
+        """Keys and values at this moment."""
+        container = self.container
+        if type(container) is Cell:
+            try:
+                return [0], [container[0]]
+            except ValueError:  # a variable that has no value yet
+                return [0], [_MISSING]
+        if self.only is not None:
+            return list(self.only), [container.get(key, _MISSING) for key in self.only]
+        if isinstance(container, (list, deque)):
+            return list(range(len(container))), list(container)
+        if isinstance(container, (set, frozenset)):
+            return [None] * len(container), list(container)
+        return list(container), list(container.values())
+
+    def path(self, key: Any) -> str:
+        """What users call the place of `key`."""
+        if type(self.container) is Cell or self.only is not None:
+            return self.name.format(key) if "{}" in self.name else self.name
+        if self.name.endswith(".") or self.name == "":
+            return f"{self.name}{key}"
+        return f"{self.name}[{key!r}]"
+
+
+def same(old: Any, new: Any) -> bool:
+    """Whether a function cannot tell two values apart: identical, or plain and equal."""
+    if old is new:
+        return True
+    kind = type(old)
+    if kind is not type(new):
+        return False
+    if kind in (list, tuple):
+        return len(old) == len(new) and all(map(same, old, new))
+    return kind in PLAIN and bool(old == new)
+
+
+class Watched:
+    """All that a function can see: mutable containers, tensors, and what cannot be watched."""
+
+    def __init__(self, roots: Iterable[tuple[str, Any]]):
+        self.boxes: list[Box] = []
+        self.tensors: dict[int, tuple[str, Tensor]] = {}
+        self.generators: list[Any] = []  # of random numbers that are not lazygrad's
+        self.odd = ""  # why it cannot be watched
+        self.unwatched: list[tuple[str, dict[str, Any], str, Any]] = []
+        self._seen: set[int] = set()
+        self._keep: list[Any] = []
+        self._stack = list(roots)
+        while self._stack and not self.odd:
+            name, item = self._stack.pop()
+            self._visit(name, item)
+            if len(self._seen) > LIMIT:
+                self.odd = f"it can reach more than {LIMIT} objects"
+
+    # -- the walk -------------------------------------------------------------------------------
+    def _visit(self, name: str, item: Any) -> None:
+        if isinstance(item, PLAIN) or id(item) in self._seen:
+            return
+        self._seen.add(id(item))
+        self._keep.append(item)
+        if isinstance(item, Tensor):
+            self._tensor(name, item)
+        elif isinstance(item, (list, deque)):
+            self._box(name, item)
+        elif isinstance(item, (tuple, frozenset)):
+            self._stack += [(f"{name}[{i}]", value) for i, value in enumerate(item)]
+        elif isinstance(item, set):
+            self._box(name, item)
+        elif isinstance(item, dict):
+            self._box(name, item)
+        elif isinstance(item, types.FunctionType):
+            self._function(name, item)
+        elif isinstance(item, types.MethodType):
+            self._stack += [(name, item.__func__), (name, item.__self__)]
+        elif isinstance(item, functools.partial):
+            self._stack += [(name, item.func), (name, item.args), (name, item.keywords)]
+        elif isinstance(item, (staticmethod, classmethod)):
+            self._stack.append((name, item.__func__))
+        elif isinstance(item, property):
+            self._stack += [(name, f) for f in (item.fget, item.fset) if f is not None]
+        elif isinstance(item, type):
+            self._class(name, item)
+        elif isinstance(item, (random.Random, np.random.Generator, np.random.RandomState)):
+            self.generators.append(item)
+        elif isinstance(item, (types.ModuleType, weakref.ref, np.ndarray, np.generic)):
+            pass
+        elif hasattr(type(item), "__next__"):
+            self.odd = f"`{name}` is an iterator, whose state cannot be seen"
+        else:
+            self._instance(name, item)
+
+    def _box(self, name: str, container: Any, only: tuple[str, ...] | None = None) -> None:
+        box = Box(name, container, only)
+        self.boxes.append(box)
+        self._stack += [(box.path(k), v) for k, v in zip(box.keys, box.values)]
+
+    def _tensor(self, name: str, t: Tensor) -> None:
+        self.tensors[id(t)] = (name, t)
+        meta = t._meta
+        if meta is not None:
+            for hooks in (meta.hooks, meta.post_hooks):
+                if hooks is not None:
+                    self._box(f"{name}'s hooks", hooks)
+            if meta.base is not None:
+                self._stack.append((f"{name}'s base", meta.base))
+
+    def _instance(self, name: str, item: Any) -> None:
+        kind = type(item)
+        if hasattr(kind, "_watched"):  # it says itself what can be seen through it
+            self._stack.append((name, item._watched()))
+            return
+        root = kind.__module__.partition(".")[0]
+        if root in _FOREIGN and root != "lazygrad" and not isinstance(item, _OPEN):
+            return
+        fields = getattr(item, "__dict__", None)
+        if isinstance(fields, dict):
+            hidden = getattr(kind, "_not_watched", ())
+            for key in hidden:
+                self.unwatched.append((f"{name}.{key}", fields, key, fields.get(key)))
+            names = tuple(key for key in fields if key not in hidden) if hidden else None
+            self._box(f"{name}.", fields, names)
+        slots = [s for c in kind.__mro__ for s in getattr(c, "__slots__", ()) if s[:2] != "__"]
+        for slot in slots:
+            self._stack.append((f"{name}.{slot}", getattr(item, slot, None)))
+        self._class(kind.__name__, kind)
+
+    def _class(self, name: str, item: type) -> None:
+        for kind in item.__mro__:
+            if kind.__module__.partition(".")[0] not in _FOREIGN and (
+                kind is item or id(kind) not in self._seen
+            ):
+                self._seen.add(id(kind))
+                self._keep.append(kind)
+                self._box(f"{kind.__name__}.", vars(kind))
+
+    def _function(self, name: str, function: types.FunctionType) -> None:
+        scope = function.__globals__
+        if (function.__module__ or "").partition(".")[0] in _FOREIGN:
+            return
+        code = function.__code__
+        for free, cell in zip(code.co_freevars, function.__closure__ or ()):
+            if id(cell) not in self._seen:
+                self._seen.add(id(cell))
+                self._keep.append(cell)
+                self._box(free, Cell(cell))
+        self._stack.append((f"{name}'s defaults", function.__defaults__))
+        self._stack.append((f"{name}'s defaults", function.__kwdefaults__))
+        if scope.get("__name__", "").partition(".")[0] in _FOREIGN:
+            return
+        used = tuple(n for n in _globals(code) if n in scope)
+        self._namespace("{}", scope, used, _names(code))
+
+    def _namespace(
+        self, name: str, scope: dict[str, Any], only: tuple[str, ...], used: Sequence[str]
+    ) -> None:
+        """Some names of a module; the used names of modules among them too."""
+        if not only:
+            return
+        self._box(name, scope, only)
+        for key in only:
+            value = scope[key]
+            if isinstance(value, types.ModuleType) and id(value) not in self._seen:
+                if value.__name__.partition(".")[0] not in _FOREIGN:
+                    self._seen.add(id(value))
+                    inner = tuple(n for n in used if n in vars(value))
+                    self._namespace(f"{value.__name__}.{{}}", vars(value), inner, used)
+
+    # -- comparing ------------------------------------------------------------------------------
+    def changes(self) -> list[tuple[Box, Any, Any, Any]]:
+        """(box, key, old, new) of all that is not as it was; a key of None is the box's length."""
+        found = []
+        for box in self.boxes:
+            keys, values = box.now()
+            if keys != box.keys:
+                found.append((box, None, box.keys, keys))
+                continue
+            for key, old, new in zip(keys, box.values, values):
+                if not same(old, new):
+                    found.append((box, key, old, new))
+        return found
+
+
+class Guard:
+    """A quick test whether all that was watched is what it was, apart from some places."""
+
+    def __init__(self, watched: Watched, inputs: set[tuple[int, Any]]):
+        self._readers: list[Callable[[], Iterable[Any]]] = []
+        self._places: list[Any] = []  # of each value: the box's place
+        self._sized: list[Any] = []
+        self._keep = watched
+        for box in watched.boxes:
+            self._add(box, {key for key in box.keys if box.at(key) in inputs})
+        self._sizes = list(map(len, self._sized))
+        self._values = self._now()
+
+    def _add(self, box: Box, skipped: set[Any]) -> None:
+        container = box.container
+        self._places += [box.at(key) for key in box.keys if key not in skipped]
+        if type(container) is Cell:
+            if not skipped:
+                self._readers.append(functools.partial(_contents, container.cell))
+        elif skipped or box.only is not None:
+            rest = [key for key in box.keys if key not in skipped]
+            if box.only is None:
+                self._sized.append(container)
+            if rest:
+                pick = operator.itemgetter(*rest, rest[0])  # never one alone: always a tuple
+                self._places.append(box.at(rest[0]))
+                self._readers.append(functools.partial(_picked, pick, container))
+        elif isinstance(container, (list, deque, set)):
+            self._readers.append(container.__iter__)
+        else:
+            self._readers.append(container.values)
+
+    def _now(self) -> list[Any]:
+        return list(chain.from_iterable([read() for read in self._readers]))
+
+    def holds(self) -> bool:
+        """Whether nothing has changed that a function could tell."""
+        now = self._now()
+        before = self._values
+        if len(now) != len(before) or list(map(len, self._sized)) != self._sizes:
+            return False
+        if all(map(operator.is_, now, before)):
+            return True
+        if all(map(same, before, now)):
+            self._values = now
+            return True
+        return False
+
+
+    def changed_numbers(self) -> list[Any]:
+        """Places whose number is another one now."""
+        now = self._now()
+        if len(now) != len(self._values):
+            return []
+        return [
+            place
+            for place, old, new in zip(self._places, self._values, now)
+            if type(old) in NUMBERS and type(new) is type(old) and not same(old, new)
+        ]
+
+
+def _contents(cell: Any) -> tuple[Any, ...]:
+    try:
+        return (cell.cell_contents,)
+    except ValueError:
+        return (_MISSING,)
+
+
+def _picked(pick: Callable[[Any], tuple[Any, ...]], container: Any) -> tuple[Any, ...]:
+    try:
+        return pick(container)
+    except (KeyError, IndexError):
+        return ()
+
+
+@functools.lru_cache(1024)
+def _names(code: types.CodeType) -> tuple[str, ...]:
+    """All names that a function's code uses, inner functions' too: attributes as well."""
+    found = dict.fromkeys(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            found.update(dict.fromkeys(_names(constant)))
+    return tuple(found)
+
+
+@functools.lru_cache(1024)
+def _globals(code: types.CodeType) -> tuple[str, ...]:
+    """The global variables that a function's code reads, inner functions' too."""
+    found = dict.fromkeys(
+        step.argval
+        for step in dis.get_instructions(code)
+        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
+    )
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            found.update(dict.fromkeys(_globals(constant)))
+    return tuple(found)
