@@ -15,7 +15,7 @@ from lazygrad.tensor import __all__ as _names
 
 __version__ = "0.1.0"
 
-_LATER = ("nn", "optim", "utils", "cuda", "random", "linalg", "special", "testing", "debug")
+_LATER = ("jit", "nn", "optim", "utils", "cuda", "random", "linalg", "special", "testing", "debug")
 
 
 def __getattr__(name: str) -> Any:
@@ -25,14 +25,11 @@ def __getattr__(name: str) -> Any:
             "cuda": "lazygrad.tensor.cuda",
             "random": "lazygrad.tensor.random",
             "linalg": "lazygrad.tensor.linalg",
+            "jit": "lazygrad.trace",
         }.get(name, f"lazygrad.{name}")
-        found = globals()[name] = importlib.import_module(where)
+        found = importlib.import_module(where)
+        found = globals()[name] = found.jit if name == "jit" else found
         return found
-    if name == "jit":
-        from lazygrad.trace import jit
-
-        globals()["jit"] = jit
-        return jit
     raise AttributeError(f"module 'lazygrad' has no attribute {name!r}")
 
 
@@ -41,4 +38,4 @@ if _config.debug:
 
     debug.install()
 
-__all__ = [*_names, "autograd", "jit", "tensor", *_LATER]
+__all__ = [*_names, "autograd", "tensor", *_LATER]

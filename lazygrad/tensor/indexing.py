@@ -16,7 +16,7 @@ from lazygrad.ir import dtypes as D
 from lazygrad.ir import ops
 from lazygrad.ir.node import Node, Shape
 from lazygrad.ir.views import View
-from lazygrad.realize import FROM_NUMPY, value_read
+from lazygrad.realize import FROM_NUMPY, traces, value_read
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.aliasing import adopt, check_inplace, check_overlap, make_view
 from lazygrad.tensor.convert import host_values
@@ -292,7 +292,12 @@ class _Plan:
 
 
 def known(t: Tensor) -> bool:
-    """Whether the values are in memory already: then bad indices are refused at once."""
+    """Whether the values are in memory already: then bad indices are refused at once.
+
+    Not while a function is recorded: its kernels find them, as in the replays.
+    """
+    if traces:
+        return False
     node = t._storage.node
     return node is None or node.buffer is not None
 

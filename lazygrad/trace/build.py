@@ -56,9 +56,7 @@ class Result:
             return lambda args, new, numbers: kind([p(args, new, numbers) for p in parts])
         if type(value) is dict:
             pairs = {k: self.template(v) for k, v in value.items()}
-            return lambda args, new, numbers: {
-                k: p(args, new, numbers) for k, p in pairs.items()
-            }
+            return lambda args, new, numbers: {k: p(args, new, numbers) for k, p in pairs.items()}
         return self._unknown(value)
 
     def _unknown(self, value: Any) -> Callable[..., Any]:
@@ -81,11 +79,8 @@ class Result:
             self.recording.refuse("its result is still connected to gradients")
         if t._storage in self.recording.storages or (t._meta is not None and t._meta.base):
             self.recording.refuse("it returns a view")
-        for number, known in enumerate(self.fresh):
-            if known is t:
-                break
-        else:
-            number = len(self.fresh)
+        number = next((i for i, known in enumerate(self.fresh) if known is t), len(self.fresh))
+        if number == len(self.fresh):
             if any(t._storage is known._storage for known in self.fresh):
                 self.recording.refuse("it returns two tensors on the same memory")
             self.fresh.append(t)
@@ -102,9 +97,7 @@ class Builder:
         self.entry = Entry()
         self.grads = recording.gradients()
         self.written = [
-            stored
-            for stored, (node, _, _) in recording.storages.items()
-            if stored.node is not node
+            stored for stored, (node, _, _) in recording.storages.items() if stored.node is not node
         ]
 
     def finals(self) -> list[Node]:
@@ -160,7 +153,9 @@ class Builder:
             if node in used or stored.node is not node
         ]
         befores = list(recording.tensors.values())
-        by_argument = {self.arguments[i]._storage: i for i in range(len(self.arguments) - 1, -1, -1)}
+        by_argument: dict[Storage, int] = {}
+        for number, t in enumerate(self.arguments):
+            by_argument.setdefault(t._storage, number)
         watched = [b for b in befores if id(b.tensor) in recording.watched.tensors]
         fixed = {b.storage for b in watched}
         by_grad = {b.grad._storage: b for b in befores if b.grad is not None}
@@ -178,6 +173,7 @@ class Builder:
             if before.meta is not before.tensor._meta or before not in watched:
                 recording.refuse("it uses the gradient of an argument")
             metas.append(before.meta)
+            assert before.grad is not None
             like.append((before.grad._view, stored.shape, stored.dtype))
         self.sources = [*first, *second, *third]
         self.table: dict[Any, int] = {
@@ -214,7 +210,7 @@ class Builder:
                 if leaf not in self.table and leaf not in made_before and leaf not in memory:
                     self._check_constant(leaf)
                     memory[leaf] = leaf.buffer
-            outs = []
+            outs: list[Any] = []
             for position, output in enumerate(one.program.outputs):
                 if output.leaf >= 0:
                     outs.append(None)

@@ -20,6 +20,7 @@ from lazygrad.ir.node import place_text, user_place
 from lazygrad.realize import observers, traces
 from lazygrad.tensor import random as randoms
 from lazygrad.tensor.core import Tensor
+from lazygrad.tensor.history import needs_grad
 from lazygrad.tensor.promotion import default
 from lazygrad.tensor.storage import depth
 from lazygrad.trace.build import Builder, Result
@@ -72,7 +73,7 @@ class Call:
                 key.append((type(name), name))
                 self._note(item, key)
         elif isinstance(value, PLAIN):
-            key.append((kind, (value.start, value.stop, value.step) if kind is slice else value))
+            key.append((kind, str(value) if kind is slice else value))
         elif isinstance(value, np.ndarray):
             self.odd = "an argument is a numpy array, whose changes cannot be seen: give a tensor"
         else:
@@ -88,7 +89,7 @@ class Call:
             key += (meta.requires_grad, meta.grad is None, meta.base is None)
             if meta.hooks or meta.post_hooks:
                 self.odd = "an argument has hooks"
-            if mode.grad and (meta.fn is not None or meta.base is not None):
+            if mode.grad and (meta.fn is not None or (meta.base is not None and needs_grad(t))):
                 self.odd = "gradients flow to what an argument was computed from"
         self.tensors.append(t)
 
@@ -158,7 +159,9 @@ class Jitted:
                     self._kinds.pop(next(iter(self._kinds)))
                 kind = self._kinds[call.key] = Kind(call.opaque)
             self._learn(kind)
-            roots = [(getattr(self.__wrapped__, "__name__", "function"), self.__wrapped__)]
+            roots: list[tuple[str, Any]] = [
+                (getattr(self.__wrapped__, "__name__", "function"), self.__wrapped__)
+            ]
             roots += [(f"argument {i}", value) for i, value in enumerate(call.opaque)]
             roots.append(("random numbers", randoms.default_generator))
             watched = Watched(roots)
@@ -178,9 +181,7 @@ class Jitted:
                 self._inputs.update(changed)
                 kind.entries.remove(entry)
 
-    def _run(
-        self, recording: Recording, kind: Kind, call: Call, args: Any, kwargs: Any
-    ) -> Any:
+    def _run(self, recording: Recording, kind: Kind, call: Call, args: Any, kwargs: Any) -> Any:
         numbers = iter([recording.tape.argument(value) for value in call.numbers])
         args = tuple(_with(value, numbers) for value in args)
         kwargs = {name: _with(value, numbers) for name, value in kwargs.items()}
@@ -208,9 +209,7 @@ class Jitted:
             kind.tries = TRIES  # nothing here runs programs: without a word, as without jit
         return returned
 
-    def _finish(
-        self, recording: Recording, call: Call, returned: Any
-    ) -> tuple[Entry | None, Any]:
+    def _finish(self, recording: Recording, call: Call, returned: Any) -> tuple[Entry | None, Any]:
         """The entry of what was recorded, if it can be replayed, and what the call returns."""
         if recording.reason and recording not in traces:  # stopped on the way
             return None, _plain(returned)

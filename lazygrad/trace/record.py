@@ -26,7 +26,7 @@ from lazygrad.runtime.memory import Buffer
 from lazygrad.tensor import storage as memory
 from lazygrad.tensor.core import Meta, Tensor
 from lazygrad.tensor.storage import Storage
-from lazygrad.trace.watch import NUMBERS, Box, Cell, Watched
+from lazygrad.trace.watch import NUMBERS, Box, Watched
 
 lock = threading.RLock()  # held while anything is recorded
 
@@ -312,4 +312,4 @@ def run(recording: Recording, function: Callable[..., Any], args: Any, kwargs: A
         raise
 
 
-__all__ = ["Before", "Cell", "Recording", "Stop", "is_spent", "lock", "run"]
+__all__ = ["Before", "Recording", "Stop", "is_spent", "lock", "run"]

@@ -30,20 +30,31 @@ _MISSING = type("missing", (), {"__repr__": lambda self: "nothing"})()
 _FOREIGN = {"lazygrad", "numpy", "builtins", *sys.stdlib_module_names} - {"__main__"}
 _OPEN = (types.SimpleNamespace, argparse.Namespace)
 PLAIN = (int, float, bool, str, bytes, complex, type(None), DType, slice, range, type(...))
+_QUIET = (types.CodeType, types.ModuleType, weakref.ref, np.ndarray, np.generic)
 NUMBERS = (int, float)
 
 
-class Cell:
-    """A closure's variable, read and written as a container of one."""
+class Fields:
+    """Attributes of an object that has no dict of them, as a container."""
 
-    def __init__(self, cell: Any):
-        self.cell = cell
+    __slots__ = ("names", "owner")
 
-    def __getitem__(self, key: int) -> Any:
-        return self.cell.cell_contents
+    def __init__(self, owner: Any, *names: str):
+        self.owner = owner
+        self.names = tuple(name for name in names if self._has(owner, name))
 
-    def __setitem__(self, key: int, value: Any) -> None:
-        self.cell.cell_contents = value
+    @staticmethod
+    def _has(owner: Any, name: str) -> bool:
+        try:
+            return hasattr(owner, name)
+        except ValueError:  # a closure's variable without a value
+            return False
+
+    def __getitem__(self, key: str) -> Any:
+        return getattr(self.owner, key)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        setattr(self.owner, key, value)
 
 
 class Box:
@@ -60,16 +71,13 @@ class Box:
     def at(self, key: Any) -> tuple[int, Any]:
         """What tells this place from all others."""
         container = self.container
-        return (id(container.cell if type(container) is Cell else container), key)
+        return (id(container.owner if type(container) is Fields else container), key)
 
     def now(self) -> tuple[list[Any], list[Any]]:
         """Keys and values at this moment."""
         container = self.container
-        if type(container) is Cell:
-            try:
-                return [0], [container[0]]
-            except ValueError:  # a variable that has no value yet
-                return [0], [_MISSING]
+        if type(container) is Fields:
+            return list(container.names), [container[name] for name in container.names]
         if self.only is not None:
             return list(self.only), [container.get(key, _MISSING) for key in self.only]
         if isinstance(container, (list, deque)):
@@ -80,7 +88,7 @@ class Box:
 
     def path(self, key: Any) -> str:
         """What users call the place of `key`."""
-        if type(self.container) is Cell or self.only is not None:
+        if self.only is not None or key == "cell_contents":
             return self.name.format(key) if "{}" in self.name else self.name
         if self.name.endswith(".") or self.name == "":
             return f"{self.name}{key}"
@@ -125,14 +133,10 @@ class Watched:
         self._keep.append(item)
         if isinstance(item, Tensor):
             self._tensor(name, item)
-        elif isinstance(item, (list, deque)):
+        elif isinstance(item, (list, deque, set, dict)):
             self._box(name, item)
         elif isinstance(item, (tuple, frozenset)):
             self._stack += [(f"{name}[{i}]", value) for i, value in enumerate(item)]
-        elif isinstance(item, set):
-            self._box(name, item)
-        elif isinstance(item, dict):
-            self._box(name, item)
         elif isinstance(item, types.FunctionType):
             self._function(name, item)
         elif isinstance(item, types.MethodType):
@@ -147,7 +151,7 @@ class Watched:
             self._class(name, item)
         elif isinstance(item, (random.Random, np.random.Generator, np.random.RandomState)):
             self.generators.append(item)
-        elif isinstance(item, (types.ModuleType, weakref.ref, np.ndarray, np.generic)):
+        elif isinstance(item, _QUIET):
             pass
         elif hasattr(type(item), "__next__"):
             self.odd = f"`{name}` is an iterator, whose state cannot be seen"
@@ -185,8 +189,8 @@ class Watched:
             names = tuple(key for key in fields if key not in hidden) if hidden else None
             self._box(f"{name}.", fields, names)
         slots = [s for c in kind.__mro__ for s in getattr(c, "__slots__", ()) if s[:2] != "__"]
-        for slot in slots:
-            self._stack.append((f"{name}.{slot}", getattr(item, slot, None)))
+        if slots:
+            self._box(f"{name}.", Fields(item, *slots))
         self._class(kind.__name__, kind)
 
     def _class(self, name: str, item: type) -> None:
@@ -207,9 +211,8 @@ class Watched:
             if id(cell) not in self._seen:
                 self._seen.add(id(cell))
                 self._keep.append(cell)
-                self._box(free, Cell(cell))
-        self._stack.append((f"{name}'s defaults", function.__defaults__))
-        self._stack.append((f"{name}'s defaults", function.__kwdefaults__))
+                self._box(free, Fields(cell, "cell_contents"))
+        self._box(f"{name}.", Fields(function, "__code__", "__defaults__", "__kwdefaults__"))
         if scope.get("__name__", "").partition(".")[0] in _FOREIGN:
             return
         used = tuple(n for n in _globals(code) if n in scope)
@@ -224,11 +227,12 @@ class Watched:
         self._box(name, scope, only)
         for key in only:
             value = scope[key]
-            if isinstance(value, types.ModuleType) and id(value) not in self._seen:
-                if value.__name__.partition(".")[0] not in _FOREIGN:
-                    self._seen.add(id(value))
-                    inner = tuple(n for n in used if n in vars(value))
-                    self._namespace(f"{value.__name__}.{{}}", vars(value), inner, used)
+            if not isinstance(value, types.ModuleType) or id(value) in self._seen:
+                continue
+            self._seen.add(id(value))
+            if value.__name__.partition(".")[0] not in _FOREIGN:
+                inner = tuple(n for n in used if n in vars(value))
+                self._namespace(f"{value.__name__}.{{}}", vars(value), inner, used)
 
     # -- comparing ------------------------------------------------------------------------------
     def changes(self) -> list[tuple[Box, Any, Any, Any]]:
@@ -252,37 +256,51 @@ class Guard:
         self._readers: list[Callable[[], Iterable[Any]]] = []
         self._places: list[Any] = []  # of each value: the box's place
         self._sized: list[Any] = []
+        self._fields: dict[tuple[str, ...], list[Box]] = {}
         self._keep = watched
         for box in watched.boxes:
             self._add(box, {key for key in box.keys if box.at(key) in inputs})
+        self._read_fields()
         self._sizes = list(map(len, self._sized))
         self._values = self._now()
 
     def _add(self, box: Box, skipped: set[Any]) -> None:
         container = box.container
-        self._places += [box.at(key) for key in box.keys if key not in skipped]
-        if type(container) is Cell:
-            if not skipped:
-                self._readers.append(functools.partial(_contents, container.cell))
+        rest = [key for key in box.keys if key not in skipped]
+        if type(container) is Fields:
+            self._fields.setdefault(tuple(rest), []).append(box)
         elif skipped or box.only is not None:
-            rest = [key for key in box.keys if key not in skipped]
             if box.only is None:
                 self._sized.append(container)
             if rest:
                 pick = operator.itemgetter(*rest, rest[0])  # never one alone: always a tuple
-                self._places.append(box.at(rest[0]))
-                self._readers.append(functools.partial(_picked, pick, container))
+                self._read(functools.partial(pick, container), box, [*rest, rest[0]])
         elif isinstance(container, (list, deque, set)):
-            self._readers.append(container.__iter__)
+            self._read(container.__iter__, box, rest)
         else:
-            self._readers.append(container.values)
+            self._read(container.values, box, rest)
+
+    def _read(self, reader: Callable[[], Iterable[Any]], box: Box, keys: Sequence[Any]) -> None:
+        self._readers.append(reader)
+        self._places += [box.at(key) for key in keys]
+
+    def _read_fields(self) -> None:
+        """Boxes with the same attributes are read together."""
+        for names, boxes in self._fields.items():
+            if names:
+                owners = [box.container.owner for box in boxes]
+                self._readers.append(functools.partial(_attributes, names, owners))
+                self._places += [box.at(name) for box in boxes for name in names]
 
     def _now(self) -> list[Any]:
         return list(chain.from_iterable([read() for read in self._readers]))
 
     def holds(self) -> bool:
         """Whether nothing has changed that a function could tell."""
-        now = self._now()
+        try:
+            now = self._now()
+        except (KeyError, IndexError, AttributeError, ValueError):
+            return False
         before = self._values
         if len(now) != len(before) or list(map(len, self._sized)) != self._sizes:
             return False
@@ -293,10 +311,12 @@ class Guard:
             return True
         return False
 
-
     def changed_numbers(self) -> list[Any]:
         """Places whose number is another one now."""
-        now = self._now()
+        try:
+            now = self._now()
+        except (KeyError, IndexError, AttributeError, ValueError):
+            return []
         if len(now) != len(self._values):
             return []
         return [
@@ -306,18 +326,10 @@ class Guard:
         ]
 
 
-def _contents(cell: Any) -> tuple[Any, ...]:
-    try:
-        return (cell.cell_contents,)
-    except ValueError:
-        return (_MISSING,)
-
-
-def _picked(pick: Callable[[Any], tuple[Any, ...]], container: Any) -> tuple[Any, ...]:
-    try:
-        return pick(container)
-    except (KeyError, IndexError):
-        return ()
+def _attributes(names: tuple[str, ...], owners: list[Any]) -> Iterable[Any]:
+    read = operator.attrgetter(*names)
+    found = map(read, owners)
+    return found if len(names) == 1 else chain.from_iterable(found)
 
 
 @functools.lru_cache(1024)
