@@ -412,3 +412,14 @@ def test_a_value_and_its_detached_twin_stay_apart_in_second_derivatives() -> Non
     assert lg.autograd.grad(g.sum(), x)[0].item() == 4.0
     (g,) = lg.autograd.grad((x * x).sum(), x, x.detach().sum(), create_graph=True)
     assert lg.autograd.grad(g.sum(), x)[0].item() == 4.0
+
+
+def test_a_constant_of_the_same_value_stays_constant_in_second_gradients() -> None:
+    x = lg.tensor([1.0, 2.0], requires_grad=True)
+    (first,) = lg.autograd.grad((x * x.detach() * x).sum(), x, create_graph=True)
+    (second,) = lg.autograd.grad(first.sum(), x, create_graph=True)
+    assert first.tolist() == [2.0, 8.0] and second.tolist() == [2.0, 4.0]
+    assert not second.requires_grad
+    loss = lg.nn.functional.mse_loss(x, x.detach(), reduction="sum")
+    (first,) = lg.autograd.grad(loss, x, create_graph=True)
+    assert lg.autograd.grad(first.sum(), x)[0].tolist() == [2.0, 2.0]

@@ -176,7 +176,16 @@ class AccumulateGrad(BaseFn):
 class GradFn(BaseFn):
     """One operation: `out_nodes` computed from `in_nodes`, whose gradients go along `edges`."""
 
-    __slots__ = ("captured", "in_nodes", "kept", "out_nodes", "reads_values", "released", "saved")
+    __slots__ = (
+        "captured",
+        "in_nodes",
+        "kept",
+        "out_nodes",
+        "reads_values",
+        "released",
+        "saved",
+        "stops",
+    )
 
     def __init__(
         self,
@@ -184,8 +193,10 @@ class GradFn(BaseFn):
         out_nodes: Sequence[Node],
         edges: Sequence[Edge],
         captured: list[Entry],
+        stops: Sequence[Node] = (),
     ):
         super().__init__(edges, next(_sequence))
+        self.stops = tuple(stops)  # values taken as given, here and in the gradient's gradient
         self.in_nodes = tuple(in_nodes)
         self.out_nodes = tuple(out_nodes)
         self.captured = captured
@@ -338,7 +349,7 @@ class GradFn(BaseFn):
         if self.reads_values:
             self.released = True
             self.captured = []
-            self.in_nodes = self.out_nodes = ()
+            self.in_nodes = self.out_nodes = self.stops = ()
         else:
             self._keep_shapes_only()
 
@@ -360,6 +371,7 @@ class GradFn(BaseFn):
         ]
         self.in_nodes = tuple(map(stub, self.in_nodes))
         self.out_nodes = tuple(map(stub, self.out_nodes))
+        self.stops = ()  # stubs have no sources to be walked to
 
 
 @functools.cache

@@ -175,7 +175,7 @@ def make_fn(
         elif node not in ins:
             ins.append(node)
             edges.append(edge)
-    return fn_class(name)(ins, outs, edges, capture(outs, ins, None, given))
+    return fn_class(name)(ins, outs, edges, capture(outs, ins, None, given), given)
 
 
 def note_saved(
@@ -233,6 +233,7 @@ def record_gradient(
     known = {entry[0]: entry for entry in forward.captured}
     # an incoming gradient without history is a constant, whatever it was computed from
     stops = [node for node in given if node is not None and node not in ins]
+    stops += [node for node in forward.stops if node not in ins]
     entries = capture(outs, ins, known, stops)
     # gradients of linear operations do not depend on the operation's inputs
     made = {entry[0] for entry in entries}
@@ -243,7 +244,7 @@ def record_gradient(
     if not outs:
         return
     fn = fn_class(_second(forward.name()))(
-        [node for node, _ in pairs], outs, [edge for _, edge in pairs], entries
+        [node for node, _ in pairs], outs, [edge for _, edge in pairs], entries, stops
     )
     fn.keep()
     for t, node in zip(tensors, results):  # type: ignore[assignment]
