@@ -1,4 +1,4 @@
-"""The losses of `lazygrad.nn.functional`.
+"""The losses of classes and probabilities of `lazygrad.nn.functional`.
 
 Owns: how an output and a target become a loss, the checks of their shapes and dtypes, and the
 reduction at the end. Must not know: modules, optimizers, or how ops run. A loss is written so
@@ -9,71 +9,10 @@ from __future__ import annotations
 
 import warnings
 
-from lazygrad.autograd import composite
-from lazygrad.tensor import Tensor, exp, int64, log, log1p, uint8, where
-
-__all__ = [
-    "binary_cross_entropy",
-    "binary_cross_entropy_with_logits",
-    "cross_entropy",
-    "kl_div",
-    "l1_loss",
-    "mse_loss",
-    "nll_loss",
-    "smooth_l1_loss",
-]
-
-_DTYPE_WORDS = {
-    "float32": "Float",
-    "float64": "Double",
-    "float16": "Half",
-    "bfloat16": "BFloat16",
-    "int64": "Long",
-    "int32": "Int",
-    "int16": "Short",
-    "int8": "Char",
-    "uint8": "Byte",
-    "bool": "Bool",
-}
-
-
-def legacy_reduction(
-    size_average: bool | None, reduce: bool | None, reduction: str, *, extra: str = "mean"
-) -> str:
-    """The reduction after the two deprecated flags; ValueError if there is no such reduction."""
-    if size_average is not None or reduce is not None:
-        average = size_average is None or size_average
-        reduction = "none" if reduce is False else "mean" if average else "sum"
-        warnings.warn(
-            "size_average and reduce args will be deprecated, "
-            f"please use reduction='{reduction}' instead.",
-            stacklevel=3,
-        )
-    if reduction not in ("none", "mean", "sum", extra):
-        raise ValueError(f"{reduction} is not a valid value for reduction")
-    return reduction
-
-
-def _reduce(loss: Tensor, reduction: str) -> Tensor:
-    if reduction == "none":
-        return loss
-    return loss.mean() if reduction == "mean" else loss.sum()
-
-
-def _dtype_word(tensor: Tensor) -> str:
-    name = str(tensor.dtype).rpartition(".")[2]
-    return _DTYPE_WORDS.get(name, name)
-
-
-def _warn_broadcast(input: Tensor, target: Tensor) -> None:
-    if target.shape != input.shape:
-        warnings.warn(
-            f"Using a target size ({target.shape}) that is different to the input size "
-            f"({input.shape}). This will likely lead to incorrect results due to broadcasting. "
-            "Please ensure they have the same size.",
-            stacklevel=3,
-        )
-
+from lazygrad.nn._common import function, log1p_exp, need_floats
+from lazygrad.nn._reduction import legacy_reduction, reduced
+from lazygrad.tensor import Tensor, exp, int64, log, uint8, where
+from lazygrad.tensor.promotion import broadcast_shapes, type_name
 
 # -- classes -----------------------------------------------------------------------------------
 
@@ -94,7 +33,7 @@ def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None) -> None
         )
     if target.dtype not in (int64, uint8):
         raise RuntimeError(
-            f"expected target dtype to be Long or Byte, but got {_dtype_word(target)}"
+            f"expected target dtype to be Long or Byte, but got {type_name(target.dtype)}"
         )
     wanted = (input.shape[0], *input.shape[2:])
     if input.dim() >= 2 and tuple(target.shape) != wanted:
@@ -133,8 +72,8 @@ def _nll(logp: Tensor, target: Tensor, *weight: Tensor, ignore: int, reduction: 
     return loss.sum() / counted.sum()
 
 
-_nll1d = composite("NllLossBackward0")(_nll)
-_nll2d = composite("NllLoss2DBackward0")(_nll)
+_nll1d = function("NllLossBackward0")(_nll)
+_nll2d = function("NllLoss2DBackward0")(_nll)
 
 
 def nll_loss(
@@ -156,8 +95,14 @@ def nll_loss(
     reduction = legacy_reduction(size_average, reduce, reduction)
     _check_classes(input, target, weight)
     index = target.to(int64)
+    flat = input.dim() <= 2
+    need_floats("nll_loss_out_frame" if flat else "nll_loss2d_forward_out_frame", input)
+    if weight is not None and weight.dtype != input.dtype:
+        raise RuntimeError(
+            f"expected scalar type {type_name(input.dtype)} but found {type_name(weight.dtype)}"
+        )
     extra = () if weight is None else (weight,)
-    loss = _nll1d if input.dim() <= 2 else _nll2d
+    loss = _nll1d if flat else _nll2d
     return loss(input, index, *extra, ignore=ignore_index, reduction=reduction)
 
 
@@ -193,7 +138,7 @@ def _check_soft(input: Tensor, target: Tensor, weight: Tensor | None) -> None:
     if not target.is_floating_point():
         raise RuntimeError(
             "Expected floating point type for target with class probabilities, "
-            f"got {_dtype_word(target)}"
+            f"got {type_name(target.dtype)}"
         )
     classes = input.shape[1] if input.dim() > 1 else input.numel()
     if weight is not None and tuple(weight.shape) != (classes,):
@@ -254,86 +199,6 @@ def cross_entropy(
     return nll_loss(logp, target, weight, ignore_index=ignore_index, reduction=reduction)
 
 
-# -- distances ---------------------------------------------------------------------------------
-
-
-@composite("MseLossBackward0")
-def _mse(input: Tensor, target: Tensor, *, reduction: str) -> Tensor:
-    difference = input - target
-    return _reduce(difference * difference, reduction)
-
-
-def _weighted(loss: Tensor, weight: Tensor, reduction: str) -> Tensor:
-    """A loss scaled per element; its mean is over the weights."""
-    if weight.shape != loss.shape:
-        raise ValueError("Weights and input must have the same size.")
-    loss = loss * weight
-    if reduction == "mean":
-        return loss.sum() / weight.sum()
-    return _reduce(loss, reduction)
-
-
-def mse_loss(
-    input: Tensor,
-    target: Tensor,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-    weight: Tensor | None = None,
-) -> Tensor:
-    """(input - target)**2, reduced; a UserWarning if the two shapes differ."""
-    reduction = legacy_reduction(size_average, reduce, reduction)
-    _warn_broadcast(input, target)
-    if weight is not None:
-        return _weighted(_mse(input, target, reduction="none"), weight, reduction)
-    return _mse(input, target, reduction=reduction)
-
-
-def l1_loss(
-    input: Tensor,
-    target: Tensor,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-    weight: Tensor | None = None,
-) -> Tensor:
-    """|input - target|, reduced; a UserWarning if the two shapes differ."""
-    reduction = legacy_reduction(size_average, reduce, reduction)
-    _warn_broadcast(input, target)
-    loss = (input - target).abs()
-    return _reduce(loss, reduction) if weight is None else _weighted(loss, weight, reduction)
-
-
-@composite("SmoothL1LossBackward0")
-def _smooth_l1(input: Tensor, target: Tensor, *, beta: float, reduction: str) -> Tensor:
-    difference = input - target
-    size = difference.abs()
-    # The parabola is in the difference, not its size: its gradient at zero is then zero.
-    curved = 0.5 * difference * difference / beta
-    return _reduce(where(size < beta, curved, size - 0.5 * beta), reduction)
-
-
-def smooth_l1_loss(
-    input: Tensor,
-    target: Tensor,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-    beta: float = 1.0,
-) -> Tensor:
-    """A parabola where |input - target| < beta, a line outside, reduced.
-
-    RuntimeError for a negative beta; a UserWarning if the two shapes differ.
-    """
-    reduction = legacy_reduction(size_average, reduce, reduction)
-    _warn_broadcast(input, target)
-    if beta < 0:
-        raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
-    if beta == 0.0:
-        return l1_loss(input, target, reduction=reduction)
-    return _smooth_l1(input, target, beta=beta, reduction=reduction)
-
-
 # -- probabilities -----------------------------------------------------------------------------
 
 
@@ -343,10 +208,10 @@ def _clamped_log(x: Tensor) -> Tensor:
     return where(zero, -100.0, log(where(zero, 1.0, x)).clamp(min=-100.0))
 
 
-@composite("BinaryCrossEntropyBackward0")
+@function("BinaryCrossEntropyBackward0")
 def _bce(p: Tensor, target: Tensor, *weight: Tensor, reduction: str) -> Tensor:
     loss = (target - 1.0) * _clamped_log(1.0 - p) - target * _clamped_log(p)
-    return _reduce(loss * weight[0] if weight else loss, reduction)
+    return reduced(loss * weight[0] if weight else loss, reduction)
 
 
 def binary_cross_entropy(
@@ -367,24 +232,26 @@ def binary_cross_entropy(
             f"Using a target size ({target.shape}) that is different to the input size "
             f"({input.shape}) is deprecated. Please ensure they have the same size."
         )
+    if weight is not None:
+        weight = weight.expand(broadcast_shapes(tuple(input.shape), tuple(weight.shape)))
+    if target.dtype != input.dtype:
+        raise RuntimeError(
+            f"Found dtype {type_name(target.dtype)} but expected {type_name(input.dtype)}"
+        )
+    need_floats("binary_cross_entropy", input)
     extra = () if weight is None else (weight,)
     return _bce(input, target, *extra, reduction=reduction)
 
 
-def _log1p_exp(x: Tensor) -> Tensor:
-    """log(1 + exp(x)) for every x, with the gradient sigmoid(x) at zero too."""
-    return where(x > 0, x, 0.0) + log1p(exp(where(x > 0, -x, x)))
-
-
-@composite("BinaryCrossEntropyWithLogitsBackward0")
+@function("BinaryCrossEntropyWithLogitsBackward0")
 def _bce_logits(
     x: Tensor, target: Tensor, *scales: Tensor, weighted: bool, positive: bool, reduction: str
 ) -> Tensor:
-    softplus = _log1p_exp(-x)
+    softplus = log1p_exp(-x)
     if positive:
         softplus = ((scales[-1] - 1.0) * target + 1.0) * softplus
     loss = (1.0 - target) * x + softplus
-    return _reduce(loss * scales[0] if weighted else loss, reduction)
+    return reduced(loss * scales[0] if weighted else loss, reduction)
 
 
 def binary_cross_entropy_with_logits(
@@ -405,6 +272,7 @@ def binary_cross_entropy_with_logits(
         raise ValueError(
             f"Target size ({target.shape}) must be the same as input size ({input.shape})"
         )
+    need_floats("log_sigmoid_cpu", input)
     scales = [given for given in (weight, pos_weight) if given is not None]
     return _bce_logits(
         input,
@@ -430,6 +298,8 @@ def kl_div(
     sum by the size of the first axis.
     """
     reduction = legacy_reduction(size_average, reduce, reduction, extra="batchmean")
+    if not (input.is_floating_point() and target.is_floating_point()):
+        raise RuntimeError("kl_div: Integral inputs not supported.")
     if reduction == "mean":
         warnings.warn(
             "reduction: 'mean' divides the total loss by both the batch size and the support "
@@ -445,4 +315,4 @@ def kl_div(
         loss = where(zero, 0.0, target * log(where(zero, 1.0, target))) - target * input
     if reduction == "batchmean":
         return loss.sum() / input.shape[0] if input.dim() else loss.sum()
-    return _reduce(loss, reduction)
+    return reduced(loss, reduction)

@@ -8,7 +8,8 @@ A line is a name and its calls: arguments behind `;` are another call, and those
 method's, where it takes them in another order. `{shape}` at the end: values are random or
 undefined, only dtypes and shapes are compared. `{values}`: gradients are not (PyTorch passes
 them through a function that has none). `{abs}`: signs are free. `{order}`: with equal
-elements (bool has few others) the order of indices is free.
+elements (bool has few others) the order of indices is free. `{single}`: PyTorch computes with
+constants of float32; results are compared to that precision.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from lazygrad.testing.functional_samples import FUNCTIONAL, MORE_FUNCTIONAL
 
 CORE = """
 T               x
@@ -184,39 +187,6 @@ INDEXES = """
 :, i | i[:, None], i | 1, i | None, i, ..., None | 1:, i[:1] | c[:, 0], 1 | True | [0, 2]
 """
 
-FUNCTIONAL = """
-relu            x ; x.clone(), inplace=True | x
-gelu            x ; x, approximate="tanh"
-silu            x ; x.clone(), inplace=True | x
-elu             x ; x.clone(), 0.5, True | x ; x, 0.5
-leaky_relu      x ; x.clone(), 0.2, True | x ; x, 0.2
-softplus        x ; x, 2.0, 1.0
-softmax         x, 1
-log_softmax     x, 1
-linear          x, y, r ; x, y ; v, y
-embedding       i, x ; i, x, padding_idx=0
-one_hot         t ; t, 5
-conv1d          line, k1 ; line, k1, r, stride=2, padding=1 ; \
-line, k1, dilation=2, padding="same"
-conv2d          img, k ; img, k, r, stride=2, padding=1 ; img, k, dilation=1, padding="same"
-max_pool2d      img, 2 ; img, 3, 1, 1
-avg_pool2d      img, 2 ; img, 3, 1, 1, count_include_pad=False
-adaptive_avg_pool2d img, 2 ; img, (3, None)
-pad             x, (1, 2) ; x, (0, 1, 2, 0), value=1 ; line, (1, 1), mode="reflect"
-dropout         x, 0.5 {shape} ; x, 0.5, False
-batch_norm      img, e.detach().clone(), e.detach().clone(), e, e, True ; \
-img, e.detach(), e.detach()
-layer_norm      x, (4,) ; x, (4,), v, w
-cross_entropy   x, t ; x, t, v.detach().abs(), label_smoothing=0.1 ; x, q
-nll_loss        x, t ; x, t, reduction="none"
-mse_loss        x, y ; x, y, reduction="sum"
-l1_loss         x, y
-smooth_l1_loss  x, y ; x, y, beta=0.5
-binary_cross_entropy q, q.detach() ; q, c.to(d)
-binary_cross_entropy_with_logits x, q ; x, q, pos_weight=v.detach().abs()
-kl_div          x, q, reduction="batchmean" ; x, y, reduction="sum", log_target=True
-"""
-
 EXTENDED = """
 acos            q
 acosh           p + 1
@@ -339,42 +309,6 @@ svd             x, False {abs}
 eigh            h {abs}
 """
 
-MORE_FUNCTIONAL = """
-adaptive_avg_pool1d line, 4
-celu            x ; x, 0.5
-conv_transpose2d img, k.transpose(0, 1) ; img, k.transpose(0, 1), r, 2, 1, 1
-conv3d          cube, k3 ; cube, k3, e, 2, 1
-cosine_similarity x, y ; x, y, 0
-glu             x ; img, 1
-group_norm      img, 2 ; img, 1, e, e
-hardshrink      x ; x, 1.0
-hardsigmoid     x
-hardswish       x
-hardtanh        x ; x, -0.5, 1.5
-huber_loss      x, y ; x, y, delta=0.5
-instance_norm   img ; img, None, None, e, e
-interpolate     img, scale_factor=2 ; img, (3, 5), mode="bilinear" ; img, (3, 6), mode="area" ; \
-line, 9, mode="linear", align_corners=True ; img, (5, 6), mode="bicubic"
-logsigmoid      x
-max_pool1d      line, 2 ; line, 3, 1, 1
-mish            x
-normalize       x ; x, 1.0, 0
-pairwise_distance x, y ; x, y, 1.0
-pixel_shuffle   img.reshape(2, 8, 2, 2), 2
-prelu           x, v[:1] ; x, v
-relu6           x
-rms_norm        x, (4,) ; x, (4,), v
-scaled_dot_product_attention a, a, a ; a, a, a, is_causal=True ; a, a, a, c[:, :3]
-selu            x
-softmin         x, 1
-softshrink      x ; x, 1.0
-softsign        x
-tanhshrink      x
-threshold       x, 0.5, 2.0
-unfold          img, 2 ; img, (2, 3), padding=1, stride=2
-fold            line.reshape(1, 8, 3), (2, 4), (2, 2) ; cols, (4, 4), 2, padding=1, stride=2
-"""
-
 
 @dataclass(frozen=True)
 class Call:
@@ -453,6 +387,8 @@ _SHAPES = {
     "z": (), "img": (2, 2, 4, 4), "k": (3, 2, 3, 3), "line": (2, 2, 6), "k1": (3, 2, 3),
     "cube": (1, 1, 3, 3, 3), "k3": (2, 1, 2, 2, 2), "cols": (1, 8, 9),
 }  # fmt: skip
+# Where piecewise functions meet: signed zeros and the ends of their pieces.
+SPECIAL = [0.0, -0.0, 0.5, -0.5, 1, -1, 2, -2, 3, -3, 6, -6, 20, 40, -20, -40]
 _INDICES: dict[str, Any] = {
     "i": [2, 0],
     "t": [1, 0, 3],
@@ -486,6 +422,7 @@ def _values(kind: str) -> dict[str, np.ndarray]:
     made["e"] = np.array([1.0, 2]) if whole else np.array([0.75, 1.5])
     made["sh"] = rng.integers(0, 4, (3, 4)) * 1.0
     made["ones"] = np.ones((3, 4))
+    made["s"] = np.array(SPECIAL if not whole else np.rint(SPECIAL)).reshape(4, 4)
     if kind == "unsigned":
         made = {name: np.abs(value) for name, value in made.items()}
     return made
