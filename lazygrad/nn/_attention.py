@@ -15,6 +15,27 @@ from lazygrad.tensor import bool as bool_
 from lazygrad.tensor.promotion import c_name
 
 
+def _weigh(
+    query: Tensor, key: Tensor, mask: Tensor | None, *, scale: float, causal: bool, safe: bool
+) -> Tensor:
+    """softmax(query @ key.T * scale, masked).
+
+    Where it is `safe`, a row of which nothing is visible gives zeros, with a gradient of zero.
+    """
+    scores = (query * scale) @ key.transpose(-2, -1)
+    if causal:
+        rows = arange(scores.shape[-2], device=scores.device).unsqueeze(1)
+        scores = where(arange(scores.shape[-1], device=scores.device) <= rows, scores, -math.inf)
+    if mask is None:
+        return scores.softmax(-1)
+    scores = where(mask, scores, -math.inf) if mask.dtype == bool_ else scores + mask
+    if not safe:
+        return scores.softmax(-1)
+    blind = (scores == -math.inf).all(-1, keepdim=True)
+    result: Tensor = where(blind, 0.0, where(blind, 0.0, scores).softmax(-1))
+    return result
+
+
 @function("ScaledDotProductFlashAttentionForCpuBackward0")
 def _attend(
     query: Tensor,
@@ -25,24 +46,23 @@ def _attend(
     causal: bool,
     masked: bool,
 ) -> Tensor:
-    """softmax(query @ key.T * scale, masked) @ value. `extra`: the mask and the dropout's noise.
-
-    A row of which nothing is visible gives zeros, with a gradient of zero.
-    """
-    scores = (query * scale) @ key.transpose(-2, -1)
-    if causal:
-        rows = arange(scores.shape[-2], device=scores.device).unsqueeze(1)
-        scores = where(arange(scores.shape[-1], device=scores.device) <= rows, scores, -math.inf)
-    if masked:
-        seen = extra[0]
-        scores = where(seen, scores, -math.inf) if seen.dtype == bool_ else scores + seen
-        blind = (scores == -math.inf).all(-1, keepdim=True)
-        weights = where(blind, 0.0, where(blind, 0.0, scores).softmax(-1))
-    else:
-        weights = scores.softmax(-1)
+    """The weights times the values. `extra`: the mask, if there is one, and the dropout's noise."""
+    mask = extra[0] if masked else None
+    weights = _weigh(query, key, mask, scale=scale, causal=causal, safe=True)
     if len(extra) > masked:
         weights = weights * extra[-1]
     return weights @ value
+
+
+@function("SoftmaxBackward0")
+def _weights(query: Tensor, key: Tensor, *mask: Tensor, scale: float) -> Tensor:
+    return _weigh(query, key, *(mask or (None,)), scale=scale, causal=False, safe=False)
+
+
+def attention_weights(query: Tensor, key: Tensor, mask: Tensor | None, scale: float) -> Tensor:
+    """What attention multiplies the values by: (*, L, S), for those who want to see it."""
+    result: Tensor = _weights(query, key, *(() if mask is None else (mask,)), scale=scale)
+    return result
 
 
 def _check(query: Tensor, key: Tensor, value: Tensor, mask: Any, causal: bool, p: float) -> None:

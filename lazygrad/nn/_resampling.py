@@ -20,7 +20,7 @@ from lazygrad.nn._adaptive_pooling import (
     adaptive_avg_pool3d,
 )
 from lazygrad.nn._common import function, not_implemented
-from lazygrad.tensor import Tensor, float32, float64, int32, tensor, uint8
+from lazygrad.tensor import Tensor, bitwise_right_shift, float32, float64, int32, tensor, uint8
 
 # One axis: for every tap, where it reads for every output element, and with which weight.
 Taps = tuple[np.ndarray, "np.ndarray | None"]
@@ -123,8 +123,8 @@ def _along(x: Tensor, axis: int, taps: Taps) -> Tensor:
             return x
         if out % n == 0 and np.array_equal(index[0], np.arange(out) // (out // n)):
             repeats = out // n  # every element as often: a view, and its gradient a sum
-            shape = (*x.shape[: axis + 1], repeats, *x.shape[axis + 1 :])
-            return x.unsqueeze(axis + 1).expand(shape).flatten(axis, axis + 1)
+            wide = (*x.shape[: axis + 1], repeats, *x.shape[axis + 1 :])
+            return x.unsqueeze(axis + 1).expand(wide).flatten(axis, axis + 1)
         return x.index_select(axis, tensor(index[0].tolist(), device=x.device))
     total: Any = None
     shape = [out if a == axis else 1 for a in range(x.dim())]
@@ -160,7 +160,8 @@ def _along_bytes(x: Tensor, axis: int, index: np.ndarray, weights: np.ndarray) -
     bits = next(b for b in range(23) if b == 22 or int(0.5 + most * 2 ** (b + 1)) >= 2**15)
     whole = np.trunc(weights * 2**bits + np.where(weights < 0, -0.5, 0.5)).astype(np.int64)
     total = _along(x.to(int32), axis, (index, whole)) + (1 << (bits - 1))
-    return (total >> bits).clamp(0, 255).to(uint8)
+    result: Tensor = bitwise_right_shift(total, bits).clamp(0, 255).to(uint8)
+    return result
 
 
 _LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}

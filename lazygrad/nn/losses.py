@@ -7,7 +7,7 @@ Owns: their options. Must not know: how any of them is computed, which is
 from __future__ import annotations
 
 from lazygrad.nn import functional as F
-from lazygrad.nn._loss_functions import legacy_reduction
+from lazygrad.nn._reduction import legacy_reduction
 from lazygrad.nn.module import Module
 from lazygrad.tensor import Tensor
 
@@ -15,6 +15,7 @@ __all__ = [
     "BCELoss",
     "BCEWithLogitsLoss",
     "CrossEntropyLoss",
+    "HuberLoss",
     "KLDivLoss",
     "L1Loss",
     "MSELoss",
@@ -85,6 +86,17 @@ class SmoothL1Loss(_Loss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.smooth_l1_loss(input, target, reduction=self.reduction, beta=self.beta)
+
+
+class HuberLoss(_Loss):
+    """A parabola where |input - target| < delta, a line outside, reduced."""
+
+    def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
+        super().__init__(reduction=reduction)
+        self.delta = delta
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.huber_loss(input, target, reduction=self.reduction, delta=self.delta)
 
 
 class KLDivLoss(_Loss):
