@@ -152,3 +152,84 @@ def cache_clear(as_json: bool) -> None:
     from lazygrad.cli.caches import clear
 
     sys.exit(clear(as_json))
+
+
+class _DefaultRun(click.Group):
+    """`bench --rounds 3` is `bench run --rounds 3`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+path_argument = click.Path(path_type=Path)
+existing_file = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+@lazygrad.group(cls=_DefaultRun)
+def bench() -> None:
+    """Measure workloads beside the peers that are installed."""
+
+
+@bench.command("run")
+@click.option("-w", "--workload", multiple=True, help="Only these (may be given several times).")
+@click.option("-p", "--peer", multiple=True, help="Only these peers, lazygrad among them.")
+@click.option("-t", "--threads", multiple=True, type=click.IntRange(min=1), help="How many.")
+@click.option("--rounds", type=click.IntRange(min=1), default=9, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the inputs.")
+@click.option("--first", is_flag=True, help="First calls and imports too (slow).")
+@click.option("--peak", is_flag=True, help="Peak memory too.")
+@click.option("--kernels", is_flag=True, help="Every kernel too, for the roofline.")
+@click.option("--scaling", is_flag=True, help="Sizes and lengths of graphs too (slow).")
+@click.option("--out", type=path_argument, help="Write the record, as JSON.")
+@click.option("--page", type=path_argument, help="Write the page of performance.")
+@json_option
+def bench_run(out: Path | None, page: Path | None, as_json: bool, **options: Any) -> None:
+    """Check and time the workloads in interleaved rounds."""
+    from lazygrad.bench.session import Options
+    from lazygrad.cli.bench import run_bench
+
+    chosen = Options(options.pop("workload"), options.pop("peer"), **options)
+    sys.exit(run_bench(chosen, as_json, out, page))
+
+
+@bench.command("counts")
+@click.option("--write", type=path_argument, help="Write them, as JSON.")
+@click.option("--instructions", is_flag=True, help="Of kernels too, by valgrind (slow).")
+def bench_counts(write: Path | None, instructions: bool) -> None:
+    """Count ops, kernels, bytes, compiles and Python calls of every workload."""
+    from lazygrad.cli.bench import show_counts
+
+    sys.exit(show_counts(write, instructions))
+
+
+@bench.command("compare")
+@click.argument("old", type=existing_file)
+@click.argument("new", type=existing_file)
+@json_option
+def bench_compare(old: Path, new: Path, as_json: bool) -> None:
+    """What changed beyond the noise from record OLD to record NEW."""
+    from lazygrad.cli.bench import show_comparison
+
+    sys.exit(show_comparison(old, new, as_json))
+
+
+@bench.command("plot")
+@click.argument("record", type=existing_file)
+@click.argument("folder", type=path_argument)
+def bench_plot(record: Path, folder: Path) -> None:
+    """Draw RECORD into FOLDER: ratios, roofline, scaling."""
+    from lazygrad.cli.bench import draw
+
+    sys.exit(draw(record, folder))
+
+
+@bench.command("page")
+@click.argument("record", type=existing_file)
+@click.argument("page", type=path_argument)
+def bench_page(record: Path, page: Path) -> None:
+    """Write the page of performance of RECORD; its notes are kept."""
+    from lazygrad.cli.bench import show_page
+
+    sys.exit(show_page(record, page))

@@ -1,0 +1,124 @@
+"""Counts that do not depend on the machine's mood: what a change may not make worse unseen.
+
+Owns: what is counted of each workload in steady state (ops recorded, kernels, bytes that the
+kernels move, compiles, Python calls), and, by valgrind's callgrind, the instructions of kernels.
+Must not know: the file they are kept in, or what differs too much.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lazygrad.bench.kernels import watched
+from lazygrad.bench.peers import PEERS as _PEERS
+from lazygrad.bench.peers import LazygradPeer, environment
+from lazygrad.bench.workloads import WORKLOADS
+
+SMALL = {  # sizes at which everything is still done, quickly
+    "ew_1e7": {"n": 200_000}, "axpy_1e7": {"n": 200_000},
+    "softmax": {"rows": 64}, "layernorm": {"rows": 64}, "logsumexp": {"rows": 64},
+    "var": {"rows": 64}, "mlp_fwdbwd": {"batch": 32}, "mlp_sgd": {"batch": 32},
+    "mlp_adam": {"batch": 32}, "convnet": {"batch": 4}, "gpt_block": {"batch": 1, "tokens": 64},
+}  # fmt: skip
+LEFT_OUT = ("gemm_gelu_2048", "ew_1e7", "randn_1e7", "rand_1e7")  # as others, but longer
+INSTRUCTIONS = ("ew_1e5", "softmax", "layernorm", "var", "small_mlp_sgd")
+
+
+def python_calls(call: Any) -> int:
+    """How many Python functions one call enters."""
+    count = 0
+
+    def profile(frame: Any, event: str, arg: Any) -> None:
+        nonlocal count
+        count += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(profile)
+    try:
+        call()
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+def count(name: str) -> dict[str, int]:
+    """The counts of one workload, in steady state."""
+    w = WORKLOADS[name]
+    inputs = w.make(np.random.default_rng(0), **SMALL.get(name, {}))
+    peer = LazygradPeer(1)
+    call = peer.prepare(w, inputs)
+    for _ in range(3):
+        call()
+    before = peer.counters()
+    call()
+    after = peer.counters()
+    made = {k: after[k] - before[k] for k in ("nodes", "kernels", "compiles", "built")}
+    made["bytes"] = sum(row["bytes"] for row in watched(call, 1))
+    made["python calls"] = python_calls(call)
+    return made
+
+
+def counts() -> dict[str, dict[str, int]]:
+    return {name: count(name) for name in WORKLOADS if name not in LEFT_OUT}
+
+
+_SCRIPT = """
+import sys
+import numpy as np
+from lazygrad.bench.counts import SMALL
+from lazygrad.bench.peers import LazygradPeer
+from lazygrad.bench.workloads import WORKLOADS
+w = WORKLOADS[sys.argv[1]]
+call = LazygradPeer(1).prepare(w, w.make(np.random.default_rng(0), **SMALL.get(w.name, {})))
+for _ in range(int(sys.argv[2])):
+    call()
+"""
+_COMPILER = """#!/bin/sh
+for word do
+  shift
+  [ "$word" = -march=native ] && word=-march=x86-64-v3
+  set -- "$@" "$word"
+done
+exec {cc} "$@"
+"""
+
+
+def instructions(name: str) -> int:
+    """Instructions that one call spends in kernels, on AVX2 (valgrind knows no wider).
+
+    Raises FileNotFoundError where valgrind is not installed, RuntimeError where it fails.
+    """
+    from lazygrad.runtime import compiler
+
+    valgrind = shutil.which("valgrind")
+    if valgrind is None:
+        raise FileNotFoundError("valgrind is not installed")
+    with tempfile.TemporaryDirectory() as folder:
+        wrapper = Path(folder) / "cc"
+        wrapper.write_text(_COMPILER.format(cc=compiler.required().path))
+        wrapper.chmod(0o755)
+        env = environment(_PEERS["lazygrad"], 1) | {
+            "LAZYGRAD_CC": str(wrapper),
+            "LAZYGRAD_VECTOR_BYTES": "32",
+            "LAZYGRAD_CACHE_DIR": f"{folder}/cache",
+        }
+        totals = []
+        for rounds in (2, 4):
+            command = [valgrind, "--tool=callgrind", "--toggle-collect=lg_*_????????????",
+                       f"--callgrind-out-file={folder}/out", sys.executable, "-c", _SCRIPT, name,
+                       str(rounds)]  # fmt: skip
+            subprocess.run([sys.executable, "-c", _SCRIPT, name, "1"], env=env, check=True)
+            done = subprocess.run(command, env=env, capture_output=True, text=True)
+            found = re.search(r"Collected : (\d+)", done.stderr)
+            if done.returncode or found is None:
+                raise RuntimeError(f"valgrind failed:\n{done.stderr[-2000:]}")
+            totals.append(int(found.group(1)))
+        return (totals[1] - totals[0]) // 2

@@ -1,0 +1,341 @@
+"""A run of the harness: workers started, workloads checked, rounds interleaved, one record.
+
+Owns: the order of measurement, how many calls a round has, the machine's description and the form
+of the record (plain data, written as JSON). Must not know: how a peer computes, or how a record is
+shown.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lazygrad.bench.peers import KEEPERS, PEERS, environment
+from lazygrad.bench.workloads import WORKLOADS
+
+FORMAT = 1
+FIRST = ("ew_1e5", "softmax", "mlp_fwdbwd")  # workloads whose first calls are measured
+PEAK = ("mlp_fwdbwd", "gpt_block")
+BURST = 0.1  # seconds of calls in one round
+MOST_CALLS = 300
+BUSY = 0.4  # load a core, before the run, from which figures are not to be trusted
+
+Tick = Callable[[str], None]
+
+
+@dataclass
+class Options:
+    """What to measure. Empty lists mean all that can be."""
+
+    workloads: Sequence[str] = ()
+    peers: Sequence[str] = ()
+    threads: Sequence[int] = ()
+    rounds: int = 9
+    seed: int = 0
+    first: bool = False
+    peak: bool = False
+    kernels: bool = False
+    scaling: bool = False
+    device: str = "cpu"
+
+    def chosen_peers(self) -> list[str]:
+        return [p for p in (self.peers or PEERS) if PEERS[p].installed()]
+
+    def chosen_workloads(self) -> list[str]:
+        return list(self.workloads or WORKLOADS)
+
+    def chosen_threads(self) -> list[int]:
+        from lazygrad.runtime.compiler import available_threads
+
+        return list(self.threads) or sorted({1, available_threads()})
+
+
+@dataclass
+class Process:
+    """A worker that is running: orders go in as lines of JSON, answers come back."""
+
+    name: str
+    threads: int
+    env: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.pipe = subprocess.Popen(
+            [sys.executable, "-m", "lazygrad.bench.worker", self.name, str(self.threads)],
+            env=environment(PEERS[self.name], self.threads) | self.env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self.opened = self._answer()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self.pipe.stdout is not None
+        line = self.pipe.stdout.readline()
+        if not line:
+            return {"failed": f"the process ended with code {self.pipe.wait()}"}
+        return json.loads(line)  # type: ignore[no-any-return]
+
+    def ask(self, do: str, **order: Any) -> dict[str, Any]:
+        assert self.pipe.stdin is not None
+        try:
+            self.pipe.stdin.write(json.dumps({"do": do, **order}) + "\n")
+            self.pipe.stdin.flush()
+        except BrokenPipeError:
+            return {"failed": "the process has ended"}
+        return self._answer()
+
+    def close(self) -> None:
+        assert self.pipe.stdin is not None
+        self.pipe.stdin.close()
+        try:
+            self.pipe.wait(10)
+        except subprocess.TimeoutExpired:
+            self.pipe.kill()
+
+
+@contextmanager
+def opened(names: Sequence[str], threads: int, **env: str) -> Iterator[dict[str, Process]]:
+    """Workers by peer; those that cannot start are left out."""
+    made = {name: Process(name, threads, env) for name in names}
+    try:
+        yield {name: p for name, p in made.items() if "failed" not in p.opened}
+    finally:
+        for process in made.values():
+            process.close()
+
+
+def summary(times: Sequence[float]) -> dict[str, float]:
+    """Median and quartiles, in seconds."""
+    if len(times) < 2:
+        return {"median": times[0], "low": times[0], "high": times[0]}
+    low, median, high = statistics.quantiles(times, n=4, method="inclusive")
+    return {"median": median, "low": low, "high": high}
+
+
+def measure_workload(
+    name: str, workers: dict[str, Process], options: Options, tick: Tick
+) -> Iterator[dict[str, Any]]:
+    """Check a workload on all peers, then time it in interleaved rounds."""
+    answers: dict[str, dict[str, Any]] = {}
+    for peer, worker in workers.items():
+        tick(f"{name}: {peer}")
+        answers[peer] = worker.ask("prepare", name=name, seed=options.seed)
+    ready = {p: w for p, w in workers.items() if "first" in answers[p]}
+    limit = WORKLOADS[name].tolerance
+    good = [p for p in ready if not answers[p].get("error", 0.0) > limit]
+    rounds: dict[str, list[float]] = {p: [] for p in good}
+    calls = {peer: 1 for peer in good}
+    for number in range(options.rounds + 1):
+        tick(f"{name}: round {number}")
+        for peer in good[number % len(good) :] + good[: number % len(good)]:
+            answer = ready[peer].ask("time", calls=calls[peer])
+            if "times" not in answer:
+                answers[peer] = answer
+                continue
+            taken = statistics.median(answer["times"])
+            calls[peer] = int(min(max(BURST / max(taken, 1e-7), 1), MOST_CALLS))
+            if number:  # the first round only says how many calls a round has
+                rounds[peer].append(taken)
+    for peer, worker in workers.items():
+        worker.ask("drop")
+        answer = answers[peer]
+        row: dict[str, Any] = {"workload": name, "peer": peer, "threads": worker.threads}
+        row.update((k, answer[k]) for k in ("first", "error", "counts", "steady") if k in answer)
+        if rounds.get(peer):
+            row |= summary(rounds[peer])
+        elif "failed" in answer:
+            row["failed"] = answer["failed"]
+        elif "error" in answer:
+            row["failed"] = f"relative error {answer['error']:.1e}, more than {limit:.0e}"
+        if len(row) > 3:
+            yield row
+
+
+def first_calls(peer: str, threads: int, options: Options) -> Iterator[dict[str, Any]]:
+    """First calls in new processes: with empty caches, with those filled, and of a new shape."""
+    for name in FIRST:
+        with tempfile.TemporaryDirectory() as caches:
+            env = {
+                "XDG_CACHE_HOME": caches,
+                "LAZYGRAD_CACHE_DIR": f"{caches}/lazygrad",
+                "TORCHINDUCTOR_CACHE_DIR": f"{caches}/inductor",
+                "JAX_COMPILATION_CACHE_DIR": f"{caches}/jax",
+                "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+                "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+            }
+            row: dict[str, Any] = {"workload": name, "peer": peer, "threads": threads}
+            for when in ("cold", "warm"):
+                with opened([peer], threads, **env) as workers:
+                    if peer not in workers:
+                        return
+                    worker = workers[peer]
+                    order = {"name": name, "seed": options.seed, "check": False}
+                    answer = worker.ask("prepare", **order)
+                    row[when] = answer.get("first")
+                    if when == "warm" and WORKLOADS[name].other:
+                        answer = worker.ask("prepare", **order, shape=WORKLOADS[name].other)
+                        row["new shape"] = answer.get("first")
+                        row["new shape compiles"] = answer.get("counts", {}).get("compiles")
+        yield row
+
+
+def imports(rounds: int = 5) -> dict[str, float]:
+    """Seconds that `import X` takes in a new process."""
+    found = {}
+    for module in dict.fromkeys(e.module for e in PEERS.values() if e.installed()):
+        text = f"import time; t = time.perf_counter(); import {module}; " + (
+            "print(time.perf_counter() - t)"
+        )
+        times = [
+            subprocess.run([sys.executable, "-c", text], capture_output=True, text=True)
+            for _ in range(rounds)
+        ]
+        good = [float(done.stdout.split()[-1]) for done in times if done.returncode == 0]
+        if good:
+            found[module] = statistics.median(good)
+    return found
+
+
+def peaks(options: Options) -> Iterator[dict[str, Any]]:
+    threads = max(options.chosen_threads())
+    for name in PEAK:
+        for peer in options.chosen_peers():
+            if peer in KEEPERS:
+                continue
+            with opened([peer], threads) as workers:
+                if peer in workers:
+                    answer = workers[peer].ask("peak", name=name, seed=options.seed)
+                    if "peak" in answer:
+                        yield {"workload": name, "peer": peer, "peak": answer["peak"]}
+
+
+def kernel_rows(options: Options) -> Iterator[dict[str, Any]]:
+    """Every kernel of lazygrad in every workload, on all threads."""
+    for name in options.chosen_workloads():
+        with opened(["lazygrad"], max(options.chosen_threads())) as workers:
+            answer = workers["lazygrad"].ask("kernels", name=name, seed=options.seed)
+            for row in answer.get("kernels", []):
+                yield {"workload": name, **row}
+
+
+SCALED = ("lazygrad", "lazygrad_jit", "numpy", "torch", "jax")
+SIZES = tuple(10**k for k in range(1, 9))
+LENGTHS = tuple(10**k for k in range(1, 6))
+
+
+def scaling(options: Options, tick: Tick) -> Iterator[dict[str, Any]]:
+    """The chain on 10 to 1e8 elements, and graphs of 10 to 100,000 ops."""
+    for threads in options.chosen_threads():
+        for peer in (p for p in options.chosen_peers() if p in SCALED):
+            tick(f"scaling: {peer}, {threads} threads")
+            with opened([peer], threads) as workers:
+                for n in SIZES if peer in workers else ():
+                    order = {"name": "ew_1e5", "seed": options.seed, "shape": {"n": n}}
+                    answer = workers[peer].ask("scale", **order, calls=max(3, 30_000 // n))
+                    if "seconds" in answer:
+                        yield {"kind": "size", "peer": peer, "threads": threads, "n": n, **answer}
+    for peer in (p for p in options.chosen_peers() if p in ("lazygrad", "torch")):
+        tick(f"scaling: graphs, {peer}")
+        with opened([peer], 1) as workers:
+            for n in LENGTHS if peer in workers else ():
+                answer = workers[peer].ask("length", ops=n)
+                if "seconds" in answer:
+                    yield {"kind": "length", "peer": peer, "threads": 1, "n": n, **answer}
+
+
+def recording(options: Options) -> Iterator[dict[str, Any]]:
+    """Seconds an op of the libraries that record."""
+    for peer in (p for p in options.chosen_peers() if p in ("lazygrad", "torch")):
+        with opened([peer], 1) as workers:
+            if peer in workers:
+                yield {"peer": peer, **workers[peer].ask("record")}
+
+
+def machine() -> dict[str, Any]:
+    """The machine and what it runs, as far as figures depend on it."""
+    import lazygrad
+    from lazygrad.runtime import compiler
+
+    model = next(
+        (
+            line.split(":")[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.processor(),
+    )
+    found = compiler.compiler()
+    return {
+        "cpu": model,
+        "cores": compiler.available_threads(),
+        "vector bytes": compiler.target().vector_bytes,
+        "compiler": compiler.version(found) if found else None,
+        "python": platform.python_version(),
+        "lazygrad": lazygrad.__version__,
+        "system": platform.platform(),
+    }
+
+
+def run(options: Options, tick: Tick = lambda text: None) -> dict[str, Any]:
+    """All that is asked for, as one record."""
+    from lazygrad.bench import limits
+
+    cores = os.cpu_count() or 1
+    load = os.getloadavg()[0]
+    record: dict[str, Any] = {
+        "format": FORMAT,
+        "date": datetime.date.today().isoformat(),
+        "machine": machine(),
+        "versions": {},
+        "load before": load,
+        "busy": load > BUSY * cores,
+        "rounds": options.rounds,
+        "seed": options.seed,
+        "limits": {},
+        "results": [],
+    }
+    for threads in options.chosen_threads():
+        tick(f"limits of {threads} threads")
+        record["limits"][str(threads)] = limits.measure(threads)
+        for name in options.chosen_workloads():
+            with opened(options.chosen_peers(), threads) as workers:
+                for peer, worker in workers.items():
+                    record["versions"][PEERS[peer].module] = worker.opened["version"]
+                record["results"] += measure_workload(name, workers, options, tick)
+    if options.first:
+        tick("imports")
+        record["imports"] = imports()
+        record["first"] = []
+        for peer in options.chosen_peers():
+            if peer not in KEEPERS:
+                tick(f"first calls: {peer}")
+                record["first"] += first_calls(peer, max(options.chosen_threads()), options)
+        record["recording"] = list(recording(options))
+    if options.peak:
+        tick("peak memory")
+        record["peak"] = list(peaks(options))
+    if options.kernels:
+        tick("kernels")
+        record["kernels"] = list(kernel_rows(options))
+    if options.scaling:
+        record["scaling"] = list(scaling(options, tick))
+    return record
+
+
+def steps(options: Options) -> int:
+    """How often `run` will tick, about."""
+    peers, rounds = len(options.chosen_peers()), options.rounds + 1
+    each = len(options.chosen_workloads()) * (peers + rounds) + 1
+    return len(options.chosen_threads()) * each + (peers + 1) * options.first + options.peak
