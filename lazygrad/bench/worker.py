@@ -15,13 +15,12 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-start = time.perf_counter()
+import numpy as np
 
-import numpy as np  # noqa: E402
-
-from lazygrad.bench import arrays  # noqa: E402
-from lazygrad.bench.peers import PEERS, Peer, Unsupported  # noqa: E402
-from lazygrad.bench.workloads import WORKLOADS, Workload  # noqa: E402
+from lazygrad.bench import arrays
+from lazygrad.bench.peer import Peer, Unsupported
+from lazygrad.bench.peers import PEERS
+from lazygrad.bench.workloads import WORKLOADS, Workload
 
 
 def relative_error(got: np.ndarray, wanted: np.ndarray) -> float:
