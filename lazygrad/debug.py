@@ -63,11 +63,11 @@ class Look:
 
     def name_of(self, step: Step) -> str:
         """The name of a step's kernel."""
-        from lazygrad.runtime.units import matmul_symbol
-
         if isinstance(step, KernelStep):
             return self.code.of(step.kernels[0]).name
-        return matmul_symbol(step.node.dtype) if isinstance(step, MatmulStep) else step.node.op.name
+        if isinstance(step, MatmulStep):
+            return self.code.product(step).symbol
+        return step.node.op.name
 
     def graph(self) -> Record:
         return printer.graph_record(self.structure.order, self.structure.outputs)
@@ -95,18 +95,17 @@ class Look:
 
     def plans(self) -> list[Record]:
         from lazygrad.codegen.printer import plan_record, product_record
-        from lazygrad.runtime.build import matmul_dims
 
         records = []
         for step in self.distinct():
             if isinstance(step, KernelStep):
                 kernel = step.kernels[0]
-                records.append(plan_record(kernel, self.code.of(kernel), self.code.target))
+                records.append(plan_record(kernel, self.code.of(kernel), self.code.device.target))
                 continue
             record = printer.other_step_record(step, self.names)
             if isinstance(step, MatmulStep):
-                dims = matmul_dims(step.node, step.a, step.b)
-                record |= product_record(self.name_of(step), dims)
+                made = self.code.product(step)
+                record |= product_record(made.symbol, made.dims, made.items, made.grain)
             records.append(record)
         return records
 
@@ -117,16 +116,15 @@ class Look:
             name = self.name_of(step)
             if isinstance(step, KernelStep):
                 texts[name] = self.code.of(step.kernels[0]).shown
-            elif isinstance(step, MatmulStep):
-                texts[name] = self.code.all()[name].body
+            elif isinstance(step, MatmulStep) and name in self.code.matmuls:
+                texts[name] = self.code.matmuls[name].body
         return [{"name": name, "text": text} for name, text in texts.items()]
 
     def unit(self, names: Sequence[str] | None = None) -> str:
         """The translation unit of these kernels (of all by default), as the compiler sees it."""
-        from lazygrad.runtime.units import unit_text
-
         texts = self.code.all()
-        return unit_text([texts[n] for n in (texts if names is None else names)], self.code.target)
+        chosen = [texts[n] for n in (texts if names is None else names)]
+        return self.code.device.unit_text(chosen)
 
     def distinct(self) -> list[Step]:
         """Steps, each name once (matrix products of other shapes count as others)."""

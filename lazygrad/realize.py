@@ -19,13 +19,15 @@ from lazygrad.ir.interp import evaluate, to_storage
 from lazygrad.ir.node import Node, place_text, toposort, user_place
 from lazygrad.ir.ops import Lowering
 from lazygrad.ir.structure import Structure, structure
-from lazygrad.runtime import compiler, library, store
-from lazygrad.runtime.memory import Buffer, from_array
+from lazygrad.runtime import compiler, store
+from lazygrad.runtime import device as devices
+from lazygrad.runtime.device import device
+from lazygrad.runtime.memory import Buffer
 from lazygrad.runtime.stats import stats
 
 Observer = Callable[[Structure, Any], Any]
 
-_programs: dict[Any, tuple[Any, list[int]]] = {}  # named cache: structure key -> program
+_programs: dict[Any, tuple[Any, list[int]]] = {}  # named cache: device, structure -> program
 _lock = threading.RLock()
 # called with (structure, program) before a program runs, the program None where numpy runs it;
 # what one returns is called with (launch, nanoseconds) for each launch
@@ -65,7 +67,7 @@ def realize_soon(outputs: Sequence[Node]) -> None:
 
 
 def read(node: Node) -> np.ndarray:
-    """A computed node's memory as a numpy array."""
+    """A computed node's memory as a numpy array (a copy where the memory is a device's)."""
     return node.buffer.array(node.dtype.np, node.shape)
 
 
@@ -80,6 +82,10 @@ def realize_nodes(outputs: Sequence[Node]) -> None:
         return
     value_read("a value that is used in Python")
     order = toposort(pending)
+    if devices.beyond_host:
+        pending, order = _one_device(pending, order)
+    if not pending:
+        return
     if len(order) <= config.max_pending:
         _run(pending + _kept(order, pending), order)
         return
@@ -117,6 +123,28 @@ def _cuts(order: list[Node], pending: Sequence[Node]) -> Iterator[list[Node]]:
         rest = [n for n in part if n.buffer is None]
         if rest:
             yield rest
+
+
+def _one_device(pending: list[Node], order: list[Node]) -> tuple[list[Node], list[Node]]:
+    """Make what crosses from device to device, and compute all but what the last device computes.
+
+    Gives what is left: a graph on one device.
+    """
+    crossing = [n for n in order if n.op is ops.transfer and n.buffer is None]
+    for node in crossing:
+        if node.buffer is None:
+            (source,) = node.srcs
+            realize_nodes([source])
+            node.buffer = device(node.device).from_array(read(source))
+            node.srcs = ()
+    by_device: dict[str, list[Node]] = {}
+    for node in pending:
+        if node.buffer is None:
+            by_device.setdefault(node.device, []).append(node)
+    *others, last = by_device.values() if by_device else ([],)
+    for nodes in others:
+        realize_nodes(nodes)
+    return last, toposort(last) if crossing or others else order
 
 
 def _bases(node: Node) -> list[Node]:
@@ -214,11 +242,10 @@ def _run(outputs: list[Node], order: list[Node] | None) -> None:
         shape = structure(outputs, order)
     stats.realizes += 1
     stats.nodes += len(shape.order)
-    if _only_moves(shape):
+    where = device(shape.device)
+    if where.on_host and _only_moves(shape):
         buffers = _interpret(shape)
-    elif config.backend == "interp" or compiler.compiler() is None:
-        if config.backend != "interp":
-            compiler.warn_no_compiler()
+    elif config.backend == "interp" or not where.compiles():
         stats.interpreted += 1
         _watched(shape, None)
         buffers = _interpret(shape)
@@ -254,8 +281,9 @@ def _only_moves(shape: Structure) -> bool:
 def _interpret(shape: Structure) -> list[Buffer]:
     with stats.stage("interpret"):
         values = evaluate(shape.order, read)
+        where = device(shape.device)
         return [
-            n.buffer or from_array(np.ascontiguousarray(to_storage(values[n], n.dtype)))
+            n.buffer or where.from_array(np.ascontiguousarray(to_storage(values[n], n.dtype)))
             for n in shape.outputs
         ]
 
@@ -274,7 +302,7 @@ def run_program(shape: Structure) -> list[Buffer]:
 
 
 def _program(shape: Structure) -> tuple[Any, list[int]]:
-    found = _programs.get(shape.key)
+    found = _programs.get((shape.device, shape.key))
     if found is None:
         return _build(shape)
     stats.program_hits += 1
@@ -283,20 +311,20 @@ def _program(shape: Structure) -> tuple[Any, list[int]]:
 
 def _build(shape: Structure) -> tuple[Any, list[int]]:
     with _lock:
-        found = _programs.get(shape.key)
+        found = _programs.get((shape.device, shape.key))
         if found is None:
             with stats.stage("load"):
                 found = store.find(shape)
             if found is not None:
                 stats.disk_hits += 1
             else:
-                with library.prepared():  # compiles the C runtime, if need be, beside all this
+                with device(shape.device).prepared():  # the C runtime, say, beside all this
                     from lazygrad.runtime.build import build_program  # with it jinja2, networkx
 
                     found = _named(build_program, shape)
                 stats.built += 1
                 store.keep(shape, *found)
-            _programs[shape.key] = found
+            _programs[shape.device, shape.key] = found
         return found
 
 

@@ -206,16 +206,19 @@ class Function(metaclass=_FunctionMeta):
     @classmethod
     def _finish(cls, ctx: Any, number: int, out: Any, args: Sequence[Any]) -> Any:
         if not isinstance(out, Tensor) or id(out) in ctx._plain or out.dtype.kind != "f":
-            ctx._shapes.append(
-                (core.shape_of(out), out.dtype, "cpu") if isinstance(out, Tensor) else None
-            )
+            ctx._shapes.append(_kind_of(out) if isinstance(out, Tensor) else None)
             return out
-        ctx._shapes.append((core.shape_of(out), out.dtype, "cpu"))
+        ctx._shapes.append(_kind_of(out))
         dirty = any(out is d for d in ctx._dirty)
         if any(out is a for a in args) and not dirty:
             out = core.alias(out)
         history.attach(out, ctx, number)
         return out
+
+
+def _kind_of(t: Tensor) -> tuple[tuple[int, ...], Any, str]:
+    """Shape, dtype and device."""
+    return core.shape_of(t), t.dtype, t._storage.device
 
 
 def _kept(t: Any, outputs: list[Any], finished: list[Any]) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from math import prod
 from pathlib import Path
@@ -34,7 +34,7 @@ from lazygrad.codegen.loops import (
 )
 from lazygrad.codegen.prelude import chunks, prelude
 from lazygrad.codegen.reducers import BLOCK, COLUMN_BLOCK, LANES, Several, column_reducer, reducer
-from lazygrad.codegen.target import Target
+from lazygrad.codegen.target import Phase, Rendered, Target
 from lazygrad.ir import ops
 from lazygrad.ir.fusion import FULL
 from lazygrad.ir.kernel import Kernel
@@ -42,33 +42,6 @@ from lazygrad.ir.node import place_text
 from lazygrad.ir.ops import Lowering
 
 PARTIAL_BYTES = 16  # a full reduction's partial result: a value and, for argmax, its index
-
-
-@dataclass(frozen=True)
-class Phase:
-    """One function call over work items."""
-
-    symbol: str
-    items: int
-    grain: int
-
-
-@dataclass(frozen=True)
-class Rendered:
-    """The functions of one kernel. `body` is what is compiled; `shown` has the user's lines.
-
-    Pointers are the kernel's buffers, then a cell for every entry of `errors`, then `scratch`
-    bytes of temporary memory if it is not 0.
-    """
-
-    name: str
-    body: str
-    shown: str
-    phases: tuple[Phase, ...]
-    dims: tuple[int, ...]
-    errors: tuple[int, ...]
-    scratch: int
-    streams: tuple[tuple[int, int], ...]  # (buffer, parameter): 1 stores past the caches
 
 
 @cache
@@ -402,7 +375,7 @@ def render(kernel: Kernel, target: Target) -> Rendered:
     key = hashlib.blake2b(f"{target.vector_bytes}{plain}".encode(), digest_size=6).hexdigest()
     symbol = f"lg_{name}_{key}"
     shown = template.render(
-        **context, symbol=symbol, notes=True, heading=_heading(kernel, strategy), count=count
+        **context, symbol=symbol, notes=True, heading=heading(kernel, strategy), count=count
     )
     phases, scratch = _launch(kernel, strategy, symbol, target)
     return Rendered(
@@ -417,7 +390,7 @@ def render(kernel: Kernel, target: Target) -> Rendered:
     )
 
 
-def _heading(kernel: Kernel, strategy: str) -> str:
+def heading(kernel: Kernel, strategy: str) -> str:
     lines: dict[str, None] = {}
     for node in [*kernel.places(), *(s.node for s in kernel.stores if s.node is not None)]:
         if node.op.lowering is not Lowering.LEAF:

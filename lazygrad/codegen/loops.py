@@ -109,8 +109,11 @@ def is_constant(kernel: Kernel, number: int) -> bool:
     return ins.op in (ops.CONST, ops.SCALAR) and (ins.access is None or ins.access.box is None)
 
 
-def place(kernel: Kernel) -> Loops:
-    """Give every value the earliest pass it can be computed in."""
+def place(kernel: Kernel, keep: bool = True) -> Loops:
+    """Give every value the earliest pass it can be computed in.
+
+    `keep`: costly values wait in a scratch row for later passes instead of being computed again.
+    """
     strategy = strategy_of(kernel)
     constants = [i for i in range(len(kernel.instrs)) if is_constant(kernel, i)]
     if not any(kernel.reduced):
@@ -139,7 +142,7 @@ def place(kernel: Kernel) -> Loops:
             stages[at].row_stores.append(number)
     for stage in stages:
         stage.values = _needed(kernel, stage, frozenset())
-    if strategy == "rows" and sum(kernel.reduced) == 1:
+    if keep and strategy == "rows" and sum(kernel.reduced) == 1:
         _keep_expensive(kernel, stages)
     return Loops(strategy, constants, first, first_stores, stages)
 

@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lazygrad.codegen.cpu import Rendered
 from lazygrad.codegen.expr import Emitter
-from lazygrad.codegen.gemm import gemm_grain, gemm_items
 from lazygrad.codegen.loops import BAND, CHUNK, TILE, place
-from lazygrad.codegen.target import Target
+from lazygrad.codegen.target import Rendered, Target
 from lazygrad.ir.kernel import Kernel
 from lazygrad.ir.printer import size_text
 
@@ -105,11 +103,11 @@ def _launch_lines(record: Record) -> list[str]:
     ]
 
 
-def product_record(symbol: str, dims: Sequence[int]) -> Record:
+def product_record(symbol: str, dims: Sequence[int], items: int, grain: int) -> Record:
     """What `codegen` decided for a matrix product."""
     return {
         "extents": dict(zip("mnk", dims[1:4])),
-        "phases": [{"symbol": symbol, "items": gemm_items(dims), "grain": gemm_grain(dims)}],
+        "phases": [{"symbol": symbol, "items": items, "grain": grain}],
     }
 
 

@@ -1,7 +1,7 @@
-"""Targets: what a backend can do, as values that shared code asks for.
+"""Targets: what a backend can do, as values that shared code asks for, and what it renders.
 
-Owns: the description of a machine that code is generated for. Must not know: how code is compiled
-or run.
+Owns: the description of a machine that code is generated for, and the form in which a backend
+hands over a kernel's text. Must not know: how code is compiled or run.
 """
 
 from __future__ import annotations
@@ -17,3 +17,30 @@ class Target:
     threads: int = 1  # how many work items are wanted at least; results never depend on it
     features: tuple[str, ...] = ()
     cache_bytes: int = 32 << 20  # the last level: larger results are stored past it
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One function call over work items, `grain` of which are worth (or are) one thread group."""
+
+    symbol: str
+    items: int
+    grain: int
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """The functions of one kernel. `body` is what is compiled; `shown` has the user's lines.
+
+    Pointers are the kernel's buffers, then a cell for every entry of `errors`, then `scratch`
+    bytes of temporary memory if it is not 0.
+    """
+
+    name: str
+    body: str
+    shown: str
+    phases: tuple[Phase, ...]
+    dims: tuple[int, ...]
+    errors: tuple[int, ...]
+    scratch: int
+    streams: tuple[tuple[int, int], ...] = ()  # (buffer, parameter): 1 stores past the caches

@@ -25,6 +25,11 @@ class Structure:
     leaves: list[Node]
     outputs: list[Node]
 
+    @property
+    def device(self) -> str:
+        """Where the program runs: all outputs are on one device."""
+        return self.outputs[0].device
+
 
 def structure(outputs: Sequence[Node], order: list[Node] | None = None) -> Structure:
     """The canonical form of what `outputs` need."""

@@ -10,17 +10,10 @@ import functools
 from collections.abc import Sequence
 from math import prod
 
-from lazygrad.codegen.cpu import Rendered, render
-from lazygrad.codegen.gemm import (
-    gemm_dims,
-    gemm_grain,
-    gemm_items,
-)
-from lazygrad.codegen.target import Target
+from lazygrad.codegen.target import Rendered
 from lazygrad.ir import ops
 from lazygrad.ir.kernel import Kernel
 from lazygrad.ir.node import Node, place_text
-from lazygrad.ir.operands import Operand
 from lazygrad.ir.schedule import (
     HostStep,
     KernelStep,
@@ -33,8 +26,7 @@ from lazygrad.ir.schedule import (
     writes,
 )
 from lazygrad.ir.structure import Structure
-from lazygrad.ir.views import contiguous_strides
-from lazygrad.runtime import compiler
+from lazygrad.runtime.device import Device, Product, Text, device
 from lazygrad.runtime.program import (
     ARENA,
     ERROR_BYTES,
@@ -50,30 +42,30 @@ from lazygrad.runtime.program import (
     Site,
 )
 from lazygrad.runtime.stats import stats
-from lazygrad.runtime.units import (
-    Compilation,
-    Text,
-    compile_missing,
-    matmul_symbol,
-    matmul_text,
-    where,
-)
+from lazygrad.runtime.units import Compilation, compile_missing, where
 
 
 class Code:
     """The text of all kernels of a schedule: by kernel object, and functions by symbol."""
 
-    def __init__(self, target: Target):
-        self.target = target
+    def __init__(self, device: Device):
+        self.device = device
         self.rendered: dict[int, Rendered] = {}
         self.texts: dict[str, Text] = {}  # by the name of a kernel
+        self.products: dict[int, Product] = {}  # by step object
         self.matmuls: dict[str, Text] = {}
 
     def of(self, kernel: Kernel) -> Rendered:
         found = self.rendered.get(id(kernel))
         if found is None:
             with stats.stage("render"):
-                found = self.rendered[id(kernel)] = render(kernel, self.target)
+                found = self.rendered[id(kernel)] = self.device.render(kernel)
+        return found
+
+    def product(self, step: MatmulStep) -> Product:
+        found = self.products.get(id(step))
+        if found is None:
+            found = self.products[id(step)] = self.device.product(step.node, step.a, step.b)
         return found
 
     def signature(self, kernel: Kernel) -> str:
@@ -91,12 +83,13 @@ class Code:
                 made = self.of(step.kernels[0])
                 self.texts[made.name] = self.text(made)
             elif isinstance(step, MatmulStep):
-                dtype = step.node.dtype
-                self.matmuls.setdefault(dtype.name, matmul_text(dtype, self.target))
+                product = self.product(step)
+                if product.text is not None:
+                    self.matmuls[product.symbol] = product.text
 
     def all(self) -> dict[str, Text]:
         """Every kernel's text by name, matrix products by their symbol."""
-        return self.texts | {t.symbols[0]: t for t in self.matmuls.values()}
+        return self.texts | self.matmuls
 
 
 class _Layout:
@@ -156,7 +149,7 @@ class _Builder:
         self.layout = _Layout(schedule, structure)
         # by line, as simplification makes new nodes: it keeps the line of what they stand for
         self.number_of = {n.place: number for number, n in enumerate(structure.order)}
-        self.where = where(code.all().values(), code.target)
+        self.where = where(code.all().values(), code.device)
         self.functions: list[tuple[str, int, int]] = []
         self.sites: list[Site] = []
         self.parts: list[list[Launch] | HostCall] = []
@@ -167,7 +160,7 @@ class _Builder:
         self.last_reads = last_reads(schedule)
 
     def function(self, symbol: str) -> int:
-        at = self.where[symbol]
+        at = self.where.get(symbol, ("", 0, 0))  # without a unit: the function of a library
         if at not in self.functions:
             self.functions.append(at)
         return self.functions.index(at)
@@ -235,7 +228,7 @@ class _Builder:
     def matmul_step(self, step: MatmulStep) -> None:
         self.kernels += 1
         node = step.node
-        dims = matmul_dims(node, step.a, step.b)
+        made = self.code.product(step)
         sizes = [node.dtype.itemsize * v.view.offset for v in (step.a, step.b)]
         pointers = [
             (slot, at + size)
@@ -244,14 +237,13 @@ class _Builder:
             )
         ]
         pointers.append(self.layout.pointer(node))
-        symbol = matmul_symbol(node.dtype)
         moved = sum(nbytes(n) for n in (step.a.base, step.b.base, node))
         self.append(
             Launch(
-                self.function(symbol),
-                gemm_grain(dims),
-                [Instance(gemm_items(dims), pointers, list(dims))],
-                symbol,
+                self.function(made.symbol),
+                made.grain,
+                [Instance(made.items, pointers, list(made.dims))],
+                made.symbol,
                 place_text(node.place),
                 True,
                 moved,
@@ -279,7 +271,7 @@ class _Builder:
             else:
                 self.host_step(step)
         layout = self.layout
-        program = Program(
+        program = self.code.device.program(
             self.functions,
             self.parts,
             layout.scalars,
@@ -309,27 +301,12 @@ def places_text(nodes: Sequence[Node]) -> str:
     return ", ".join(lines[:4]) + (", ..." if len(lines) > 4 else "")
 
 
-def matmul_dims(node: Node, a: Operand, b: Operand) -> tuple[int, ...]:
-    """The parameters of the matmul kernel."""
-    c = contiguous_strides(node.shape)
-    sa, sb = a.view.strides, b.view.strides
-    (ai, ak), (bk, bj), (ci, cj) = sa[-2:], sb[-2:], c[-2:]
-    batch = [
-        (node.shape[axis], sa[axis], sb[axis], c[axis])
-        for axis in range(node.ndim - 2)
-        if node.shape[axis] != 1
-    ]
-    return gemm_dims(
-        node.shape[-2], node.shape[-1], a.view.shape[-1], (ai, ak), (bk, bj), (ci, cj), batch
-    )
-
-
 def plan(structure: Structure, compilation: Compilation | None = None) -> tuple[Schedule, Code]:
     """Schedule and code: what dumps show and programs are built from.
 
     Kernels are given to `compilation`, if there is one, before they are put in order.
     """
-    code = Code(compiler.target())
+    code = Code(device(structure.device))
 
     def lowered(kernels: list[Kernel]) -> None:
         if compilation is not None and kernels:
@@ -347,9 +324,10 @@ def build_program(structure: Structure) -> tuple[Program, list[int]]:
 
     Also gives, per output of the structure, its position among the program's outputs.
     """
-    compilation = Compilation(compiler.target())
+    where_to = device(structure.device)
+    compilation = Compilation(where_to)
     compilation.matmuls(structure.order)
     schedule, code = plan(structure, compilation)
     compilation.wait()
-    compile_missing(code.all().values(), code.target)  # copies, which ordering may have added
+    compile_missing(code.all().values(), where_to)  # copies, which ordering may have added
     return _Builder(schedule, structure, code).run()

@@ -7,6 +7,7 @@ block serves many requests.
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from typing import Any
 
@@ -37,9 +38,11 @@ class Pool:
         self.in_use = 0
         self.peak = 0
 
+    rounded = staticmethod(_rounded)
+
     def take(self, nbytes: int) -> tuple[int, int, Any]:
         """(size, address, owner) of a block of at least nbytes. Raises MemoryError."""
-        size = _rounded(nbytes)
+        size = self.rounded(nbytes)
         with self._lock:
             self.in_use += size
             self.peak = max(self.peak, self.in_use)
@@ -48,12 +51,21 @@ class Pool:
                 self.held -= size
                 return (size, *blocks.pop())
         try:
-            raw = np.empty(size + ALIGNMENT, np.uint8)
+            return (size, *self.new(size))
         except MemoryError:
             self.trim()
-            raw = np.empty(size + ALIGNMENT, np.uint8)
+        try:
+            return (size, *self.new(size))
+        except MemoryError:
+            with self._lock:
+                self.in_use -= size
+            raise
+
+    def new(self, size: int) -> tuple[int, Any]:
+        """(address, owner) of fresh memory. Raises MemoryError."""
+        raw = np.empty(size + ALIGNMENT, np.uint8)
         address = raw.ctypes.data
-        return size, -(-address // ALIGNMENT) * ALIGNMENT, raw
+        return -(-address // ALIGNMENT) * ALIGNMENT, raw
 
     def give(self, size: int, address: int, owner: Any) -> None:
         with self._lock:
@@ -90,6 +102,16 @@ class Buffer:
     def __del__(self) -> None:
         if self._size:
             pool.give(self._size, self.address, self.owner)
+
+    def assign(self, other: Buffer) -> None:
+        """Copy another buffer's bytes here; it holds at least as many."""
+        ctypes.memmove(self.address, other.address, self.nbytes)
+
+    def clone(self) -> Buffer:
+        """New memory with the same bytes."""
+        fresh = Buffer(self.nbytes)
+        fresh.assign(self)
+        return fresh
 
     def array(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> np.ndarray:
         """A numpy array over this memory that keeps the buffer alive."""

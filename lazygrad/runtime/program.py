@@ -116,8 +116,8 @@ class Program:
         del fields["host_nodes"], fields["_loaded"]
         return json.dumps(fields)
 
-    @staticmethod
-    def from_json(text: str) -> Program:
+    @classmethod
+    def from_json(cls, text: str) -> Program:
         """Raises ValueError, KeyError or TypeError where the text is not a program's."""
         raw = json.loads(text)
         parts: list[list[Launch] | HostCall] = [
@@ -135,7 +135,7 @@ class Program:
             ]
             for part in raw["parts"]
         ]
-        return Program(
+        return cls(
             [tuple(f) for f in raw["functions"]],
             parts,
             [tuple(s) for s in raw["scalars"]],
@@ -165,7 +165,7 @@ class Program:
             if kind == "f":
                 cells[position] = value
             else:
-                whole[position] = _wrapped(value)
+                whole[position] = wrapped(value)
         errors = ffi.new("int64_t[]", 2 * len(self.sites)) if self.sites else None
         arena = Buffer(self.arena) if self.arena else None
         made = [Buffer(o.nbytes) if o.leaf < 0 else leaves[o.leaf].buffer for o in self.outputs]
@@ -290,7 +290,7 @@ class Replay:
                     errors[number] = 0
 
 
-def _wrapped(value: int) -> int:
+def wrapped(value: int) -> int:
     """A Python integer as 64 bits, wrapping as PyTorch's C++ conversion does."""
     return (int(value) + 2**63) % 2**64 - 2**63
 

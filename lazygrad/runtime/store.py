@@ -11,7 +11,8 @@ import json
 from pathlib import Path
 
 from lazygrad.ir.structure import Structure, digest
-from lazygrad.runtime import cache, compiler
+from lazygrad.runtime import cache
+from lazygrad.runtime.device import device
 from lazygrad.runtime.program import Program
 
 
@@ -23,14 +24,14 @@ def code_version() -> str:
         p
         for folder in ("ir", "codegen", "runtime")
         for p in (package / folder).rglob("*.*")
-        if p.suffix in (".py", ".j2", ".h", ".c")
+        if p.suffix in (".py", ".j2", ".h", ".c", ".cuh")
     )
     return digest(*[f"{p.name}:{s.st_size}:{s.st_mtime_ns}" for p in files for s in [p.stat()]])
 
 
 def _key(structure: Structure) -> str:
-    found = compiler.required()
-    return digest("program", structure.key, found.identity, code_version(), repr(compiler.target()))
+    where = device(structure.device)
+    return digest("program", structure.key, where.name, *where.identity(), code_version())
 
 
 def find(structure: Structure) -> tuple[Program, list[int]] | None:
@@ -41,11 +42,11 @@ def find(structure: Structure) -> tuple[Program, list[int]] | None:
         return None
     try:
         raw = json.loads((folder / "program.json").read_text(encoding="utf-8"))
-        program = Program.from_json(raw["program"])
+        program = device(structure.device).program.from_json(raw["program"])
     except (ValueError, KeyError, TypeError, OSError):
         cache.drop(key)
         return None
-    if not all(cache.intact(path) for path, _, _ in program.functions):
+    if not all(cache.intact(path) for path, _, _ in program.functions if path):
         cache.drop(key)
         return None
     return program, raw["outputs"]

@@ -134,11 +134,12 @@ def set_default_tensor_type(kind: Any) -> None:
 
 
 def set_default_device(device: Any) -> None:
-    _size.device_name(device)
+    """Where new tensors are made when nothing else is said; None: on the CPU."""
+    _size.default.name = _size.HOST if device is None else _size.device_name(device)
 
 
 def get_default_device() -> device:
-    return _size.CPU
+    return _size.device(_size.default.name)
 
 
 dtype = DType

@@ -94,10 +94,19 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
                 " * (lazygrad.dtype dtype, *, bool copy)\n * (Tensor other, *, bool copy)"
             )
     if other is not None:
-        dtype = other.dtype
+        dtype, where = other.dtype, other.device
     if where is not None:
-        device_name(where)
+        name = device_name(where)
+        if name != self._storage.device:
+            self, copy = moved(self, name), False
     return cast_tensor(self, dtype or self.dtype, copy)
+
+
+def moved(t: Tensor, name: str) -> Tensor:
+    """A copy on another device."""
+    x = node_of(t)
+    order = layout_order((t,), x.shape)
+    return record("ToCopyBackward0", (t,), (x,), ops.to_device(x, name), order)
 
 
 def _dtype_method(name: str, dtype: DType) -> None:
@@ -144,15 +153,17 @@ def type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
 
 @declare(function=False)
 def cpu(self: Tensor, memory_format: Any = None) -> Tensor:
-    return self
+    """This tensor, or a copy of it in the host's memory."""
+    return self if self.is_cpu else moved(self, device_name("cpu"))
 
 
 @declare(function=False)
 def cuda(
     self: Tensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None
 ) -> Tensor:
-    device_name("cuda")
-    return self
+    """This tensor, or a copy of it on a GPU."""
+    name = device_name("cuda" if device is None else device)
+    return self if name == self._storage.device else moved(self, name)
 
 
 @declare()

@@ -19,7 +19,7 @@ from lazygrad.ir.dtypes import DType
 from lazygrad.ir.interp import to_storage
 from lazygrad.ir.node import Node
 from lazygrad.realize import FROM_NUMPY, value_read
-from lazygrad.runtime.memory import from_array
+from lazygrad.runtime.device import from_array
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor, node_of, shape_of, wrap, wrap_as
 from lazygrad.tensor.declare import declare, layout_order, makes
@@ -67,7 +67,7 @@ def leaf(node: Node, requires_grad: bool = False) -> Tensor:
 def from_values(values: np.ndarray, dtype: DType, where: str = "cpu") -> Tensor:
     """A tensor with a copy of values given in the dtype's compute type."""
     stored = to_storage(np.asarray(values), dtype)
-    return wrap(ops.buffer_leaf(from_array(stored), values.shape, dtype, where))
+    return wrap(ops.buffer_leaf(from_array(stored, where), values.shape, dtype, where))
 
 
 # -- from data ----------------------------------------------------------------------------------
@@ -195,8 +195,8 @@ def tensor(
             stacklevel=2,
         )
         made = data.detach().clone()
-        if dtype is not None and dtype is not made.dtype:
-            made = made.to(dtype)
+        if dtype is not None or device is not None:
+            made = made.to(device=device, dtype=dtype)
         if requires_grad:
             made.requires_grad = True
         return made
@@ -209,7 +209,7 @@ def _from_data(data: Any, dtype: DType | None, where: str, requires_grad: bool) 
         if array.ndim:
             value_read(FROM_NUMPY)
         kind = D.from_numpy_dtype(array.dtype.newbyteorder("="))
-        buffer = from_array(array.astype(kind.np, copy=False))
+        buffer = from_array(array.astype(kind.np, copy=False), where)
         made = wrap(ops.buffer_leaf(buffer, array.shape, kind, where))
         if dtype is not None and dtype is not kind:
             made = made.to(dtype)
@@ -225,11 +225,11 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """The data as a tensor, sharing memory where that is possible."""
     dtype = check_dtype(dtype, "as_tensor")
     if isinstance(data, Tensor):
-        return data if dtype is None or dtype is data.dtype else data.to(dtype)
+        return data if dtype is device is None else data.to(device=device, dtype=dtype)
     if isinstance(data, np.ndarray):
         from lazygrad.tensor.numpy_bridge import from_numpy
 
-        made = from_numpy(data)
+        made = from_numpy(data).to(device=device)
         return made if dtype is None or dtype is made.dtype else made.to(dtype)
     return _from_data(data, dtype, device_name(device), False)
 
@@ -243,7 +243,7 @@ def asarray(
     requires_grad: bool = False,
 ) -> Tensor:
     made = (
-        tensor(obj, dtype=dtype)
+        tensor(obj, dtype=dtype, device=device)
         if copy and not isinstance(obj, Tensor)
         else as_tensor(obj, dtype, device)
     )
@@ -255,7 +255,7 @@ def asarray(
 def scalar_tensor(
     s: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    return tensor(s, dtype=dtype or P.default.dtype, requires_grad=requires_grad)
+    return tensor(s, dtype=dtype or P.default.dtype, device=device, requires_grad=requires_grad)
 
 
 def legacy_new(
@@ -291,7 +291,7 @@ def legacy_new(
 
 
 def device_name_kind(where: Any) -> str:
-    return str(where).partition(":")[0]
+    return "cuda" if isinstance(where, int) else str(where).partition(":")[0]
 
 
 class _TypedMeta(type):

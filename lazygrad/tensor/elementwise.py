@@ -23,6 +23,7 @@ from lazygrad.tensor.core import Tensor, node_of, nodes_of, wrap
 from lazygrad.tensor.declare import check_tensor, declare, layout_order
 from lazygrad.tensor.history import record, relabelled
 from lazygrad.tensor.kernels import KERNELS, REFUSALS, require
+from lazygrad.tensor.size import HOST
 
 Number = (bool, int, float)
 
@@ -118,12 +119,14 @@ def number_of(value: Any, name: str, argument: str = "other", position: int = 2)
     )
 
 
-def _check_devices(a: Node, b: Node) -> None:
-    if a.device != b.device and a.shape and b.shape:
-        raise RuntimeError(
-            "Expected all tensors to be on the same device, but found at least two devices, "
-            f"{a.device} and {b.device}!"
-        )
+def _on_one_device(a: Node, b: Node) -> tuple[Node, Node]:
+    """A 0-d tensor of the host meets a tensor anywhere. Raises RuntimeError for other pairs."""
+    if a.device != b.device:
+        if not b.shape and b.device == HOST:
+            return a, ops.to_device(b, a.device)
+        if not a.shape and a.device == HOST:
+            return ops.to_device(a, b.device), b
+    return a, b
 
 
 def operands(
@@ -133,12 +136,14 @@ def operands(
     broadcast, the layout of the result)."""
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         x, y = nodes_of(a, b)
-        _check_devices(x, y)
+        if x.shape and y.shape:
+            ops.common_device((x, y))
         found = dtype or P.pair_dtype(x, y)
         shape = P.joint_shape(x.shape, y.shape)
         if to_float:
             found = P.float_dtype(found)
-        pair = [P.expand_to(P.cast(x, found), shape), P.expand_to(P.cast(y, found), shape)]
+        x_there, y_there = _on_one_device(x, y)
+        pair = [P.expand_to(P.cast(n, found), shape) for n in (x_there, y_there)]
         order = None
         if a._view is not None or b._view is not None:
             order = layout_order((a, b), shape)

@@ -40,7 +40,8 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
             f"output with shape {extents(shape)} doesn't match the broadcast shape {extents(joint)}"
         )
     x = node_of(src)
-    value = P.spread_to(P.cast(x, self.dtype), shape)
+    here = x if x.device == self._storage.device else ops.to_device(x, self._storage.device)
+    value = P.spread_to(P.cast(here, self.dtype), shape)
     if value is x:
         value = ops.reshape(x, arg=shape)
     if src._storage is self._storage:

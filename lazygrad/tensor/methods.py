@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.runtime.memory import from_array
+from lazygrad.runtime.device import from_array
 from lazygrad.tensor import (
     convert,
     dlpack,
@@ -331,7 +331,7 @@ def _rebuild(
     cls: type, raw: bytes, dtype: Any, shape: Any, whole: bool, view: Any, wants: bool, notes: Any
 ) -> Any:
     values = np.frombuffer(raw, dtype.np).reshape(shape)
-    node = elementwise.ops.buffer_leaf(from_array(values), tuple(shape), dtype, "cpu")
+    node = elementwise.ops.buffer_leaf(from_array(values, "cpu"), tuple(shape), dtype, "cpu")
     made = numpy_bridge.on_storage(numpy_bridge.memory.Storage(node), None if whole else view)
     made = as_class(made, cls)
     if wants:

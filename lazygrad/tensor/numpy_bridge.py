@@ -85,6 +85,13 @@ def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
                 "instead."
             )
         self = self.detach()
+    if not self.is_cpu:
+        if not force:
+            raise TypeError(
+                f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to "
+                "copy the tensor to host memory first."
+            )
+        self = self.cpu()
     if self.dtype is D.bfloat16:
         raise TypeError("Got unsupported ScalarType BFloat16")
     return memory.export(self._storage, view_of(self))

@@ -69,12 +69,13 @@ def uniform_node(
     open_low: bool = False,
     stream: int = 0,
     draw: tuple[Node, Node] | None = None,
+    where: str = "cpu",
 ) -> Node:
     """Uniform in [0, 1), or in (0, 1] with `open_low`; every step of the mantissa is possible."""
     pair = draw or (generator or default_generator).draw()
-    bits = ops.random_bits(*pair, shape, stream, "cpu")
+    bits = ops.random_bits(*pair, shape, stream, where)
     if dtype is D.float64:
-        more = ops.random_bits(*pair, shape, stream + 2, "cpu")
+        more = ops.random_bits(*pair, shape, stream + 2, where)
         high = ops.cast(_top(bits, 26), arg=D.float64)
         low = ops.cast(_top(more, 27), arg=D.float64)
         whole = ops.add(ops.mul(high, ops.lit(2.0**27, high)), low)
@@ -87,25 +88,33 @@ def uniform_node(
     return P.cast(ops.mul(whole, ops.lit(2.0**-count, whole)), dtype)
 
 
-def normal_node(shape: tuple[int, ...], dtype: DType, generator: Generator | None) -> Node:
+def normal_node(
+    shape: tuple[int, ...], dtype: DType, generator: Generator | None, where: str = "cpu"
+) -> Node:
     """Standard normal numbers. In float64 by Box-Muller: one from two uniform numbers."""
     draw = (generator or default_generator).draw()
     if dtype is not D.float64:
-        return P.cast(ops.random_normals(*draw, shape, 0, "cpu"), dtype)
-    u = uniform_node(shape, dtype, None, True, 0, draw)
-    v = uniform_node(shape, dtype, None, False, 1, draw)
+        return P.cast(ops.random_normals(*draw, shape, 0, where), dtype)
+    u = uniform_node(shape, dtype, None, True, 0, draw, where)
+    v = uniform_node(shape, dtype, None, False, 1, draw, where)
     radius = ops.sqrt(ops.mul(ops.lit(-2, u), ops.log(u)))
     return P.cast(ops.mul(radius, ops.cos(ops.mul(ops.lit(2 * math.pi, v), v))), dtype)
 
 
-def integer_node(shape: tuple[int, ...], low: int, high: int, generator: Generator | None) -> Node:
+def integer_node(
+    shape: tuple[int, ...],
+    low: int,
+    high: int,
+    generator: Generator | None,
+    where: str = "cpu",
+) -> Node:
     """int64, uniform in [low, high): the whole part of span * (random bits / 2^bits), or bits
     modulo the span where that product does not fit. No number is more likely by 2^-20."""
     span = high - low
     draw = (generator or default_generator).draw()
 
     def word(stream: int) -> Node:
-        bits = ops.cast(ops.random_bits(*draw, shape, stream, "cpu"), arg=D.int64)
+        bits = ops.cast(ops.random_bits(*draw, shape, stream, where), arg=D.int64)
         return ops.bit_and(bits, ops.lit(0xFFFFFFFF, bits))
 
     count, first = P.scalar(span, D.int64, "cpu"), word(0)
@@ -141,10 +150,10 @@ def _maker(name: str, node: Any) -> Any:
         pin_memory: bool = False,
     ) -> Tensor:
         kind = _float_only(dtype, name)
-        device_name(device)
+        where = device_name(device)
         shape = size_args(size, name)
         check_sizes(shape, kind)
-        return leaf(node(shape, kind, generator), requires_grad)
+        return leaf(node(shape, kind, generator, where=where), requires_grad)
 
     function.__name__ = function.__qualname__ = name
     return makes(function)
@@ -160,11 +169,13 @@ def rand_like(
     dtype: Any = None,
     generator: Generator | None = None,
     requires_grad: bool = False,
+    device: Any = None,
     **more: Any,
 ) -> Tensor:
     return rand(
         shape_of(input),
         dtype=dtype or input.dtype,
+        device=device or input.device,
         generator=generator,
         requires_grad=requires_grad,
     )
@@ -176,11 +187,13 @@ def randn_like(
     dtype: Any = None,
     generator: Generator | None = None,
     requires_grad: bool = False,
+    device: Any = None,
     **more: Any,
 ) -> Tensor:
     return randn(
         shape_of(input),
         dtype=dtype or input.dtype,
+        device=device or input.device,
         generator=generator,
         requires_grad=requires_grad,
     )
@@ -207,14 +220,15 @@ def randint(
     if low is None:
         low = given.pop() if given else 0
     dtype = check_dtype(dtype, "randint") or D.int64
-    device_name(device)
+    where = device_name(device)
     if low >= high:
         raise RuntimeError(
             f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}"
         )
     shape = size_args((tuple(size),), "randint")
     check_sizes(shape, dtype)
-    return leaf(P.cast(integer_node(shape, int(low), int(high), generator), dtype), requires_grad)
+    node = integer_node(shape, int(low), int(high), generator, where)
+    return leaf(P.cast(node, dtype), requires_grad)
 
 
 def randint_like(
@@ -225,6 +239,7 @@ def randint_like(
     high: Any = None,
     generator: Generator | None = None,
     requires_grad: bool = False,
+    device: Any = None,
     **more: Any,
 ) -> Tensor:
     given = [b for b in (low, *bounds, high) if b is not None]
@@ -232,6 +247,7 @@ def randint_like(
         *given,
         shape_of(input),
         dtype=dtype or input.dtype,
+        device=device or input.device,
         generator=generator,
         requires_grad=requires_grad,
     )
@@ -253,9 +269,9 @@ def randperm(
         raise RuntimeError(f"n must be non-negative, got{n}")
     dtype = check_dtype(dtype, "randperm") or D.int64
     require("randperm", dtype)
-    draw = (generator or default_generator).draw()
-    high = ops.cast(ops.random_bits(*draw, (n,), 0, "cpu"), arg=D.int64)
-    low = ops.cast(ops.random_bits(*draw, (n,), 1, "cpu"), arg=D.int64)
+    draw, where = (generator or default_generator).draw(), device_name(device)
+    high = ops.cast(ops.random_bits(*draw, (n,), 0, where), arg=D.int64)
+    low = ops.cast(ops.random_bits(*draw, (n,), 1, where), arg=D.int64)
     low = ops.bit_and(low, ops.lit(0xFFFFFFFF, low))
     keys = ops.bit_or(ops.shl(high, ops.lit(32, high)), low)
     return leaf(P.cast(ops.argsort(keys, arg=(0, False)), dtype), requires_grad)
@@ -276,17 +292,19 @@ def normal(
     if isinstance(std, (int, float)) and std < 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
     if isinstance(mean, Tensor) or isinstance(std, Tensor):
-        kind = (mean if isinstance(mean, Tensor) else std).dtype
+        like = mean if isinstance(mean, Tensor) else std
+        kind, where = like.dtype, like._storage.device
         require("randn", kind)
         shape: tuple[int, ...] = ()
         for value in (mean, std):
             shape = P.joint_shape(shape, shape_of(value)) if isinstance(value, Tensor) else shape
         if isinstance(std, Tensor) and known(std) and not (host_values(std) >= 0).all():
             raise RuntimeError("normal expects all elements of std >= 0.0")
-        unit = wrap(normal_node(shape, kind, generator))
+        unit = wrap(normal_node(shape, kind, generator, where))
         return (unit * std + mean).detach().to(kind)
     kind = _float_only(dtype, "randn")
-    unit = normal_node(size_args((size,), "normal"), kind, generator)  # type: ignore[assignment]
+    where = device_name(device)
+    unit = normal_node(size_args((size,), "normal"), kind, generator, where)  # type: ignore[assignment]
     return leaf(_affine(unit, std, mean), requires_grad)  # type: ignore[arg-type]
 
 
@@ -315,14 +333,15 @@ def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = Non
                 "(Could this error message be improved?  If so, please report an "
                 "enhancement request to PyTorch.)"
             )
-    u = uniform_node(x.shape, D.float64 if x.dtype is D.float64 else D.float32, generator)
+    wide = D.float64 if x.dtype is D.float64 else D.float32
+    u = uniform_node(x.shape, wide, generator, where=x.device)
     drawn = P.cast(ops.lt(u, P.cast(x, u.dtype)), x.dtype)
     return record("BernoulliBackward0", (input,), (x,), drawn)
 
 
-def dropout_mask(shape: tuple[int, ...], p: float, dtype: DType) -> Node:
+def dropout_mask(shape: tuple[int, ...], p: float, dtype: DType, where: str = "cpu") -> Node:
     """1 with probability 1 - p, else 0."""
-    u = uniform_node(shape, D.float32, None)
+    u = uniform_node(shape, D.float32, None, where=where)
     return P.cast(ops.le(P.scalar(p, D.float32, "cpu"), u), dtype)
 
 
@@ -360,14 +379,16 @@ def _uniform(
             f"uniform_ expects to return a [from, to) range, but found from={low} > to={high}"
         )
     require("rand", self.dtype)
-    return _affine(uniform_node(shape_of(self), self.dtype, generator), high - low, low)
+    unit = uniform_node(shape_of(self), self.dtype, generator, where=self._storage.device)
+    return _affine(unit, high - low, low)
 
 
 def _normal(self: Tensor, generator: Any, mean: float = 0.0, std: float = 1.0) -> Node:
     if std < 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
     require("randn", self.dtype)
-    return _affine(normal_node(shape_of(self), self.dtype, generator), std, mean)
+    unit = normal_node(shape_of(self), self.dtype, generator, self._storage.device)
+    return _affine(unit, std, mean)
 
 
 def _random(
@@ -391,7 +412,8 @@ def _random(
         raise RuntimeError(
             f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}"
         )
-    return integer_node(shape_of(self), int(low or 0), int(high), generator)
+    where = self._storage.device
+    return integer_node(shape_of(self), int(low or 0), int(high), generator, where)
 
 
 def _bernoulli(self: Tensor, generator: Any, p: Any = 0.5) -> Node:
@@ -399,7 +421,7 @@ def _bernoulli(self: Tensor, generator: Any, p: Any = 0.5) -> Node:
         return node_of(bernoulli(p.expand(shape_of(self)), generator=generator))
     if not 0 <= p <= 1:
         raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p}")
-    u = uniform_node(shape_of(self), D.float32, generator)
+    u = uniform_node(shape_of(self), D.float32, generator, where=self._storage.device)
     return P.cast(ops.lt(u, P.scalar(p, D.float32, "cpu")), self.dtype)
 
 
@@ -407,7 +429,8 @@ def _exponential(self: Tensor, generator: Any, lambd: float = 1.0) -> Node:
     require("exponential_", self.dtype)
     if lambd <= 0:
         raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd}")
-    u = uniform_node(shape_of(self), self.dtype, generator, True)
+    where = self._storage.device
+    u = uniform_node(shape_of(self), self.dtype, generator, True, where=where)
     return ops.mul(ops.neg(ops.log(u)), P.scalar(1 / lambd, u.dtype, "cpu"))
 
 
@@ -446,14 +469,14 @@ def multinomial(
         raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
     if (values.sum(-1) <= 0).any():
         raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
-    weights = input.detach().double()
+    weights, where = input.detach().double(), input._storage.device
     if not replacement:
         # the largest of weights / exponential numbers: a draw without replacement
-        u = wrap(uniform_node(shape_of(input), D.float64, generator, True))
+        u = wrap(uniform_node(shape_of(input), D.float64, generator, True, where=where))
         keys = weights / -u.log()
         return keys.topk(num_samples, -1)[1]
     shape = (*shape_of(input)[:-1], num_samples)
-    u = wrap(uniform_node(shape, D.float64, generator))
+    u = wrap(uniform_node(shape, D.float64, generator, where=where))
     total = weights.cumsum(-1)
     total = total / total[..., -1:]
     return (u.unsqueeze(-1) >= total.unsqueeze(-2)).sum(-1).clamp(max=count - 1)

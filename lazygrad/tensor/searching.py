@@ -156,7 +156,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
     values = host_values(input)
     axis = axis_of(dim, input.ndim)
     if not input.ndim:
-        return mode_result(input.clone(), wrap(ops.zeros((), D.int64, "cpu")))
+        return mode_result(input.clone(), wrap(ops.zeros((), D.int64, input._storage.device)))
 
     def pick(row: np.ndarray) -> int:
         found, counts = np.unique(row, return_counts=True)

@@ -1,6 +1,6 @@
 """`Size` and `device`: the two small value types that tensors report about themselves.
 
-Owns: what they print, compare and accept, and PyTorch's words where a device is not there. Must
+Owns: what they print, compare and accept, and the defaults for where tensors are made. Must
 not know: tensors, nodes, how any device works.
 """
 
@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import prod
 from typing import Any
+
+from lazygrad.runtime.device import BACKENDS, HOST
+from lazygrad.runtime.device import device as open_device
 
 _KINDS = (
     "cpu, cuda, ipu, xpu, mkldnn, opengl, opencl, ideep, hip, ve, fpga, maia, xla, lazy, vulkan, "
@@ -101,19 +104,32 @@ def _type_name(value: object) -> str:
 
 
 def device_name(where: Any) -> str:
-    """The name that nodes carry for a device given by the user. Raises where there is none."""
+    """The name that nodes carry for a device given by the user; None stands for the default one.
+
+    Opens the device. Raises what its backend raises where it is absent.
+    """
     if where is None:
-        return "cpu"
-    if isinstance(where, int) and not isinstance(where, bool):
-        raise RuntimeError("Cannot access accelerator device when none is available.")
+        return default.name
     found = where if isinstance(where, device) else device(where)
-    if found.type == "cpu":
-        return "cpu"
-    if found.type == "cuda":
-        raise AssertionError("Lazygrad not compiled with CUDA enabled")
-    raise RuntimeError(
-        f"Expected one of cpu, cuda device type at start of device string: {found.type}"
-    )
+    if found.type == HOST:
+        return HOST
+    if found.type not in BACKENDS:
+        raise RuntimeError(
+            f"Expected one of {', '.join(BACKENDS)} device type at start of device string: "
+            f"{found.type}"
+        )
+    number = current.get(found.type, 0) if found.index is None else found.index
+    return open_device(f"{found.type}:{number}").name
+
+
+class _Default:
+    """The device of new tensors that nothing else decides."""
+
+    name = HOST
+
+
+default = _Default()
+current: dict[str, int] = {}  # per backend the device that its bare name stands for
 
 
 def extents(shape: Iterable[int]) -> str:

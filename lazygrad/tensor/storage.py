@@ -23,6 +23,7 @@ from lazygrad.ir.dtypes import DType
 from lazygrad.ir.node import Node, Shape
 from lazygrad.ir.views import View
 from lazygrad.realize import realize_nodes, traces, value_read
+from lazygrad.runtime.device import device
 from lazygrad.runtime.memory import Buffer
 
 _ref = weakref.ref
@@ -169,10 +170,7 @@ def freeze() -> None:
     for shared in reads:
         leaf = shared.leaf
         if leaf is not None and leaf.buffer is shared.buffer:
-            fresh = Buffer(shared.buffer.nbytes)
-            if leaf.numel:
-                fresh.array(shared.dtype.np, shared.shape)[...] = shared.array()
-            leaf.buffer = fresh
+            leaf.buffer = shared.buffer.clone()
             shared.leaf = None
 
 
@@ -191,7 +189,7 @@ def write(storage: Storage, node: Node) -> None:
     if depth.value:
         freeze()
     if node.buffer is not shared.buffer and node.numel:
-        shared.array()[...] = node.buffer.array(shared.dtype.np, shared.shape)
+        shared.buffer.assign(node.buffer)
     forget()
 
 
@@ -210,7 +208,12 @@ def write_view(storage: Storage, view: View, value: Node) -> None:
         realize_nodes([value])
     if depth.value:
         freeze()
-    if value.numel:
+    if value.numel and not device(shared.device).on_host:
+        leaf = ops.buffer_leaf(shared.buffer, shared.shape, shared.dtype, shared.device)
+        whole = ops.update(leaf, value, arg=view)
+        realize_nodes([whole])
+        shared.buffer.assign(whole.buffer)
+    elif value.numel:
         flat = shared.array().reshape(-1)[view.offset :]
         steps = tuple(stride * flat.itemsize for stride in view.strides)
         target = np.lib.stride_tricks.as_strided(flat, view.shape, steps)
@@ -247,11 +250,7 @@ def pin(storage: Storage) -> Shared:
     # references to the node: the storage's, the local name, the argument of getrefcount;
     # to the buffer: the node's, the local name, the argument
     if sys.getrefcount(node) > 3 or sys.getrefcount(buffer) > 3:
-        fresh = Buffer(max(buffer.nbytes, node.numel * node.dtype.itemsize))
-        if node.numel:
-            kind, shape = node.dtype.np, node.shape
-            fresh.array(kind, shape)[...] = buffer.array(kind, shape)
-        buffer = fresh
+        buffer = buffer.clone()
     shared = Shared(buffer, node.shape, node.dtype, node.device)
     storage.shared, storage.node = shared, None
     storage.exports += 1  # from here on it may be written without our knowing

@@ -245,7 +245,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
             num_classes = int(values.max()) + 1
         elif values.size and values.max() >= num_classes:
             raise RuntimeError("Class values must be smaller than num_classes.")
-    classes = ops.iota((num_classes,), "cpu")
+    classes = ops.iota((num_classes,), tensor._storage.device)
     shape = (*shape_of(tensor), num_classes)
     x = ops.reshape(node_of(tensor), arg=(*shape_of(tensor), 1))
     return wrap(ops.cast(ops.eq(P.spread_to(x, shape), P.spread_to(classes, shape)), arg=D.int64))

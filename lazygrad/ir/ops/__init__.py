@@ -1,7 +1,7 @@
 """The op registry: every primitive, declared once. See `core.Op` for what a declaration holds."""
 
-from lazygrad.ir.ops.core import REGISTRY, Lowering, Op, register
-from lazygrad.ir.ops.extern import argsort, cumsum
+from lazygrad.ir.ops.core import REGISTRY, Lowering, Op, common_device, register
+from lazygrad.ir.ops.extern import argsort, cumsum, to_device, transfer
 from lazygrad.ir.ops.indexed import check_index, gather, matmul, scatter, scatter_add, swap
 from lazygrad.ir.ops.leaf import (
     BUFFER,
@@ -127,6 +127,7 @@ __all__ = [
     "cast",
     "ceil",
     "check_index",
+    "common_device",
     "const",
     "const_value",
     "copy",
@@ -192,6 +193,8 @@ __all__ = [
     "swap",
     "tan",
     "tanh",
+    "to_device",
+    "transfer",
     "trunc",
     "truncdiv",
     "update",

@@ -62,10 +62,33 @@ class Op:
 
     def __call__(self, *srcs: Node, arg: Any = None, value: Any = None) -> Node:
         shape, dtype = self.infer(srcs, arg)
-        return Node(self, srcs, arg, shape, dtype, srcs[0].device, value)
+        device = srcs[0].device
+        if len(srcs) > 1:
+            for src in srcs:
+                if src.device != device:
+                    device = common_device(srcs)
+                    break
+        return Node(self, srcs, arg, shape, dtype, device, value)
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
+
+
+def common_device(srcs: Sequence[Node]) -> str:
+    """The device of an op on these; numbers (0-d leaves without memory) are everywhere.
+
+    Raises RuntimeError where there are two.
+    """
+    if all(s.device == srcs[0].device for s in srcs):
+        return srcs[0].device
+    placed = [s for s in srcs if s.shape or s.srcs or s.buffer is not None]
+    names = list(dict.fromkeys(s.device for s in placed or srcs[:1]))
+    if len(names) > 1:
+        raise RuntimeError(
+            "Expected all tensors to be on the same device, but found at least two devices, "
+            f"{names[0]} and {names[1]}!"
+        )
+    return names[0]
 
 
 REGISTRY: dict[str, Op] = {}

@@ -1,4 +1,5 @@
-"""Ops that run on the host by their numpy meaning: scans and sorting, until they have kernels."""
+"""Ops that run on the host by their numpy meaning: scans and sorting, until they have kernels, and
+copies between devices, which programs never contain: they are made between programs."""
 
 from __future__ import annotations
 
@@ -49,4 +50,20 @@ cumsum: Op = register(
 )
 argsort: Op = register(
     Op("argsort", Lowering.EXTERN, lambda srcs, arg: (srcs[0].shape, int64), _argsort)
+)
+
+
+def to_device(x: Node, device: str) -> Node:
+    """The same values on another device."""
+    return Node(transfer, (x,), device, x.shape, x.dtype, device)
+
+
+transfer: Op = register(
+    Op(
+        "transfer",
+        Lowering.EXTERN,
+        _keep,
+        lambda x, *, node: x,
+        lambda g, y, x, *, arg: (to_device(g, x.device),),
+    )
 )

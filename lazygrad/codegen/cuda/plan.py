@@ -1,0 +1,185 @@
+"""Plans: which threads of which blocks compute what of a kernel.
+
+Owns: the choice of a strategy and its numbers (chunk, threads, splits) from a kernel's structure
+and extents. Must not know: text. The order in which a reduction combines values depends on the
+extents of the kernel alone, not on dtypes or on what is fused with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from lazygrad.codegen.loops import Loops, crossing_axis, place, strategy_of
+from lazygrad.ir import ops
+from lazygrad.ir.fusion import FULL
+from lazygrad.ir.kernel import Kernel
+
+THREADS = 256
+WARP = 32
+CHUNK = 4  # neighbouring elements of a reduced row that one thread takes in
+SHORT_ROW = 2048  # rows up to this length are reduced by a warp
+LONG_ROW = 16384  # rows beyond it get a block of
+MANY_THREADS = 1024  # so many threads
+BLOCKS = 1024  # so many blocks keep any GPU busy: with fewer, reductions are split
+PART = 4096  # least number of reduced elements that are worth a part of their own
+COLUMN_PART = 64
+TILE = 32  # places on a side of the tiles that transposing kernels are walked in
+SCATTER_BLOCKS = 512
+LIMIT = 2**31 - 2**20  # positions beyond it need 64 bits
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`lanes` elements are a chunk; `unroll` chunks are loaded before any is used. `group`
+    threads share a row. With `splits` > 1 a reduction leaves so many partial results."""
+
+    strategy: str
+    loops: Loops
+    wide: bool
+    lanes: int = 1
+    unroll: int = 1
+    threads: int = THREADS
+    group: int = 1
+    splits: int = 1
+
+
+def plan(kernel: Kernel) -> Plan:
+    """The plan of a kernel."""
+    loops = place(kernel, keep=False)
+    wide = needs_wide(kernel)
+    strategy = strategy_of(kernel)
+    if not any(kernel.reduced):
+        return _plain(kernel, loops, wide, strategy)
+    reduced, kept = sizes(kernel)
+    alone = len(loops.stages) == 1
+    if strategy == "columns":
+        columns = kernel.extents[-1]
+        blocks = prod(kept[:-1]) * -(-columns // WARP)
+        splits = 1
+        if alone and blocks < BLOCKS // 2:
+            splits = max(1, min(-(-BLOCKS // max(blocks, 1)), prod(reduced) // COLUMN_PART))
+        return Plan("columns", loops, wide, splits=splits)
+    total, rows = prod(reduced), prod(kept)
+    lanes = CHUNK if reduced[-1] % CHUNK == 0 else 1
+    group = WARP if total <= SHORT_ROW else THREADS if total <= LONG_ROW else MANY_THREADS
+    if alone and rows < BLOCKS // 2 and total > PART:
+        splits = max(1, min(-(-BLOCKS // max(rows, 1)), total // PART))
+        if splits > 1:
+            return Plan("rows", loops, wide, lanes, group=THREADS, splits=splits)
+    threads = max(group, THREADS)
+    return Plan("rows", loops, wide, lanes, threads=threads, group=group)
+
+
+def sizes(kernel: Kernel) -> tuple[list[int], list[int]]:
+    """Extents of the reduced axes, and of the others, outermost first."""
+    pairs = list(zip(kernel.extents, kernel.reduced))
+    return [n for n, r in pairs if r], [n for n, r in pairs if not r]
+
+
+def parts(kernel: Kernel, splits: int) -> tuple[int, int]:
+    """Length of the parts of a reduction that is split, a multiple of the chunk, and their number.
+
+    Both depend on the reduced extents and the splits alone.
+    """
+    total = prod(sizes(kernel)[0])
+    length = -(-total // splits)
+    length += -length % CHUNK
+    return length, -(-total // length)
+
+
+def _plain(kernel: Kernel, loops: Loops, wide: bool, strategy: str) -> Plan:
+    if any(store.index is not None for store in kernel.stores):
+        return Plan("scatter", loops, wide)
+    if overlaps(kernel):
+        return Plan("serial", loops, wide, threads=1)
+    if strategy == "tiled" and not wide and len(crossing_loads(kernel)) <= 8:
+        return Plan("tiled", loops, wide)
+    lanes = chunk_of(kernel)
+    loads = sum(i.op is ops.BUFFER for i in kernel.instrs)
+    total = prod(kernel.extents)
+    unroll = 4 if loads <= 1 else 2 if loads <= 3 else 1
+    if total < THREADS * lanes * unroll * BLOCKS or lanes == 1:
+        unroll = 1
+    return Plan("pointwise", loops, wide, lanes, unroll)
+
+
+def overlaps(kernel: Kernel) -> bool:
+    """Whether one store may write an element twice: then one thread does all of it, in order."""
+    return any(
+        store.node is not None and store.node.op is ops.update and store.node.arg.overlaps_itself
+        for store in kernel.stores
+    )
+
+
+def crossing_loads(kernel: Kernel) -> list[int]:
+    """Loads that run through memory along the axis that crosses the innermost one."""
+    axis = crossing_axis(kernel)
+    found = []
+    for number, ins in enumerate(kernel.instrs):
+        if axis is not None and ins.op is ops.BUFFER and ins.access is not None:
+            strides = ins.access.strides
+            if strides[axis] == 1 and strides[-1] not in (0, 1) and ins.access.box is None:
+                found.append(number)
+    return found
+
+
+def chunk_of(kernel: Kernel) -> int:
+    """Neighbouring elements that one thread moves at once: 16 bytes of the widest dtype moved."""
+    last = len(kernel.extents) - 1
+    widths = [
+        ins.dtype.itemsize
+        for ins in kernel.instrs
+        if ins.op is ops.BUFFER and ins.access is not None and ins.access.strides[last] == 1
+    ]
+    widths += [
+        kernel.instrs[s.value].dtype.itemsize for s in kernel.stores if s.access.strides[last] == 1
+    ]
+    lanes = min(8, 16 // max(widths, default=16))
+    if last > 0:
+        while kernel.extents[last] % lanes:
+            lanes //= 2
+    return lanes
+
+
+def needs_wide(kernel: Kernel) -> bool:
+    """Whether a position, or an element's place in memory, may need more than 32 bits."""
+    if prod(kernel.extents) >= LIMIT or any(n >= LIMIT for n in kernel.extents):
+        return True
+    accesses = [ins.access for ins in kernel.instrs if ins.access is not None]
+    accesses += [store.access for store in kernel.stores]
+    for access in accesses:
+        reach = sum(abs(s) * max(n - 1, 0) for s, n in zip(access.strides, kernel.extents))
+        if abs(access.offset) + reach >= LIMIT:
+            return True
+    indexed = [(i.stride, i.size) for i in kernel.instrs if i.op is ops.gather]
+    indexed += [(s.stride, s.size) for s in kernel.stores if s.index is not None]
+    buffers = max((node.numel for node in kernel.buffers), default=0)
+    return buffers >= LIMIT or any(stride * size >= LIMIT for stride, size in indexed)
+
+
+def scatter_axes(kernel: Kernel) -> list[int]:
+    """Axes that different elements of one place lie along: walked in order by one thread."""
+    found = set()
+    for store in kernel.stores:
+        if store.index is not None:
+            found |= {
+                axis
+                for axis, (stride, n) in enumerate(zip(store.access.strides, kernel.extents))
+                if stride == 0 and n != 1
+            }
+    return sorted(found)
+
+
+def divisor(extent: int) -> int:
+    """What `v_quot` divides by `extent` with: the multiplier, and the shift 32 bits up.
+
+    n / d = (n * m / 2^32 + n) >> s with 2^s >= d and m = 2^32 (2^s - d) / d + 1, for n < 2^31:
+    Granlund and Montgomery, "Division by invariant integers using multiplication", PLDI 1994.
+    """
+    extent = max(extent, 1)
+    shift = (extent - 1).bit_length()
+    return (((1 << 32) * ((1 << shift) - extent)) // extent + 1) | shift << 32
+
+
+__all__ = ["FULL", "Plan", "plan"]

@@ -1,0 +1,1 @@
+"""CUDA devices through pycuda, which is imported when the first one is opened."""

@@ -1,0 +1,136 @@
+"""A CUDA GPU as a device: CUDA C compiled by nvcc, run through pycuda in one stream.
+
+Owns: the implementation of `Device` for GPUs, and the modules that are loaded on one. Must not
+know: planning; what generates text is imported when something is planned.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lazygrad.runtime.cuda import compiler
+from lazygrad.runtime.cuda.driver import Gpu
+from lazygrad.runtime.cuda.memory import GpuBuffer, GpuPool
+from lazygrad.runtime.cuda.program import GpuProgram, Library
+from lazygrad.runtime.device import Device, Product, Text
+from lazygrad.runtime.program import Launch
+
+if TYPE_CHECKING:
+    from lazygrad.codegen.target import Rendered
+    from lazygrad.ir.kernel import Kernel
+    from lazygrad.ir.node import Node
+    from lazygrad.ir.operands import Operand
+    from lazygrad.runtime.program import Program
+
+_REMEMBERED = 64  # launches that an error may have come from
+
+
+class Backend(Device):
+    """One GPU."""
+
+    program = GpuProgram
+
+    def __init__(self, number: int):
+        self.gpu = Gpu(number)
+        self.name = f"cuda:{number}"
+        self.pool = GpuPool(self.gpu)
+        self.arch = 10 * self.gpu.capability[0] + self.gpu.capability[1]
+        self._modules: dict[str, list[Any]] = {}
+        self._recent: deque[Launch] = deque(maxlen=_REMEMBERED)
+        self.gpu.at_close(self._modules.clear)
+
+    # -- memory -----------------------------------------------------------------------------------
+    def allocate(self, nbytes: int) -> GpuBuffer:
+        return GpuBuffer(self.pool, nbytes)
+
+    def from_array(self, values: np.ndarray) -> GpuBuffer:
+        buffer = self.allocate(values.nbytes)
+        buffer.load(values)
+        return buffer
+
+    def synchronize(self) -> None:
+        with self.failures():
+            self.gpu.synchronize()
+        self._recent.clear()
+
+    @contextmanager
+    def failures(self) -> Iterator[None]:
+        """Say which kernels an error of the driver may have come from, and their lines."""
+        try:
+            yield
+        except self.gpu.drv.Error as error:
+            names = dict.fromkeys(
+                f"{launch.name}" + (f" ({launch.place})" if launch.place else "")
+                for launch in reversed(self._recent)
+            )
+            recent = ", ".join(list(names)[:8])
+            one = "" if len(names) == 1 else "; CUDA_LAUNCH_BLOCKING=1 finds the one"
+            where = f" in one of the last kernels: {recent}{one}" if names else ""
+            raise RuntimeError(f"CUDA error: {error}{where}") from error
+
+    def launched(self, launch: Launch) -> None:
+        self._recent.append(launch)
+
+    def event(self) -> Any:
+        """An event, recorded now."""
+        event = self.gpu.drv.Event()
+        event.record(self.gpu.stream)
+        return event
+
+    # -- compiling --------------------------------------------------------------------------------
+    def compiles(self) -> bool:
+        compiler.required()  # there is no interpreter for a GPU's tensors: say what is missing
+        return True
+
+    def identity(self) -> tuple[str, ...]:
+        return compiler.identity(self.arch)
+
+    def unit_text(self, texts: Sequence[Text]) -> str:
+        from lazygrad.codegen.cuda.render import translation_unit
+
+        return translation_unit([text.body for text in texts])
+
+    def build_unit(self, texts: Sequence[Text]) -> str:
+        return compiler.build(self.unit_text(texts), texts, self.arch)
+
+    def function(self, path: str, position: int) -> Any:
+        """A function of a compiled unit, which is loaded once."""
+        found = self._modules.get(path)
+        if found is None:
+            code = Path(path).read_bytes() + b"\0"
+            with self.gpu.active(), self.failures():
+                module = self.gpu.drv.module_from_buffer(code)
+                found = [module.get_function(name) for name in compiler.symbols(path)]
+            self._modules[path] = found
+        return found[position]
+
+    # -- planning ---------------------------------------------------------------------------------
+    @property
+    def target(self) -> Any:
+        return f"sm_{self.arch}"
+
+    def render(self, kernel: Kernel) -> Rendered:
+        from lazygrad.codegen.cuda.render import render
+
+        return render(kernel)
+
+    def product(self, node: Node, a: Operand, b: Operand) -> Product:
+        from lazygrad.codegen.cuda.product import product
+
+        return product(node, a, b)
+
+    def library_function(self, program: Program, number: int) -> Library:
+        raise RuntimeError("no library is in use")
+
+    @functools.cached_property
+    def properties(self) -> dict[str, int]:
+        """The driver's attributes by name."""
+        attributes = self.gpu.raw.get_attributes()
+        return {str(key): value for key, value in attributes.items()}

@@ -1,0 +1,137 @@
+"""The CUDA driver: opened at first use, its context on whichever thread needs it, its errors.
+
+Owns: the import of pycuda, the primary context and stream of each device, and what is said where
+there is no driver, no device, or the process has forked. Must not know: memory, kernels, programs.
+
+At exit, live allocations must go before the context does (pycuda would abort the process): what
+is registered with `Gpu.at_close` runs first.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+class OutOfMemoryError(RuntimeError):
+    """The device's memory is full."""
+
+
+class _State(threading.local):
+    """Which device's context is current on this thread."""
+
+    current: Gpu | None = None
+
+
+_state = _State()
+_forked: list[bool] = []
+
+
+@functools.cache
+def driver() -> Any:
+    """pycuda.driver, initialised. Raises AssertionError or RuntimeError where it cannot be."""
+    try:
+        import pycuda.driver as drv
+    except ImportError as error:
+        if "libcuda" in str(error):
+            raise RuntimeError(
+                "Found no NVIDIA driver on your system (libcuda.so.1 cannot be loaded). Please "
+                "check that you have an NVIDIA GPU and installed a driver from "
+                "http://www.nvidia.com/Download/index.aspx; `lazygrad doctor` shows what there is."
+            ) from None
+        raise AssertionError(
+            "Lazygrad not compiled with CUDA enabled: pycuda cannot be imported "
+            f"({error}). `pip install lazygrad[cuda]` installs it; `lazygrad doctor` says more."
+        ) from None
+    try:
+        drv.init()
+        count = drv.Device.count()
+    except drv.Error as error:
+        raise RuntimeError(f"The NVIDIA driver cannot be initialised: {error}") from None
+    if not count:
+        raise RuntimeError("No CUDA GPUs are available")
+    os.register_at_fork(after_in_child=lambda: _forked.append(True))
+    return drv
+
+
+def device_count() -> int:
+    """How many devices there are; 0 where the driver or pycuda is missing."""
+    try:
+        return int(driver().Device.count())
+    except (AssertionError, RuntimeError):
+        return 0
+
+
+class Gpu:
+    """One device: its primary context (which other libraries share) and our stream."""
+
+    def __init__(self, number: int):
+        drv = driver()
+        count = drv.Device.count()
+        if not 0 <= number < count:
+            raise RuntimeError(
+                f"CUDA error: invalid device ordinal: {number}, where there are {count} devices"
+            )
+        self.number = number
+        self.drv = drv
+        self.raw = drv.Device(number)
+        self.context = self.raw.retain_primary_context()
+        self.owner = threading.get_ident()
+        self.closed = False
+        self._closing: list[Callable[[], None]] = []
+        self.context.push()
+        _state.current = self
+        self.stream = drv.Stream()
+        self.capability: tuple[int, int] = self.raw.compute_capability()
+        atexit.register(self.close)
+
+    def at_close(self, action: Callable[[], None]) -> None:
+        self._closing.append(action)
+
+    def usable(self) -> bool:
+        """Whether the driver may still be called: not at exit, nor in a forked child."""
+        return not self.closed and not _forked
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Make this device's context current on this thread. Raises RuntimeError after a fork."""
+        if _forked:
+            raise RuntimeError(
+                "Cannot re-initialize CUDA in forked subprocess. To use CUDA with multiprocessing, "
+                "you must use the 'spawn' start method"
+            )
+        before = _state.current
+        if before is self:
+            yield
+            return
+        self.context.push()
+        _state.current = self
+        try:
+            yield
+        finally:
+            _state.current = before
+            self.drv.Context.pop()
+
+    def synchronize(self) -> None:
+        with self.active():
+            self.stream.synchronize()
+
+    def close(self) -> None:
+        """Let go of everything, last of all of the context."""
+        if self.closed or _forked:
+            return
+        with self.active():
+            self.stream.synchronize()
+            for action in self._closing:
+                action()
+            self._closing.clear()
+            self.closed = True
+            del self.stream
+        if _state.current is self and threading.get_ident() == self.owner:
+            _state.current = None
+            self.drv.Context.pop()

@@ -1,0 +1,182 @@
+"""Programs on a GPU: a schedule's launches, put into the device's stream.
+
+Owns: filling slots with device addresses, launching, and reading back what kernels report. Must not
+know: planning.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lazygrad.ir.interp import apply, from_storage, to_storage
+from lazygrad.ir.node import Node
+from lazygrad.runtime.cuda.memory import GpuBuffer
+from lazygrad.runtime.program import ERROR_BYTES, HostCall, Launch, Program, wrapped
+
+if TYPE_CHECKING:
+    from lazygrad.runtime.cuda.device import Backend
+
+LIBRARY = ""  # the unit of functions that are not ours
+
+
+@dataclass(slots=True)
+class _Call:
+    """One launch of one kernel, but for its addresses."""
+
+    function: Any
+    grid: tuple[int, int, int]
+    block: tuple[int, int, int]
+    slots: np.ndarray
+    offsets: np.ndarray
+    dims: bytes
+
+
+class GpuProgram(Program):
+    """A program whose launches are CUDA kernels. `Instance.items` are blocks, `Launch.grain` is
+    the number of threads of one."""
+
+    def run(
+        self, leaves: Sequence[Node], observe: Any = None, order: Sequence[Node] = ()
+    ) -> list[Any]:
+        """Buffers of the outputs; their values are there when the stream has come so far.
+
+        Raises IndexError or RuntimeError for errors that kernels report.
+        """
+        backend = self.backend(leaves, order)
+        with backend.gpu.active():
+            return self._run(backend, leaves, observe, order)
+
+    def backend(self, leaves: Sequence[Node], order: Sequence[Node]) -> Backend:
+        from lazygrad.runtime.device import device
+
+        found: Any = device(order[-1].device)
+        return found
+
+    def _run(
+        self, backend: Backend, leaves: Sequence[Node], observe: Any, order: Sequence[Node]
+    ) -> list[Any]:
+        if self._loaded is None:
+            self._loaded = self._load(backend)
+        cells = self._cells(backend, leaves)
+        errors = None
+        if self.sites:
+            errors = backend.allocate(ERROR_BYTES * len(self.sites))
+            errors.clear()
+        arena = backend.allocate(self.arena) if self.arena else None
+        made = [
+            backend.allocate(o.nbytes) if o.leaf < 0 else leaves[o.leaf].buffer
+            for o in self.outputs
+        ]
+        addresses = [0 if b is None else b.address for b in (cells, errors, arena)]
+        addresses += [leaves[leaf].buffer.address for leaf in self.leaf_slots]
+        addresses += [b.address for b, o in zip(made, self.outputs) if o.leaf < 0]
+        table = np.array(addresses, np.uint64)
+        for part, loaded in zip(self.parts, self._loaded):
+            if isinstance(part, HostCall):
+                start = time.perf_counter_ns()
+                self._on_host(backend, part, addresses)
+                if observe:
+                    observe(part, time.perf_counter_ns() - start)
+                continue
+            for launch, calls in zip(part, loaded):
+                _launch(backend, launch, calls, table, observe)
+        if errors is not None:
+            self._check(errors.array(np.dtype(np.int64), (2 * len(self.sites),)), order)
+        return made
+
+    def _cells(self, backend: Backend, leaves: Sequence[Node]) -> GpuBuffer | None:
+        """Run-time scalars, 8 bytes each."""
+        if not self.scalars:
+            return None
+        values = b"".join(
+            struct.pack("d", leaves[leaf].value)
+            if kind == "f"
+            else struct.pack("q", wrapped(leaves[leaf].value))
+            for leaf, kind in self.scalars
+        )
+        cells = backend.allocate(len(values))
+        cells.load(np.frombuffer(values, np.uint8))
+        return cells
+
+    def _load(self, backend: Backend) -> list[Any]:
+        functions = [
+            backend.library_function(self, number)
+            if path == LIBRARY
+            else backend.function(path, position)
+            for number, (path, _, position) in enumerate(self.functions)
+        ]
+        return [
+            None
+            if isinstance(part, HostCall)
+            else [_calls(launch, functions[launch.function]) for launch in part]
+            for part in self.parts
+        ]
+
+    def _on_host(self, backend: Backend, call: HostCall, addresses: list[int]) -> None:
+        host = self.host_nodes[call.node]
+
+        def buffer(at: tuple[int, int], like: Node) -> GpuBuffer:
+            size = like.numel * like.dtype.itemsize
+            return GpuBuffer(backend.pool, size, addresses[at[0]] + at[1])
+
+        arrays = [
+            from_storage(buffer(at, src).array(src.dtype.np, src.shape), src.dtype)
+            for at, src in zip(call.sources, host.sources)
+        ]
+        result = to_storage(apply(host.node, arrays), host.node.dtype)
+        buffer(call.target, host.node).load(result)
+
+
+def _calls(launch: Launch, function: Any) -> list[_Call]:
+    calls = []
+    for one in launch.instances:
+        if one.items:
+            calls.append(
+                _Call(
+                    function,
+                    (one.items, 1, 1),
+                    (launch.grain, 1, 1),
+                    np.array([slot for slot, _ in one.pointers], np.int64),
+                    np.array([offset for _, offset in one.pointers], np.uint64),
+                    np.array(one.dims, np.int64).tobytes(),
+                )
+            )
+    return calls
+
+
+_BLOCKING = os.environ.get("CUDA_LAUNCH_BLOCKING", "") not in ("", "0")
+
+
+def _launch(
+    backend: Backend, launch: Launch, calls: list[_Call], table: np.ndarray, observe: Any
+) -> None:
+    stream = backend.gpu.stream
+    start = backend.event() if observe else None
+    for call in calls:
+        pointers = table[call.slots] + call.offsets
+        if isinstance(call.function, Library):
+            call.function(pointers, np.frombuffer(call.dims, np.int64))
+        else:
+            arguments = pointers.tobytes() + call.dims
+            call.function._launch_kernel(call.grid, call.block, arguments, 0, stream)
+    backend.launched(launch)
+    if _BLOCKING:
+        backend.synchronize()
+    if start is not None:
+        stop = backend.event()
+        backend.synchronize()
+        observe(launch, int(1e6 * start.time_till(stop)))
+
+
+class Library:
+    """A function of a library, called with addresses and dimensions."""
+
+    def __call__(self, pointers: np.ndarray, dims: np.ndarray) -> None:
+        raise NotImplementedError

@@ -1,0 +1,133 @@
+"""Devices: what a backend gives the pipeline, and the one table of backends.
+
+Owns: `Device`, the interface that planning and running go through, and which module implements
+each kind. Must not know: anything of a backend beyond its module's name, which is imported when
+the first device of that kind is asked for.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from lazygrad.codegen.target import Rendered
+    from lazygrad.ir.dtypes import DType
+    from lazygrad.ir.kernel import Kernel
+    from lazygrad.ir.node import Node
+    from lazygrad.ir.operands import Operand
+    from lazygrad.runtime.program import Program
+
+# The registry: a backend is the class `Backend` of the module named here, called with the number
+# of the device, and nothing else anywhere.
+BACKENDS = {"cpu": "lazygrad.runtime.cpu", "cuda": "lazygrad.runtime.cuda.device"}
+HOST = "cpu"
+
+
+@dataclass(frozen=True)
+class Text:
+    """The functions of one kernel, and flags that it is compiled with beyond the usual ones."""
+
+    body: str
+    symbols: tuple[str, ...]
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Product:
+    """How a matrix product is launched: its function's text, parameters, work items and grain."""
+
+    symbol: str
+    text: Text | None  # None: a function of a library
+    dims: tuple[int, ...]
+    items: int
+    grain: int
+
+
+class Device(ABC):
+    """One device of a backend. A buffer is an object of the backend's with `nbytes`, `address`,
+    `array(dtype, shape)` (a numpy array of its values: its own memory or, where numpy cannot read
+    that, a copy), `assign(buffer)` and `clone()`."""
+
+    name: str
+    on_host: ClassVar[bool] = False  # whether numpy reads and writes its memory
+    program: ClassVar[type[Program]]  # how finished programs run
+
+    # -- memory -----------------------------------------------------------------------------------
+    @abstractmethod
+    def allocate(self, nbytes: int) -> Any:
+        """A new buffer. Raises MemoryError."""
+
+    @abstractmethod
+    def from_array(self, values: np.ndarray) -> Any:
+        """A new buffer with a copy of the values."""
+
+    @abstractmethod
+    def synchronize(self) -> None:
+        """Wait until everything that was started has ended."""
+
+    # -- compiling --------------------------------------------------------------------------------
+    @abstractmethod
+    def compiles(self) -> bool:
+        """Whether programs can be compiled; the interpreter runs them otherwise."""
+
+    @abstractmethod
+    def identity(self) -> tuple[str, ...]:
+        """Whatever compiled programs depend on beside their text: a part of cache keys."""
+
+    @abstractmethod
+    def build_unit(self, texts: Sequence[Text]) -> str:
+        """Compile these functions in one unit: the path of the result. Raises CompileError."""
+
+    @abstractmethod
+    def unit_text(self, texts: Sequence[Text]) -> str:
+        """The whole source of a unit."""
+
+    @contextmanager
+    def prepared(self) -> Iterator[None]:
+        """Have whatever running needs ready at the end of the block."""
+        yield
+
+    # -- planning ---------------------------------------------------------------------------------
+    @property
+    @abstractmethod
+    def target(self) -> Any:
+        """What code is generated for."""
+
+    @abstractmethod
+    def render(self, kernel: Kernel) -> Rendered:
+        """A kernel as text."""
+
+    @abstractmethod
+    def product(self, node: Node, a: Operand, b: Operand) -> Product:
+        """A matrix product."""
+
+    def early_products(self, dtypes: Sequence[DType]) -> list[Text]:
+        """Texts of matrix products that are known before anything is planned."""
+        return []
+
+
+@functools.cache
+def device(name: str) -> Device:
+    """The device of this name (`kind` or `kind:number`). Raises RuntimeError where it is absent."""
+    kind, _, number = name.partition(":")
+    module = importlib.import_module(BACKENDS[kind])
+    opened: Device = module.Backend(int(number or 0))
+    if not opened.on_host:
+        beyond_host.append(name)
+    return opened
+
+
+beyond_host: list[str] = []  # devices in use whose memory is not the host's
+
+
+def from_array(values: np.ndarray, name: str) -> Any:
+    """A new buffer on a device with a copy of the values."""
+    return device(name).from_array(values)
