@@ -100,6 +100,42 @@ def test_the_ir_names_no_backend(module: Path) -> None:
             assert "cuda" not in name.lower(), f"line {node.lineno}"
 
 
+# a backend's own modules, and the table that names it ...
+BACKENDS = ("runtime/cuda/", "codegen/cuda/", "runtime/device.py", "cli/")
+# ... and PyTorch's names for it, which users write
+SPELLED = ("tensor/cuda.py", "tensor/convert.py", "tensor/core.py", "tensor/size.py")
+SPELLED = (
+    *SPELLED,
+    "tensor/creation.py",
+    "nn/module.py",
+    "__init__.py",
+    "config.py",
+    "tensor/dlpack.py",
+)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=ids)
+def test_backends_are_named_in_their_own_files(module: Path) -> None:
+    """No other text than a backend's own tells "cuda" from the rest: it asks the device."""
+    name = module.relative_to(PACKAGE).as_posix()
+    if name.startswith((*BACKENDS, *SPELLED)):
+        return
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    said = {ast.get_docstring(n, clean=False) for n in ast.walk(tree) if isinstance(n, ast.Module)}
+    for node in ast.walk(tree):
+        word = ""
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            word = "" if node.value in said else node.value
+        elif isinstance(node, ast.Name | ast.Attribute):
+            word = node.id if isinstance(node, ast.Name) else node.attr
+        assert "cuda" not in word.lower(), f"line {node.lineno}"
+
+
+def test_the_driver_is_loaded_when_a_device_is_opened() -> None:
+    loaded = run("import lazygrad as lg, sys; lg.cuda; (lg.ones(3) * 2).sum(); print(*sys.modules)")
+    assert not {"pycuda", "pycuda.driver", "lazygrad.runtime.cuda.device"} & set(loaded)
+
+
 @pytest.mark.parametrize("module", MODULES, ids=ids)
 def test_heavy_modules_are_imported_where_they_are_used(module: Path) -> None:
     if part(module) in ("cli", "__main__"):

@@ -119,7 +119,13 @@ def device_name(where: Any) -> str:
             f"{found.type}"
         )
     number = current.get(found.type, 0) if found.index is None else found.index
-    return open_device(f"{found.type}:{number}").name
+    try:
+        return open_device(f"{found.type}:{number}").name
+    except AssertionError as error:
+        if isinstance(where, int):
+            words = "Cannot access accelerator device when none is available."
+            raise RuntimeError(words) from error
+        raise
 
 
 class _Default:

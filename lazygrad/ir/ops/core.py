@@ -84,6 +84,7 @@ def common_device(srcs: Sequence[Node]) -> str:
     placed = [s for s in srcs if s.shape or s.srcs or s.buffer is not None]
     names = list(dict.fromkeys(s.device for s in placed or srcs[:1]))
     if len(names) > 1:
+        names.sort(key=lambda name: ":" not in name)  # the host, which has no number, comes last
         raise RuntimeError(
             "Expected all tensors to be on the same device, but found at least two devices, "
             f"{names[0]} and {names[1]}!"
