@@ -209,7 +209,7 @@ class _Builder:
         for buffer, parameter in made.streams:
             node = kernel.buffers[buffer]
             owner = self.schedule.memory.get(node, node)
-            if 2 * nbytes(owner) >= self.code.target.cache_bytes:
+            if 2 * nbytes(owner) >= self.code.device.target.cache_bytes:
                 dims[parameter] = int(owner not in self.last_reads)
         return dims
 

@@ -177,7 +177,8 @@ LG_FN i64 v_index_i64(i64 at, i64 size, i64 *err) { v_position(at, size, err); r
 
 /* ---- random bits: element i of a draw is word (i >> 4) & 3 of Philox4x32-10 at counter
    ((i >> 6) << 4) + (i & 15) ---- */
-LG_FN i32 v_random(i64 i, i64 key, i64 draw, u32 stream) {
+struct Words { u32 w[4]; };
+LG_FN Words v_philox(i64 i, i64 key, i64 draw, u32 stream) {
   const i64 at = ((i >> 6) << 4) + (i & 15);
   u32 a = (u32)at, b = (u32)(at >> 32) ^ (stream << 28), c = (u32)draw, d = (u32)((u64)draw >> 32);
   u32 k = (u32)key, l = (u32)((u64)key >> 32);
@@ -188,8 +189,33 @@ LG_FN i32 v_random(i64 i, i64 key, i64 draw, u32 stream) {
     a = h1 ^ b ^ k, b = l1, c = h0 ^ d ^ l, d = l0;
     k += 0x9E3779B9u, l += 0xBB67AE85u;
   }
+  return {{a, b, c, d}};
+}
+LG_FN i32 v_random(i64 i, i64 key, i64 draw, u32 stream) {
+  const Words x = v_philox(i, key, draw, stream);
   const int word = (int)(i >> 4) & 3;
-  return (i32)(word == 0 ? a : word == 1 ? b : word == 2 ? c : d);
+  return (i32)(word == 0 ? x.w[0] : word == 1 ? x.w[1] : word == 2 ? x.w[2] : x.w[3]);
+}
+/* a standard normal number, after Box and Muller: words 2h and 2h + 1 make the elements h * 32 + lane
+   and h * 32 + 16 + lane of a block of 64. Rounded step by step as ir/philox.py does it. */
+LG_FN f32 v_normal(i64 i, i64 key, i64 draw, u32 stream) {
+  const Words x = v_philox(i, key, draw, stream);
+  const bool high = i & 32;
+  const i32 w0 = (i32)(high ? x.w[2] : x.w[0]), w1 = (i32)(high ? x.w[3] : x.w[1]);
+  const f32 u = ((f32)((w0 >> 1) & 0x7FFFFFFF) + 0.5f) * 0x1p-31f;
+  const i32 bits = __float_as_int(u), k = (bits - 0x3F2AAAAB) & (i32)0xFF800000; /* u = 2^e (1 + r) */
+  const f32 e = (f32)k * 0x1p-23f, r = __int_as_float(bits - k) - 1.0f, q = r * r;
+  f32 p = r * -0.128744885f + 0.139867067f;
+  p = p * q + (r * -0.121883437f + 0.140053406f);
+  p = p * q + (r * -0.16680181f + 0.200104445f);
+  p = p * q + (r * -0.249998048f + 0.333332151f);
+  const f32 log = e * 0.693147181f + ((p * r - 0.5f) * q + r), radius = sqrtf(log * -2.0f);
+  const f32 t = (f32)(i32)((u32)w1 << 2) * 0x1.921fb6p-32f, z = t * t;
+  const f32 sine = ((-0.000195051471f * z + 0.00833209325f) * z + -0.166666538f) * (z * t) + t;
+  f32 cosine = 2.44120856e-05f * z + -0.00138871302f;
+  cosine = ((cosine * z + 0.0416666418f) * z + -0.5f) * z + 1.0f;
+  if (w1 < 0) cosine = -cosine;
+  return (((w1 & 0x40000000) != 0) == ((i & 16) == 0) ? sine : cosine) * radius;
 }
 
 /* ---- reductions across threads ---- */

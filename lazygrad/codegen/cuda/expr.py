@@ -146,12 +146,12 @@ class Emitter:
             text = self.boxed(ins, self.number(ins)) if ins.access else self.number(ins)
         elif op is ops.BUFFER:
             text = self.load(number, ins)
-        elif op is ops.IOTA or op is ops.RANDOM:
+        elif op is ops.IOTA or op in ops.DRAWS:
             assert ins.access is not None
             text = f"(i64)({self.offset(ins.access)})"
-            if op is ops.RANDOM:
+            if op is not ops.IOTA:
                 key, draw = (f"v{a}" for a in ins.args)
-                text = f"v_random({text}, {key}, {draw}, {ins.arg}u)"
+                text = f"v_{op.name}({text}, {key}, {draw}, {ins.arg}u)"
             text = self.boxed(ins, text)
         elif op is ops.gather:
             return self.gather(number, ins)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from lazygrad.codegen.loops import Loops, crossing_axis, place, strategy_of
+from lazygrad.codegen.loops import Loops, crossing_axis, crossing_loads, place, strategy_of
 from lazygrad.ir import ops
 from lazygrad.ir.fusion import FULL
 from lazygrad.ir.kernel import Kernel
@@ -24,6 +24,7 @@ MANY_THREADS = 1024  # so many threads
 BLOCKS = 1024  # so many blocks keep any GPU busy: with fewer, reductions are split
 PART = 4096  # least number of reduced elements that are worth a part of their own
 COLUMN_PART = 64
+TILES = 8  # such tiles fit into shared memory, whatever their dtype
 TILE = 32  # places on a side of the tiles that transposing kernels are walked in
 SCATTER_BLOCKS = 512
 LIMIT = 2**31 - 2**20  # positions beyond it need 64 bits
@@ -93,7 +94,9 @@ def _plain(kernel: Kernel, loops: Loops, wide: bool, strategy: str) -> Plan:
         return Plan("scatter", loops, wide)
     if overlaps(kernel):
         return Plan("serial", loops, wide, threads=1)
-    if strategy == "tiled" and not wide and len(crossing_loads(kernel)) <= 8:
+    crossing = crossing_axis(kernel)
+    tiles = 0 if crossing is None or wide else len(crossing_loads(kernel, crossing))
+    if strategy == "tiled" and 0 < tiles <= TILES:
         return Plan("tiled", loops, wide)
     lanes = chunk_of(kernel)
     loads = sum(i.op is ops.BUFFER for i in kernel.instrs)
@@ -110,18 +113,6 @@ def overlaps(kernel: Kernel) -> bool:
         store.node is not None and store.node.op is ops.update and store.node.arg.overlaps_itself
         for store in kernel.stores
     )
-
-
-def crossing_loads(kernel: Kernel) -> list[int]:
-    """Loads that run through memory along the axis that crosses the innermost one."""
-    axis = crossing_axis(kernel)
-    found = []
-    for number, ins in enumerate(kernel.instrs):
-        if axis is not None and ins.op is ops.BUFFER and ins.access is not None:
-            strides = ins.access.strides
-            if strides[axis] == 1 and strides[-1] not in (0, 1) and ins.access.box is None:
-                found.append(number)
-    return found
 
 
 def chunk_of(kernel: Kernel) -> int:

@@ -18,7 +18,7 @@ from lazygrad.codegen.cuda.expr import Emitter
 from lazygrad.codegen.cuda.plan import Plan, divisor
 from lazygrad.codegen.cuda.reducers import PARTIAL_BYTES, reducer
 from lazygrad.codegen.expr import Statement
-from lazygrad.codegen.loops import Stage, crossing_axis
+from lazygrad.codegen.loops import Stage, crossing_axis, crossing_loads
 from lazygrad.codegen.target import Phase, Rendered
 from lazygrad.ir import ops
 from lazygrad.ir.fusion import FULL
@@ -140,7 +140,7 @@ class _Writer:
         stage = self.plan.loops.stages[0]
         others = [a for a in self.axes(False) if a not in (crossing, self.e.axis)]
         tiles = []
-        for number in plans.crossing_loads(self.kernel):
+        for number in crossing_loads(self.kernel, crossing):
             ins = self.kernel.instrs[number]
             assert ins.access is not None
             read = f"p{ins.buffer}[{self.e.offset(ins.access)}]"
