@@ -96,9 +96,10 @@ def realize_nodes(outputs: Sequence[Node]) -> None:
 def run_recorded(outputs: Sequence[Node]) -> list[Ran] | None:
     """Compute these nodes and nothing else, and say by which programs, in order.
 
-    None where numpy would have to compute them: nothing has run then.
+    None where numpy would have to compute them, or another device than the host: nothing has run
+    then.
     """
-    if config.backend == "interp" or compiler.compiler() is None:
+    if config.backend == "interp" or compiler.compiler() is None or devices.beyond_host:
         return None
     order = toposort(outputs)
     if len(order) <= config.max_pending:

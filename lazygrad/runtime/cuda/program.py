@@ -88,7 +88,7 @@ class GpuProgram(Program):
             for launch, calls in zip(part, loaded):
                 _launch(backend, launch, calls, table, observe)
         if errors is not None:
-            self._check(errors.array(np.dtype(np.int64), (2 * len(self.sites),)), order)
+            self.check(errors.array(np.dtype(np.int64), (2 * len(self.sites),)), order)
         return made
 
     def _cells(self, backend: Backend, leaves: Sequence[Node]) -> GpuBuffer | None:
