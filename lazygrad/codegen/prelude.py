@@ -17,7 +17,9 @@ from functools import cache
 from itertools import product
 from pathlib import Path
 
-_SOURCES = tuple(Path(__file__).parent / "c" / name for name in ("vmath.h", "random.h", "kernel.h"))
+_SOURCES = tuple(
+    Path(__file__).parent / "c" / name for name in ("vmath.h", "vmath64.h", "random.h", "kernel.h")
+)
 _MARK = re.compile(r"^//@ *(\S+)((?: +[TS]=\S+)*) *:(.*)$", re.MULTILINE)
 
 

@@ -553,12 +553,6 @@ V_FN f32xV v_rsqrt_f32xV(f32xV x) {
   return V_SEL(f32xV, i32xV, tiny, z * 0x1p24f, z);
 }
 
-//@ v_lanes_@T T=f32,f64 :
-/* x[i] = f(x[i]), f of libm */
-static __attribute__((noinline, noclone, unused)) void v_lanes_@T(f64 (*f)(f64), @T *x, int n) {
-  for (int i = 0; i < n; i++) x[i] = (@T)f((f64)x[i]);
-}
-
 //@ v_lanes2_@T T=f32,f64 :
 static __attribute__((noinline, noclone, unused)) void v_lanes2_@T(f64 (*f)(f64, f64), @T *x, const @T *y, int n) {
   for (int i = 0; i < n; i++) x[i] = (@T)f((f64)x[i], (f64)y[i]);
@@ -817,31 +811,12 @@ V_FN f32xV v_cos_f32xV(f32xV x) {
   return y;
 }
 
-/* ---- lane by lane with libm ------------------------------------------------------------------------ */
-/* float32 computes in double and rounds once: 0.5 ulp.  @S is a function here, not a type; the loop over lanes is
-   compiled once for all of them, since gcc takes 2 ms for it. */
+/* ---- remainders ------------------------------------------------------------------------------------- */
 
-//@ v_@S_f32xV S=tan,sinh,cosh,asin,acos,atan,asinh,acosh,atanh,erfc : f32xV v_lanes_f32
-f64 @S(f64);
-V_FN f32xV v_@S_f32xV(f32xV x) { v_lanes_f32(@S, (f32 *)&x, NV); return x; }
-
-//@ v_@S_f32xV S=atan2,pow,fmod : f32xV v_lanes2_f32
-f64 @S(f64, f64);
-V_FN f32xV v_@S_f32xV(f32xV x, f32xV y) { v_lanes2_f32(@S, (f32 *)&x, (const f32 *)&y, NV); return x; }
-
-//@ v_@S_f64xV S=exp,exp2,expm1,log,log2,log10,log1p,sin,cos,tan,sinh,cosh,tanh,asin,acos,atan,asinh,acosh,atanh,erf,erfc : f64xV v_lanes_f64
-f64 @S(f64);
-V_FN f64xV v_@S_f64xV(f64xV x) { v_lanes_f64(@S, (f64 *)&x, NV); return x; }
-
-//@ v_@S_f64xV S=atan2,pow,fmod : f64xV v_lanes2_f64
-f64 @S(f64, f64);
-V_FN f64xV v_@S_f64xV(f64xV x, f64xV y) { v_lanes2_f64(@S, (f64 *)&x, (const f64 *)&y, NV); return x; }
-
-//@ v_sigmoid_f64xV : v_exp_f64xV v_abs_f64xV v_sel_f64xV
-V_FN f64xV v_sigmoid_f64xV(f64xV x) {
-  f64xV z = v_exp_f64xV(-v_abs_f64xV(x));
-  return v_sel_f64xV(x < 0, z, V_K(f64xV, 1)) / (1 + z);
-}
+//@ v_fmod_@TxV T=f32,f64 : @TxV v_lanes2_@T
+/* lane by lane with libm: exact; the loop over lanes is compiled once, since gcc takes 2 ms for it */
+f64 fmod(f64, f64);
+V_FN @TxV v_fmod_@TxV(@TxV x, @TxV y) { v_lanes2_@T(fmod, (@T *)&x, (const @T *)&y, NV); return x; }
 
 //@ v_remainder_@TxV T=f32,f64 : v_fmod_@TxV @IxV
 /* of b's sign, as torch.remainder: fmod, plus b if its sign is the other */
