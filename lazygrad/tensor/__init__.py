@@ -91,6 +91,8 @@ for _entry in _declare.DECLARED.values():
         globals()[_entry.name] = (
             _declare.out_form(_entry.name, _entry.function, _entry.out)
             if _entry.out
+            else _declare.sized_form(_entry.name, _entry.function, _entry.sizes, False)
+            if _entry.sizes
             else _entry.function
         )
 

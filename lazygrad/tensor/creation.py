@@ -322,7 +322,8 @@ def filled_node(value: Any, shape: tuple[int, ...], dtype: DType, where: str) ->
 
 def _filled(name: str, value: Any) -> Any:
     def function(
-        *size: Any,
+        *sizes: Any,
+        size: Any = None,
         dtype: Any = None,
         layout: Any = None,
         device: Any = None,
@@ -332,7 +333,7 @@ def _filled(name: str, value: Any) -> Any:
         memory_format: Any = None,
     ) -> Tensor:
         dtype = check_dtype(dtype, name) or P.default.dtype
-        shape = size_args(size, name)
+        shape = size_args(sizes if size is None else (size,), name)
         if name == "zeros" and any(extent < 0 for extent in shape):
             raise RuntimeError("zeros: Dimension size must be non-negative.")
         return leaf(filled_node(value, shape, dtype, device_name(device)), requires_grad)
@@ -359,12 +360,15 @@ def full(
     """`fill_value` everywhere."""
     where = device_name(device)
     dtype = check_dtype(dtype, "full")
-    shape = size_args((size,) if not isinstance(size, int) else ((size,),), "full")
+    if isinstance(size, int):
+        raise TypeError("full(): argument 'size' (position 1) must be tuple of ints, not int")
+    shape = size_args((size,), "full")
     if isinstance(fill_value, Tensor):
         if fill_value.ndim:
             raise RuntimeError("fill_value must be a scalar")
         node = node_of(fill_value)
-        node = P.cast(node, dtype or node.dtype)
+        kinds = {"f": P.default.dtype, "b": D.bool_}  # as of the number that it is
+        node = P.cast(node, dtype or kinds.get(node.dtype.kind, D.int64))
     else:
         dtype = dtype or P.python_dtype(fill_value)
         if dtype.kind in "iu":

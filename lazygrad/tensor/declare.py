@@ -33,6 +33,7 @@ class Declared:
     is_method: bool
     has_inplace: bool
     out: str  # what `out=` may be: "cast", what the result can be cast to; "same"; "": not there
+    sizes: str  # the argument that is a tuple to the function, and may be spread to the method
     compares: bool  # the result is a truth value, also where it is written in place
 
 
@@ -45,6 +46,7 @@ def declare(
     method: bool = True,
     inplace: bool = False,
     out: bool | str = False,
+    sizes: str = "",
     compares: bool = False,
 ) -> Callable[[Any], Any]:
     """Make an operation of a function; more names are aliases.
@@ -58,7 +60,7 @@ def declare(
         for name in names or (fn.__name__,):
             if name in DECLARED:
                 raise ValueError(f"{name} is declared twice")
-            DECLARED[name] = Declared(name, fn, function, method, inplace, kind, compares)
+            DECLARED[name] = Declared(name, fn, function, method, inplace, kind, sizes, compares)
         return fn
 
     return note
@@ -96,6 +98,26 @@ def inplace_form(
     run.__name__ = f"{name}_"
     run.__qualname__ = f"Tensor.{name}_"
     run.__doc__ = f"`{name}`, written into this tensor."
+    return run
+
+
+def sized_form(name: str, fn: Callable[..., Any], sizes: str, method: bool) -> Callable[..., Any]:
+    """`fn(input, *sizes)`, whose sizes may be given by name, and to the function only as one."""
+
+    @functools.wraps(fn)
+    def run(input: Any, *given: Any, **named: Any) -> Any:
+        if sizes in named:
+            given = (named.pop(sizes), *given)
+        if not method and len(given) != 1:
+            raise TypeError(
+                f"{name}() takes 2 positional arguments but {1 + len(given)} were given"
+            )
+        if not method and isinstance(given[0], int):
+            raise TypeError(
+                f"{name}(): argument '{sizes}' (position 2) must be tuple of ints, not int"
+            )
+        return fn(input, *given, **named)
+
     return run
 
 

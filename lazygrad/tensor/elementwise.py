@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.autograd.graph import refusing
 from lazygrad.ir import dtypes as D
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
@@ -21,7 +20,7 @@ from lazygrad.ir.ops import SCALAR, Op
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor, node_of, nodes_of, wrap
 from lazygrad.tensor.declare import check_tensor, declare, layout_order
-from lazygrad.tensor.history import record, relabelled
+from lazygrad.tensor.history import not_differentiated, record
 from lazygrad.tensor.kernels import KERNELS, REFUSALS, require
 from lazygrad.tensor.size import HOST
 
@@ -410,13 +409,7 @@ def floor_divide(input: Any, other: Any) -> Tensor:
     """input // other, rounded down."""
     _no_zero(other, input)
     result = _floordiv(input, other)
-    return _without_rule(result, "floor_divide")
-
-
-def _without_rule(result: Tensor, name: str) -> Tensor:
-    """The result of what PyTorch does not differentiate: backward raises."""
-    words = f"derivative for aten::{name} is not implemented"
-    return relabelled(result, refusing("NotImplemented", RuntimeError, words))
+    return not_differentiated(result, "floor_divide")
 
 
 @declare(inplace=True, out=True)
@@ -424,12 +417,13 @@ def remainder(input: Any, other: Any) -> Tensor:
     """input % other, with the divisor's sign."""
     _no_zero(other, input)
     result = _remainder(input, other)
-    return result if isinstance(input, Tensor) else _without_rule(result, "remainder")
+    return result if isinstance(input, Tensor) else not_differentiated(result, "remainder")
 
 
 @declare(inplace=True, out=True)
 def fmod(input: Any, other: Any) -> Tensor:
     """input - trunc(input / other) * other: the remainder with the dividend's sign."""
+    check_tensor(input, "fmod")
     _no_zero(other, input)
     return _fmod(input, other)
 
@@ -481,14 +475,14 @@ def float_power(input: Any, exponent: Any) -> Tensor:
 
 
 @declare(inplace=True, out=True)
-def round(input: Tensor, *, decimals: int = 0) -> Tensor:
+def round(input: Tensor, *, decimals: int | None = None) -> Tensor:
     """To the nearest whole number, ties to even; to `decimals` digits."""
     x = node_of(input)
     order = layout_order((input,), x.shape)
-    require("round decimals" if decimals else "round", x.dtype)
+    require("round decimals" if decimals else "round" if decimals is None else "round 0", x.dtype)
     if x.dtype.kind != "f":
         return record("", (input,), (x,), ops.copy(x), order)
-    if decimals == 0:
+    if not decimals:
         return record("RoundBackward0", (input,), (x,), ops.rint(x), order)
     wide = P.cast(x, D.float32) if x.dtype.is_half else x
     scale = P.scalar(10.0 ** builtins.abs(decimals), wide.dtype, x.device)

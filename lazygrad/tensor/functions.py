@@ -74,10 +74,10 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
             bound = P.expand_to(P.cast(limit, dtype), shape)
         else:
             bound = P.scalar(limit, dtype, x.device)
-        outside = ops.lt(value, bound) if is_low else ops.lt(bound, value)
-        if dtype.kind == "f":
-            outside = ops.bit_or(outside, ops.ne(bound, bound))
-        value = ops.where(outside, bound, value)
+        inside = ops.le(bound, value) if is_low else ops.le(value, bound)
+        if dtype.kind == "f":  # NaN stays, as a value that has no gradient
+            bound = ops.where(ops.eq(value, value), bound, ops.lit(math.nan, value))
+        value = ops.where(inside, value, bound)
     value = value if value.shape == shape else P.spread_to(value, shape)
     name = "ClampBackward0" if len(tensors) > 1 else "ClampBackward1"
     return record(name, tensors, nodes, value, layout_order(tensors, shape))
@@ -315,7 +315,7 @@ def _soft_input(input: Tensor, dim: int, dtype: Any, name: str) -> tuple[Node, i
     if dtype is not None:
         x = P.cast(x, dtype)
     axis = axis_of(dim, len(x.shape))
-    if x.dtype.kind != "f":
+    if x.dtype.kind != "f" and x.numel:
         kernel = "lastdim_kernel_impl" if axis == max(len(x.shape) - 1, 0) else "kernel_impl"
         raise NotImplementedError(
             f"\"{name}_{kernel}\" not implemented for '{P.type_name(x.dtype)}'"
@@ -326,6 +326,8 @@ def _soft_input(input: Tensor, dim: int, dtype: Any, name: str) -> tuple[Node, i
 @composite("SoftmaxBackward0", saves=("result",))
 def _softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     x, axis = _soft_input(input, dim, dtype, "softmax")
+    if not x.numel:
+        return wrap(ops.copy(x))
     if not x.shape:
         return wrap(ops.exp(ops.sub(x, x)))
     e = ops.exp(_shifted(x, axis))
@@ -335,6 +337,8 @@ def _softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
 @composite("LogSoftmaxBackward0", saves=("result",))
 def _log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     x, axis = _soft_input(input, dim, dtype, "log_softmax")
+    if not x.numel:
+        return wrap(ops.copy(x))
     if not x.shape:
         return wrap(ops.sub(x, x))
     moved = _shifted(x, axis)

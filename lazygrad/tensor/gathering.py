@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.autograd.modes import no_grad
 from lazygrad.ir import dtypes as D
 from lazygrad.ir import ops
 from lazygrad.ir.node import Node, Shape
@@ -19,7 +20,7 @@ from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, axis_of, node_of, nodes_of, shape_of
 from lazygrad.tensor.creation import from_values
 from lazygrad.tensor.declare import check_tensor, declare
-from lazygrad.tensor.history import record
+from lazygrad.tensor.history import not_differentiated, record
 from lazygrad.tensor.indexing import known
 from lazygrad.tensor.size import extents
 
@@ -40,7 +41,8 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     rank = input.ndim
     axis = axis_of(dim, rank)
     if index.numel() == 0:
-        return input.new_empty(shape_of(index))
+        nothing = ops.zeros(shape_of(index), input.dtype, input._storage.device)
+        return record("GatherBackward0", (input,), (node_of(input),), nothing)
     check_index("gather", index)
     if max(index.ndim, 1) != max(rank, 1):
         raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
@@ -120,7 +122,10 @@ def _scatter_function(name: str, op: Any, grad: str) -> Any:
             mode = {"add": "sum", "multiply": "prod"}[reduce]
             if not isinstance(src, Tensor):
                 src = input.new_full(shape_of(index), src)
-            return input.scatter_reduce(dim, index, src, mode)
+            with no_grad():
+                made = input.scatter_reduce(dim, index, src, mode)
+            result = record("", (input, src), nodes_of(input, src), node_of(made))
+            return not_differentiated(result, "scatter")
         x0 = node_of(input)
         shape = shape_of(index)
         check_range(index, axis, x0.shape[axis] if x0.shape else 1)
@@ -225,8 +230,6 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
         nodes = [x, v]
         v = P.cast(v, x.dtype)
     else:
-        if x.dtype.kind in "iu" and isinstance(value, float) and value != int(value):
-            raise RuntimeError("value cannot be converted to type int64_t without overflow")
         v, sources, nodes = P.scalar(value, x.dtype, x.device), (input,), [x]
     node = ops.where(P.expand_to(m, shape), v, P.expand_to(x, shape))
     node = node if node.shape == shape else P.spread_to(node, shape)

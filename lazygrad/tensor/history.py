@@ -19,6 +19,7 @@ from lazygrad.autograd.graph import (
     Saved,
     capture,
     fn_class,
+    refusing,
 )
 from lazygrad.autograd.modes import mode
 from lazygrad.ir import ops
@@ -70,6 +71,12 @@ def relabelled(t: Tensor, kind: type[BaseFn]) -> Tensor:
     if t._meta is not None and t._meta.fn is not None:
         t._meta.fn.__class__ = kind
     return t
+
+
+def not_differentiated(t: Tensor, name: str) -> Tensor:
+    """The result of what PyTorch has no gradient of: backward raises."""
+    words = f"derivative for aten::{name} is not implemented"
+    return relabelled(t, refusing("NotImplemented", RuntimeError, words))
 
 
 def edge_of(t: Tensor) -> Edge:

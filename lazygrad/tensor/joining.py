@@ -66,8 +66,8 @@ def cat(tensors: Any, dim: int = 0, *, axis: int | None = None) -> Tensor:
     for i, t in enumerate(given):
         if not t.ndim:
             raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
-    kept = [t for t in given if shape_of(t) != (0,)] or given[:1]
-    nodes = nodes_of(*kept)
+    every = nodes_of(*given)
+    nodes = [node for node in every if node.shape != (0,)] or every[:1]
     rank = len(nodes[0].shape)
     along = axis_of(dim, rank)
     for i, node in enumerate(nodes):
@@ -81,10 +81,9 @@ def cat(tensors: Any, dim: int = 0, *, axis: int | None = None) -> Tensor:
                     f"Sizes of tensors must match except in dimension {along}. Expected size {x} "
                     f"but got size {y} for tensor number {i} in the list."
                 )
-    dtype = P.common_dtype(tuple(node_of(t) for t in given))
-    return record(
-        "CatBackward0", kept, nodes, cat_nodes([P.cast(node, dtype) for node in nodes], along)
-    )
+    dtype = P.common_dtype(tuple(every))
+    value = cat_nodes([P.cast(node, dtype) for node in nodes], along)
+    return record("CatBackward0", given, every, value)
 
 
 @declare(method=False, out=True)
@@ -198,7 +197,7 @@ def repeat(self: Tensor, *sizes: Any) -> Tensor:
     return record("RepeatBackward0", (self,), (x,), ops.copy(node))
 
 
-@declare()
+@declare(sizes="dims")
 def tile(input: Tensor, *dims: Any) -> Tensor:
     counts = size_args(dims, "tile")
     return repeat(input, (1,) * (input.ndim - len(counts)) + counts)
@@ -218,6 +217,11 @@ def repeat_interleave(
     extent = shape_of(input)[axis]
     if isinstance(repeats, Tensor):
         repeats = repeats.tolist()
+    if np.ndim(repeats) and len(repeats) not in (1, extent):
+        raise RuntimeError(
+            f"repeats must have the same size as input along dim, but got repeats.size(0) = "
+            f"{len(repeats)} and input.size({axis}) = {extent}"
+        )
     counts = np.broadcast_to(np.asarray(repeats, np.int64), (extent,))
     if (counts < 0).any():
         raise RuntimeError("repeats can not be negative")
@@ -228,7 +232,7 @@ def repeat_interleave(
 # -- moved --------------------------------------------------------------------------------------
 
 
-@declare()
+@declare(sizes="dims")
 def flip(input: Tensor, *dims: Any) -> Tensor:
     """The order along some dims reversed."""
     rank = input.ndim

@@ -23,6 +23,7 @@ KERNELS: dict[str, tuple[frozenset[DType], str]] = {
     "floor": (NUMBERS, "floor_vml_cpu"),
     "trunc": (NUMBERS, "trunc_vml_cpu"),
     "round": (NUMBERS, "round_vml_cpu"),
+    "round 0": (FLOATS, "round_vml_cpu"),
     "round decimals": (FLOATS, "round_cpu"),
     "frac": (FLOATS, "frac_cpu"),
     "fmod": (NUMBERS, "fmod_cpu"),

@@ -39,7 +39,8 @@ def _dtypes(name: str, a: Node, b: Node) -> None:
 
 
 def _product(a: Node, b: Node, name: str = "mm") -> Node:
-    require(name, a.dtype)
+    if 0 not in a.shape and 0 not in b.shape:
+        require(name, a.dtype)
     return ops.matmul(a, b)
 
 
@@ -51,7 +52,7 @@ def _check_mm(a: Node, b: Node) -> None:
         )
 
 
-@declare(out=True)
+@declare(out="same")
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """The product of two matrices."""
     check_tensor(input, "mm")
@@ -85,7 +86,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     return record("BmmBackward0", (input, mat2), (a, b), _product(a, b, "bmm"))
 
 
-@declare(out=True)
+@declare(out="same")
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """A matrix times a vector."""
     a, b = nodes_of(input, vec)
@@ -103,7 +104,7 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
     return record("MvBackward0", (input, vec), (a, b), node)
 
 
-@declare(out=True)
+@declare(out="same")
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """The inner product of two vectors."""
     check_tensor(input, "dot")
@@ -132,7 +133,7 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
 vdot = declare("vdot")(lambda input, other: dot(input, other))
 
 
-@declare(out=True)
+@declare(out="same")
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """The matrix product, broadcasting batches; vectors count as rows or columns."""
     check_tensor(input, "matmul")
@@ -203,7 +204,7 @@ def _plus(input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
     return (input if beta == 1 else input * beta) + total
 
 
-@declare(inplace=True, out=True)
+@declare(inplace=True, out="same")
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * (mat1 @ mat2)."""
     c, a, b = nodes_of(input, mat1, mat2)
@@ -235,24 +236,28 @@ def _check_expand(c: Node, node: Node) -> None:
             )
 
 
-@declare(inplace=True, out=True)
+@declare(inplace=True, out="same")
+@composite("AddmvBackward0")
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     return _plus(input, mv(mat, vec), beta, alpha)
 
 
 @declare(inplace=True, out=True)
+@composite("AddrBackward0")
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     return _plus(input, outer(vec1, vec2), beta, alpha)
 
 
-@declare(inplace=True, out=True)
+@declare(inplace=True, out="same")
+@composite("BaddbmmBackward0")
 def baddbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Tensor:
     return _plus(input, bmm(batch1, batch2), beta, alpha)
 
 
-@declare(inplace=True, out=True)
+@declare(inplace=True, out="same")
+@composite("AddbmmBackward0")
 def addbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Tensor:
@@ -477,7 +482,8 @@ def linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
     if input.dtype is not other.dtype:
         names = P.type_name(input.dtype), P.type_name(other.dtype)
         raise RuntimeError(f"expected scalar type {names[0]} but found {names[1]}")
-    require("cross", input.dtype)
+    if input.numel():
+        require("cross", input.dtype)
     return _cross(input, other, axis)
 
 

@@ -34,7 +34,7 @@ from lazygrad.tensor import (
     views,
 )
 from lazygrad.tensor.core import Tensor, as_class, shape_of
-from lazygrad.tensor.declare import DECLARED, inplace_form
+from lazygrad.tensor.declare import DECLARED, inplace_form, sized_form
 from lazygrad.tensor.history import needs_grad
 from lazygrad.tensor.inplace import inplace_operator
 
@@ -84,7 +84,10 @@ def install() -> None:
     """Give the class its methods. Called once, when all operations are declared."""
     for entry in list(DECLARED.values()):
         if entry.is_method:
-            setattr(Tensor, entry.name, entry.function)
+            form = entry.function
+            if entry.sizes:
+                form = sized_form(entry.name, form, entry.sizes, True)
+            setattr(Tensor, entry.name, form)
         if entry.has_inplace:
             setattr(
                 Tensor, f"{entry.name}_", inplace_form(entry.name, entry.function, entry.compares)
@@ -398,6 +401,7 @@ _PLAIN: dict[str, Any] = {
     "__reduce_ex__": _reduce,
     "__setstate__": _setstate,
     "where": logic.where_method,
+    "split": parts.split_method,
     "as_subclass": as_subclass,
     "apply_": _apply,
     "is_same_size": _is_same_size,

@@ -100,7 +100,12 @@ def _span(input: Tensor, axis: int, first: int, stop: int, step: int = 1) -> Ten
     return sliced(input, spans, "SliceBackward0")
 
 
-@declare()
+def split_method(self: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """`split`, whose argument has another name as a method's."""
+    return split(self, split_size, dim)
+
+
+@declare(method=False)
 def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Parts of one size along `dim`, or of the sizes listed."""
     shape = shape_of(tensor)
@@ -245,10 +250,7 @@ def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """Windows along a dimension, as a new last axis."""
     old = view_of(self)
     axis = axis_of(dimension, len(old.shape))
-    if not old.shape:
-        old = View((1,), (1,), old.offset)
-        self = _reshape(self, 1)
-    extent = old.shape[axis]
+    extent = old.shape[axis] if old.shape else 1
     if size > extent:
         raise RuntimeError(
             f"maximum size for tensor at dimension {axis} is {extent} but size is {size}"
@@ -257,6 +259,8 @@ def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
         raise RuntimeError(f"size is {size} but must be >= 0")
     if step <= 0:
         raise RuntimeError(f"step is {step} but must be > 0")
+    if not old.shape:
+        return _reshape(self, size)
     found = old.window(axis, size, step)
     assert found is not None
     return make_view(self, found, "UnfoldBackward0", ops.window, (axis, size, step))

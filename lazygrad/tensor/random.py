@@ -133,15 +133,17 @@ def integer_node(
 # -- functions ----------------------------------------------------------------------------------
 
 
-def _float_only(dtype: Any, name: str) -> DType:
+def _float_only(dtype: Any, name: str, shape: tuple[int, ...]) -> DType:
     found = check_dtype(dtype, name) or P.default.dtype
-    require(name, found)
+    if 0 not in shape or name == "rand":
+        require(name, found)
     return found
 
 
 def _maker(name: str, node: Any) -> Any:
     def function(
-        *size: Any,
+        *sizes: Any,
+        size: Any = None,
         generator: Generator | None = None,
         dtype: Any = None,
         layout: Any = None,
@@ -149,9 +151,9 @@ def _maker(name: str, node: Any) -> Any:
         requires_grad: bool = False,
         pin_memory: bool = False,
     ) -> Tensor:
-        kind = _float_only(dtype, name)
+        shape = size_args(sizes if size is None else (size,), name)
+        kind = _float_only(dtype, name, shape)
         where = device_name(device)
-        shape = size_args(size, name)
         check_sizes(shape, kind)
         return leaf(node(shape, kind, generator, where=where), requires_grad)
 
@@ -302,7 +304,7 @@ def normal(
             raise RuntimeError("normal expects all elements of std >= 0.0")
         unit = wrap(normal_node(shape, kind, generator, where))
         return (unit * std + mean).detach().to(kind)
-    kind = _float_only(dtype, "randn")
+    kind = _float_only(dtype, "randn", ())
     where = device_name(device)
     unit = normal_node(size_args((size,), "normal"), kind, generator, where)  # type: ignore[assignment]
     return leaf(_affine(unit, std, mean), requires_grad)  # type: ignore[arg-type]
@@ -324,7 +326,8 @@ def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = Non
     if p is not None:
         drawn = P.cast(_bernoulli(input, generator, p), x.dtype)
         return record("BernoulliBackward0", (input,), (x,), drawn)
-    require("bernoulli", x.dtype)
+    if x.numel:
+        require("bernoulli", x.dtype)
     if known(input) and x.numel:
         values = host_values(input)
         if not ((values >= 0) & (values <= 1)).all():
@@ -384,6 +387,12 @@ def _uniform(
 
 
 def _normal(self: Tensor, generator: Any, mean: float = 0.0, std: float = 1.0) -> Node:
+    for position, (name, value) in enumerate((("mean", mean), ("std", std)), 1):
+        if isinstance(value, Tensor) and value.ndim:
+            raise TypeError(
+                f"normal_(): argument '{name}' (position {position}) must be float, not Tensor"
+            )
+    mean, std = float(mean), float(std)
     if std < 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
     require("randn", self.dtype)

@@ -54,8 +54,10 @@ def arange(
         raise RuntimeError(f"unsupported range: {start} -> {end}")
     if (step > 0 and start > end) or (step < 0 and start < end):
         raise RuntimeError("upper bound and lower bound inconsistent with step sign")
-    if dtype.kind in "iu":
+    if dtype.kind in "iu" and not (isinstance(start, int) and isinstance(step, int)):
+        count = max(0, math.ceil((end - start) / step))  # of the numbers as they were given
         start, step = int(start), int(step)
+    elif dtype.kind in "iu":
         count = max(0, -(-(int(math.ceil(end) if step > 0 else math.floor(end)) - start) // step))
         if isinstance(end, int):
             count = max(0, -(-(end - start) // step))
@@ -93,7 +95,10 @@ def linspace(
     dtype = check_dtype(dtype, "linspace") or P.default.dtype
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
-    require("linspace", dtype)
+    if steps > 1:
+        require("linspace", dtype)
+    if dtype.kind in "iu":
+        start, end = (P.number_for(int(v), dtype) for v in (start, end))
     where = device_name(device)
     return leaf(P.cast(_even(start, end, steps, where, dtype), dtype), requires_grad)
 

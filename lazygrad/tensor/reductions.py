@@ -195,7 +195,10 @@ def _std(input: Tensor, axes: tuple[int, ...], correction: float, keepdim: bool)
 
 
 def _root(var: Node) -> Node:
-    return ops.sqrt(var)
+    """sqrt whose gradient at 0 is 0: the root is taken of 1 there, and 0 put in its place."""
+    zero = ops.lit(0, var)
+    flat = ops.eq(var, zero)
+    return ops.where(flat, zero, ops.sqrt(ops.where(flat, ops.lit(1, var), var)))
 
 
 @composite("VarMeanBackward0", saves=("input",))
@@ -369,6 +372,8 @@ def _quantifier(name: str, op: Any) -> Any:
         x = node_of(input)
         result = x.dtype if x.dtype is D.uint8 else D.bool_
         truth = P.cast(x, D.bool_)
+        if dim == ():  # unlike for other reductions: none
+            return wrap(P.cast(ops.copy(truth), result))
         axes = axes_of(dim, len(x.shape))
         return wrap(P.cast(_over(op, truth, axes, keepdim), result))
 

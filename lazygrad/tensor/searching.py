@@ -90,7 +90,8 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any
     axis = axis_of(dim, len(x.shape))
     if not 1 <= k <= (x.shape[axis] if x.shape else 1):
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {axis}")
-    require("kthvalue", x.dtype)
+    if x.shape:
+        require("kthvalue", x.dtype)
     return _at_rank("KthvalueBackward0", kthvalue_result, input, x, axis, k - 1, keepdim)
 
 
@@ -214,7 +215,8 @@ def _running_inplace(function: Any) -> None:
                 f"Bad in-place call: input tensor dtype {P.c_name(self.dtype)} and output tensor "
                 f"dtype {P.c_name(dtype)} should match"
             )
-        require(f"{name}_", self.dtype)
+        if self.ndim and self.numel():
+            require(f"{name}_", self.dtype)
         return function(self, dim, dtype=self.dtype)
 
     run.__name__ = f"{name}_"

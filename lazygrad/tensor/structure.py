@@ -165,7 +165,7 @@ def diff(
     parts = [t for t in (prepend, input, append) if t is not None]
     value: Any = cat(parts, dim) if len(parts) > 1 else input
     axis = axis_of(dim, value.ndim)
-    for _ in range(n):
+    for _ in range(builtins.min(n, value.shape[axis])):
         size = value.shape[axis]
         late, early = value.narrow(axis, 1, size - 1), value.narrow(axis, 0, size - 1)
         value = late ^ early if value.dtype is D.bool_ else late - early

@@ -137,7 +137,7 @@ def _reshape(input: Tensor, *shape: Any) -> Tensor:
     return _reshaped(input, size_args(shape, "reshape"), "UnsafeViewBackward0")
 
 
-declare("reshape")(_reshape)
+declare("reshape", sizes="shape")(_reshape)
 reshape = _reshape
 
 
@@ -193,7 +193,7 @@ def permuted(input: Tensor, order: tuple[int, ...], name: str) -> Tensor:
     return make_view(input, view_of(input).permute(order), name, ops.permute, order)
 
 
-@declare()
+@declare(sizes="dims")
 def permute(input: Tensor, *dims: Any) -> Tensor:
     """The axes in another order."""
     check_tensor(input, "permute")
@@ -273,7 +273,7 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     if len(set(dst)) != len(dst):
         raise RuntimeError(f"movedim: repeated dim in `destination` ({extents(dst)})")
     order = [-1] * rank
-    for a, b in zip(src, dst):
+    for a, b in zip(src, dst) if rank else ():
         order[b] = a
     rest = iter(axis for axis in range(rank) if axis not in src)
     return permuted(input, tuple(a if a >= 0 else next(rest) for a in order), "PermuteBackward0")

@@ -21,7 +21,12 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.testing.arguments import MORE
 from lazygrad.testing.functional_samples import FUNCTIONAL, MORE_FUNCTIONAL
+
+DTYPES = ("float64", "float32", "float16", "bfloat16",
+          "int64", "int32", "int16", "int8", "uint8", "bool")  # fmt: skip
+FEW = ("float64", "float16", "int32", "bool")  # those that further arguments are tried with
 
 CORE = """
 T               x
@@ -317,6 +322,7 @@ class Call:
     code: Any
     text: str
     rule: str = ""
+    dtypes: tuple[str, ...] = DTYPES
 
 
 @dataclass(frozen=True)
@@ -331,25 +337,38 @@ class Sample:
     method_calls: tuple[Call, ...]  # for the method and the in-place form
 
 
-def _call(text: str) -> Call:
+def _call(text: str, dtypes: tuple[str, ...] = DTYPES) -> Call:
     text = text.strip()
     rule = ""
     if marked := re.search(r"\s*\{(\w+)\}$", text):
         rule, text = marked[1], text[: marked.start()]
-    return Call(compile(f"args({text})", f"<{text}>", "eval"), text, rule)
+    return Call(compile(f"args({text})", f"<{text}>", "eval"), text, rule, dtypes)
 
 
-def _calls(text: str) -> tuple[Call, ...]:
-    return tuple(_call(part) for part in text.split(";"))
+def _calls(text: str, dtypes: tuple[str, ...] = DTYPES) -> tuple[Call, ...]:
+    return tuple(_call(part, dtypes) for part in text.split(";"))
+
+
+def _more() -> dict[str, tuple[tuple[Call, ...], tuple[Call, ...]]]:
+    """For each name the further calls, of the function and of the method."""
+    found = {}
+    for line in MORE.strip().splitlines():
+        name, calls = line.split(None, 1)
+        plain, _, method = calls.partition("|")
+        found[name] = _calls(plain, FEW), _calls(method or plain, FEW)
+    return found
 
 
 def _read(group: str, place: str, short: str, text: str) -> list[Sample]:
     found = []
+    further = _more()
     for line in text.strip().splitlines():
         name, calls = line.split(None, 1)
         plain, _, method = calls.partition("|")
         methods = _calls(method) if method else _calls(plain)
-        found.append(Sample(short + name, group, place, name, _calls(plain), methods))
+        more = further.get(short + name, ((), ()))
+        calls_of = _calls(plain) + more[0], methods + more[1]
+        found.append(Sample(short + name, group, place, name, *calls_of))
     return found
 
 
@@ -384,8 +403,8 @@ def _args(*args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
 
 _SHAPES = {
     "x": (3, 4), "y": (3, 4), "v": (4,), "w": (4,), "r": (3,), "a": (2, 3, 4), "b": (2, 4, 3),
-    "z": (), "img": (2, 2, 4, 4), "k": (3, 2, 3, 3), "line": (2, 2, 6), "k1": (3, 2, 3),
-    "cube": (1, 1, 3, 3, 3), "k3": (2, 1, 2, 2, 2), "cols": (1, 8, 9),
+    "o": (0, 4), "z": (), "img": (2, 2, 4, 4), "k": (3, 2, 3, 3), "line": (2, 2, 6),
+    "k1": (3, 2, 3), "cube": (1, 1, 3, 3, 3), "k3": (2, 1, 2, 2, 2), "cols": (1, 8, 9),
 }  # fmt: skip
 # Where piecewise functions meet: signed zeros and the ends of their pieces.
 SPECIAL = [0.0, -0.0, 0.5, -0.5, 1, -1, 2, -2, 3, -3, 6, -6, 20, 40, -20, -40]

@@ -113,7 +113,7 @@ maximum: Op = _op(
     "maximum",
     np.maximum,
     {"b": "({0} | {1})", "": "v_max_{t}({0}, {1})"},
-    lambda g, y, a, b: _pick(g, a, b, lt(b, a)),
+    lambda g, y, a, b: _pick(g, a, b, lt(a, b), lt(b, a)),
     (0, 1),
     arity=2,
 )
@@ -121,7 +121,7 @@ minimum: Op = _op(
     "minimum",
     np.minimum,
     {"b": "({0} & {1})", "": "v_min_{t}({0}, {1})"},
-    lambda g, y, a, b: _pick(g, a, b, lt(a, b)),
+    lambda g, y, a, b: _pick(g, a, b, lt(b, a), lt(a, b)),
     (0, 1),
     arity=2,
 )
@@ -350,14 +350,15 @@ rint: Op = _op(
 )
 
 
-def _pick(g: Node, a: Node, b: Node, first: Node) -> tuple[Node, Node]:
-    """Gradient of maximum/minimum: to the chosen source, halved between equals (as PyTorch)."""
+def _pick(g: Node, a: Node, b: Node, not_a: Node, not_b: Node) -> tuple[Node, Node]:
+    """Gradient of maximum/minimum: to the chosen source, halved between equals, and where one is
+    NaN to both (as PyTorch)."""
     half = div(g, lit(2, g))
     tie = eq(a, b)
     none = _zero(g)
     return (
-        where(tie, half, where(first, g, none)),
-        where(tie, half, where(first, none, g)),
+        where(tie, half, where(not_a, none, g)),
+        where(tie, half, where(not_b, none, g)),
     )
 
 
