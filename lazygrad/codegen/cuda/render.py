@@ -99,7 +99,7 @@ class _Writer:
 
     @property
     def unrolled(self) -> bool:
-        return self.plan.strategy == "pointwise"
+        return self.plan.unroll > 1
 
     def context(self) -> dict[str, Any]:
         plan = self.plan

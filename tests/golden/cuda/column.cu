@@ -1,0 +1,19 @@
+extern "C" __global__ void __launch_bounds__(256) lg_mul_162e0cebef52(const f32 *__restrict__ p0, const f32 *__restrict__ p1, f32 *__restrict__ p2, const Dims<i32, 5> d) {
+  const i32 total = d[0] * d[1];
+  const i32 f = (i32)blockIdx.x * 1024 + (i32)threadIdx.x * 4;
+  if (f >= total) return;
+  const i32 q1 = (i32)v_quot(f, d.v[2]);
+  const i32 x0 = f - q1 * d[1];
+  const i32 i0 = q1;
+  const Vec<f32, 4> l0 = v_load<4>(p0 + i0 * d[3] + x0, 4);
+  Vec<f32, 4> y0;
+#pragma unroll
+  for (int k = 0; k < 4; k++) {
+    const i32 i1 = x0 + k;
+    const f32 v0 = l0.v[k];
+    const f32 v1 = p1[i0];
+    const f32 v2 = (v0 * v1);
+    y0.v[k] = v2;
+  }
+  v_store(p2 + i0 * d[4] + x0, y0, 4);
+}

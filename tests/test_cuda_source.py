@@ -1,0 +1,162 @@
+"""CUDA C as it is generated: golden text, and what NVIDIA's compiler makes of it. Needs no GPU.
+
+`python tests/test_cuda_source.py` writes the golden files anew.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import lazygrad as lg
+import lazygrad.nn.functional as F
+from lazygrad.codegen.cuda.plan import divisor
+from lazygrad.codegen.cuda.product import product_source
+from lazygrad.codegen.cuda.render import render, translation_unit
+from lazygrad.ir.dtypes import float16, float32, float64, int64
+from lazygrad.ir.schedule import KernelStep, make_schedule
+from lazygrad.tensor.core import node_of
+
+GOLDEN = Path(__file__).parent / "golden" / "cuda"
+REGISTERS = 64  # 4 blocks of 256 threads on a multiprocessor
+PRODUCT_REGISTERS = 192  # f64; 128 for f32
+Make = Callable[..., lg.Tensor]
+
+
+def known(*shape: int, dtype: lg.dtype = lg.float32) -> lg.Tensor:
+    made = lg.zeros(*shape, dtype=dtype) + 1
+    lg.realize(made)
+    return made
+
+
+def indices(size: int) -> lg.Tensor:
+    return known(size, dtype=lg.int64)
+
+
+CASES: dict[str, Make] = {
+    "chain": lambda: (known(1 << 20) * 2 + known(1 << 20)).tanh(),
+    "chain_f16": lambda: (known(1 << 20, dtype=lg.float16) * 2).sigmoid(),
+    "chain_bf16": lambda: (known(1 << 20, dtype=lg.bfloat16) * 2).relu(),
+    "chain_f64": lambda: known(1 << 20, dtype=lg.float64).exp() + 1,
+    "long_chain": lambda: known(1 << 24) * known(1 << 24) + 1,
+    "ragged": lambda: known(1001) + 1,
+    "bias": lambda: F.gelu(known(256, 512) + known(512)),
+    "column": lambda: known(100, 512) * known(100, 1),
+    "integers": lambda: known(999, dtype=lg.int64) // 3 + 7,
+    "select": lambda: lg.where(known(64, 64) > 0, known(64, 64), known(64, 1)),
+    "padded": lambda: F.pad(known(30, 40), (1, 2, 3, 4)) + 1,
+    "transpose": lambda: known(300, 200).t().contiguous() * 2,
+    "transpose_add": lambda: known(300, 200).t() + known(200, 300),
+    "sum_all": lambda: known(1 << 20).sum(),
+    "sum_rows": lambda: known(4096, 1024).sum(1),
+    "sum_long_rows": lambda: known(4096, 100_000).sum(1),
+    "sum_columns": lambda: known(4096, 256).sum(0),
+    "mean_f16": lambda: known(2048, 1000, dtype=lg.float16).mean(1),
+    "softmax": lambda: lg.softmax(known(4096, 1000), 1),
+    "softmax_columns": lambda: lg.softmax(known(1000, 64), 0),
+    "layer_norm": lambda: F.layer_norm(known(4096, 768), (768,)),
+    "logsumexp": lambda: known(2048, 4096).logsumexp(1),
+    "argmax": lambda: known(4096, 1000).argmax(1),
+    "embedding": lambda: F.embedding(indices(77), known(1000, 64)),
+    "scatter_add": lambda: known(100, 64).index_add(0, indices(77), known(77, 64)),
+    "uniform": lambda: lg.rand(1000),
+    "normal": lambda: lg.randn(1000),
+}
+PRODUCTS = ((float32, 0), (float32, 2), (float64, 0), (float16, 1), (int64, 0))
+
+
+def kernels(make: Make) -> dict[str, tuple[str, str]]:
+    """(text, text with lines) of every kernel that a tensor takes, by name."""
+    schedule = make_schedule([node_of(make())])
+    made = [render(step.kernels[0]) for step in schedule.steps if isinstance(step, KernelStep)]
+    return {one.name: (one.body, one.shown) for one in made}
+
+
+def text_of(name: str) -> str:
+    return "\n".join(body for body, _ in kernels(CASES[name]).values())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_golden_text(name: str) -> None:
+    assert text_of(name) == (GOLDEN / f"{name}.cu").read_text(encoding="utf-8")
+
+
+def test_a_new_size_gives_the_same_text() -> None:
+    def chain(rows: int) -> set[str]:
+        return set(kernels(lambda: lg.softmax(known(rows, 1000) * 2 + known(1000), 1)))
+
+    assert chain(4096) == chain(8192) == chain(5000)
+    assert set(kernels(lambda: known(64) + 1)) == set(kernels(lambda: known(640) + 1))
+
+
+def test_the_shown_text_names_the_users_lines() -> None:
+    ((_, shown),) = kernels(CASES["chain"]).values()
+    assert "// tanh at test_cuda_source.py:" in shown
+
+
+def test_division_by_multiplication() -> None:
+    for extent in (1, 2, 3, 7, 10, 641, 1000, 65536, 65537, 2**30 + 1, 2**31 - 1):
+        magic = divisor(extent)
+        multiplier, shift = magic & 0xFFFFFFFF, magic >> 32
+        for n in (0, 1, extent - 1, extent, extent + 1, 12345 * extent - 1, 2**31 - 1):
+            n = min(n, 2**31 - 1)
+            total = (n * multiplier >> 32) + n
+            assert total < 2**32 and total >> shift == n // extent
+
+
+# -- NVIDIA's compiler ----------------------------------------------------------------------------
+
+
+def ptxas(source: str, arch: str, folder: Path) -> dict[str, dict[str, int]]:
+    """What ptxas says of every kernel: registers, and bytes of stack and spills."""
+    (folder / "unit.cu").write_text(source, encoding="utf-8")
+    command = ["nvcc", "-cubin", f"-arch={arch}", "-std=c++17", "-O3", "-fmad=false"]
+    command += ["--Werror", "all-warnings", "-Xptxas", "-v,-warn-spills,-warn-lmem-usage"]
+    command += ["-o", "unit.cubin", "unit.cu"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[:4000]
+    found: dict[str, dict[str, int]] = {}
+    entry = ""
+    for line in done.stderr.splitlines():
+        if name := re.search(r"Compiling entry function '(\w+)'", line):
+            entry = name[1]
+        elif sizes := re.search(r"(\d+) bytes stack frame, (\d+) bytes spill stores", line):
+            found[entry] = {"stack": int(sizes[1]), "spills": int(sizes[2])}
+        elif used := re.search(r"Used (\d+) registers", line):
+            found[entry]["registers"] = int(used[1])
+    return found
+
+
+def real_nvcc() -> bool:
+    """NVIDIA's, not the emulator's."""
+    path = shutil.which("nvcc")
+    return path is not None and "emulator" not in path
+
+
+@pytest.mark.skipif(not real_nvcc(), reason="needs NVIDIA's nvcc")
+@pytest.mark.parametrize("arch", ["sm_80", "sm_90"])
+def test_kernels_compile_without_warnings_stack_or_spills(arch: str, tmp_path: Path) -> None:
+    bodies = {n: body for make in CASES.values() for n, (body, _) in kernels(make).items()}
+    for dtype, axes in PRODUCTS:
+        symbol, text = product_source(dtype, axes)
+        bodies[symbol] = text
+    report = ptxas(translation_unit(list(bodies.values())), arch, tmp_path)
+    assert len(report) >= len(bodies)
+    for name, used in report.items():
+        assert used["spills"] == 0, name
+        assert used["stack"] == 0, name
+        ceiling = PRODUCT_REGISTERS if "matmul" in name else REGISTERS
+        assert used["registers"] <= ceiling, (name, used)
+
+
+if __name__ == "__main__":
+    GOLDEN.mkdir(parents=True, exist_ok=True)
+    for old in GOLDEN.glob("*.cu"):
+        old.unlink()
+    for case in CASES:
+        (GOLDEN / f"{case}.cu").write_text(text_of(case), encoding="utf-8")
