@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lazygrad.runtime.cuda import compiler
+from lazygrad.runtime.cuda import blas, compiler
 from lazygrad.runtime.cuda.driver import Gpu
 from lazygrad.runtime.cuda.memory import GpuBuffer, GpuPool
 from lazygrad.runtime.cuda.program import GpuProgram, Library
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from lazygrad.ir.kernel import Kernel
     from lazygrad.ir.node import Node
     from lazygrad.ir.operands import Operand
-    from lazygrad.runtime.program import Program
 
+_BLAS = "cublas_"  # then the dtype: names of products that it makes
 _REMEMBERED = 64  # launches that an error may have come from
 
 
@@ -90,7 +90,7 @@ class Backend(Device):
         return True
 
     def identity(self) -> tuple[str, ...]:
-        return compiler.identity(self.arch)
+        return (*compiler.identity(self.arch), "cublas" if self.blas is not None else "")
 
     def unit_text(self, texts: Sequence[Text]) -> str:
         from lazygrad.codegen.cuda.render import translation_unit
@@ -126,11 +126,34 @@ class Backend(Device):
         from lazygrad.codegen.products import matmul_dims
 
         dims = matmul_dims(node, a, b)
+        if self.blas is not None and blas.takes(node.dtype, dims):
+            return Product(f"{_BLAS}{node.dtype.name}", None, dims, 1, 1)
         symbol, body = product_source(node.dtype, dims[0])
         return Product(symbol, Text(body, (symbol,)), dims, product_blocks(dims), THREADS)
 
-    def library_function(self, program: Program, number: int) -> Library:
-        raise RuntimeError("no library is in use")
+    @functools.cached_property
+    def blas(self) -> blas.Blas | None:
+        """cuBLAS on this device, where it is installed."""
+        library = blas.load()
+        if library is None:
+            return None
+        with self.gpu.active():
+            workspace = self.gpu.drv.mem_alloc(blas.WORKSPACE)
+            made = blas.Blas(library, self.gpu, int(workspace))
+
+        def close() -> None:
+            made.close()
+            workspace.free()
+
+        self.gpu.at_close(close)
+        return made
+
+    def library_function(self, name: str) -> Library:
+        """A product by cuBLAS, as it is named in a launch."""
+        found, dtype = self.blas, name.removeprefix(_BLAS)
+        if found is None:
+            raise RuntimeError("cuBLAS was there when this program was made, and is not now")
+        return lambda addresses, dims: found.product(dtype, addresses, dims)
 
     @functools.cached_property
     def properties(self) -> dict[str, int]:

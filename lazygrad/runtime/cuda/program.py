@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lazygrad.runtime.cuda.device import Backend
 
 LIBRARY = ""  # the unit of functions that are not ours
+Library = Callable[[np.ndarray, np.ndarray], None]  # called with addresses and dimensions
 
 
 @dataclass(slots=True)
@@ -36,6 +37,7 @@ class _Call:
     slots: np.ndarray
     offsets: np.ndarray
     dims: bytes
+    is_library: bool
 
 
 class GpuProgram(Program):
@@ -107,15 +109,17 @@ class GpuProgram(Program):
 
     def _load(self, backend: Backend) -> list[Any]:
         functions = [
-            backend.library_function(self, number)
-            if path == LIBRARY
-            else backend.function(path, position)
-            for number, (path, _, position) in enumerate(self.functions)
+            None if path == LIBRARY else backend.function(path, position)
+            for path, _, position in self.functions
         ]
+
+        def function(launch: Launch) -> Any:
+            return functions[launch.function] or backend.library_function(launch.name)
+
         return [
             None
             if isinstance(part, HostCall)
-            else [_calls(launch, functions[launch.function]) for launch in part]
+            else [_calls(launch, function(launch)) for launch in part]
             for part in self.parts
         ]
 
@@ -146,6 +150,7 @@ def _calls(launch: Launch, function: Any) -> list[_Call]:
                     np.array([slot for slot, _ in one.pointers], np.int64),
                     np.array([offset for _, offset in one.pointers], np.uint64),
                     np.array(one.dims, np.int64).tobytes(),
+                    not hasattr(function, "_launch_kernel"),
                 )
             )
     return calls
@@ -161,7 +166,7 @@ def _launch(
     start = backend.event() if observe else None
     for call in calls:
         pointers = table[call.slots] + call.offsets
-        if isinstance(call.function, Library):
+        if call.is_library:
             call.function(pointers, np.frombuffer(call.dims, np.int64))
         else:
             arguments = pointers.tobytes() + call.dims
@@ -173,10 +178,3 @@ def _launch(
         stop = backend.event()
         backend.synchronize()
         observe(launch, int(1e6 * start.time_till(stop)))
-
-
-class Library:
-    """A function of a library, called with addresses and dimensions."""
-
-    def __call__(self, pointers: np.ndarray, dims: np.ndarray) -> None:
-        raise NotImplementedError

@@ -1,0 +1,155 @@
+"""cuBLAS through ctypes: matrix products of floats, in row-major order.
+
+Owns: finding the library, its handle for a device, and how strides become its leading dimensions.
+Must not know: nodes or programs. A row-major C = A B is its column-major C' = B' A', so operands
+are handed over in the other order. float32 is computed in float32 unless `LAZYGRAD_TF32` asks for
+TF32; half types are added up in float32.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import glob
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lazygrad.config import config
+from lazygrad.ir.dtypes import DType
+
+if TYPE_CHECKING:
+    from lazygrad.runtime.cuda.driver import Gpu
+
+WORKSPACE = 32 << 20  # given once, so that nothing is allocated while a graph is captured
+_PATTERNS = ("nvidia/cu*/lib/libcublas.so.1*", "nvidia/cublas/lib/libcublas.so.1*")
+_NAMES = ("libcublas.so.13", "libcublas.so.12", "libcublas.so")
+_HOMES = ("CUDA_HOME", "CUDA_PATH")
+# cudaDataType, cublasComputeType_t
+_TYPES = {"float32": 0, "float64": 1, "float16": 2, "bfloat16": 14}
+_FLOAT32, _TF32, _FLOAT64 = 68, 77, 70
+
+
+def candidates() -> list[str]:
+    """Where the library may be: Python's packages, the toolkit, the loader's own places."""
+    found = [p for folder in sys.path for pattern in _PATTERNS for p in _glob(folder, pattern)]
+    for home in (*(os.environ.get(name, "") for name in _HOMES), "/usr/local/cuda"):
+        if home:
+            found += _glob(home, "lib64/libcublas.so.1*")
+    return [*dict.fromkeys(found), *_NAMES]
+
+
+def _glob(folder: str, pattern: str) -> list[str]:
+    return sorted(glob.glob(os.path.join(folder, pattern)))[:1]
+
+
+def load() -> ctypes.CDLL | None:
+    """The library, or None where there is none."""
+    for path in candidates():
+        try:
+            return ctypes.CDLL(path)
+        except OSError:
+            continue
+    return None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """An operand as a row-major matrix, or the transpose of one."""
+
+    transposed: bool
+    leading: int
+
+
+def layout(rows: int, columns: int, row_stride: int, column_stride: int) -> Layout | None:
+    """How a matrix with these strides is handed over; None if no leading dimension says it."""
+    if column_stride == 1 or columns <= 1:
+        leading = row_stride if rows > 1 else max(columns, 1)
+        if leading >= max(columns, 1):
+            return Layout(False, leading)
+    if row_stride == 1 or rows <= 1:
+        leading = column_stride if columns > 1 else max(rows, 1)
+        if leading >= max(rows, 1):
+            return Layout(True, leading)
+    return None
+
+
+def takes(dtype: DType, dims: Sequence[int]) -> bool:
+    """Whether the library can make this product (dimensions of `codegen.gemm.gemm_dims`)."""
+    axes, m, n, k, ai, ak, bk, bj, ci, cj = dims[:10]
+    if dtype.name not in _TYPES or axes > 1 or 0 in (m, n, k):
+        return False
+    c = layout(m, n, ci, cj)
+    return (
+        layout(m, k, ai, ak) is not None
+        and layout(k, n, bk, bj) is not None
+        and c is not None
+        and not c.transposed
+    )
+
+
+class Blas:
+    """The library on one device. Raises RuntimeError where a call fails."""
+
+    def __init__(self, library: ctypes.CDLL, gpu: Gpu, workspace: int):
+        self.library = library
+        self.handle = ctypes.c_void_p()
+        pointer, number, long = ctypes.c_void_p, ctypes.c_int, ctypes.c_longlong
+        matrix: list[Any] = [pointer, number, number]
+        batch: list[Any] = [*matrix, long]
+        head: list[Any] = [pointer, *[number] * 5, pointer]
+        library.cublasGemmEx.argtypes = [*head, *matrix, *matrix, pointer, *matrix, number, number]
+        library.cublasGemmStridedBatchedEx.argtypes = [
+            *head,
+            *batch,
+            *batch,
+            pointer,
+            *batch,
+            number,
+            number,
+            number,
+        ]
+        library.cublasSetStream_v2.argtypes = [pointer, pointer]
+        library.cublasSetWorkspace_v2.argtypes = [pointer, pointer, ctypes.c_size_t]
+        library.cublasDestroy_v2.argtypes = [pointer]
+        self.check(library.cublasCreate_v2(ctypes.byref(self.handle)), "cublasCreate")
+        stream = pointer(int(gpu.stream.handle))
+        self.check(library.cublasSetStream_v2(self.handle, stream), "cublasSetStream")
+        self.check(
+            library.cublasSetWorkspace_v2(self.handle, pointer(workspace), WORKSPACE),
+            "cublasSetWorkspace",
+        )
+
+    def check(self, status: int, name: str) -> None:
+        if status:
+            raise RuntimeError(f"CUDA error: {name} failed with status {status}")
+
+    def close(self) -> None:
+        self.library.cublasDestroy_v2(self.handle)
+
+    def product(self, dtype: str, addresses: Iterable[int], dims: Iterable[int]) -> None:
+        """C = A B at these addresses."""
+        axes, m, n, k, ai, ak, bk, bj, ci, cj, *batch = (int(v) for v in dims)
+        a, b, c = layout(m, k, ai, ak), layout(k, n, bk, bj), layout(m, n, ci, cj)
+        assert a is not None and b is not None and c is not None
+        kind = _TYPES[dtype]
+        compute = _TF32 if dtype == "float32" and config.tf32 else _FLOAT32
+        one: Any = ctypes.c_float(1)
+        zero: Any = ctypes.c_float(0)
+        if dtype == "float64":
+            compute, one, zero = _FLOAT64, ctypes.c_double(1), ctypes.c_double(0)
+        at_a, at_b, at_c = (int(address) for address in addresses)
+        start: list[Any] = [self.handle, int(b.transposed), int(a.transposed), n, m, k]
+        start.append(ctypes.addressof(one))
+        first, second = [at_b, kind, b.leading], [at_a, kind, a.leading]
+        last: list[Any] = [at_c, kind, c.leading]
+        beta = ctypes.addressof(zero)
+        if axes:
+            count, step_a, step_b, step_c = batch
+            status = self.library.cublasGemmStridedBatchedEx(
+                *start, *first, step_b, *second, step_a, beta, *last, step_c, count, compute, -1
+            )
+        else:
+            status = self.library.cublasGemmEx(*start, *first, *second, beta, *last, compute, -1)
+        self.check(status, "cublasGemm")
