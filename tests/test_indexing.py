@@ -149,3 +149,9 @@ def test_values_that_do_not_fit_are_refused() -> None:
         t[lg.tensor([0, 1])] = lg.zeros(3)
     with pytest.raises(TypeError, match="can't assign a str"):
         t[0] = "a"
+
+
+def test_one_index_of_a_computed_row_of_one() -> None:
+    """Vector lanes past the end of a row are not taken for indices."""
+    x = (lg.arange(12.0).reshape(2, 1, 6) + 1).square()
+    assert x.index_select(1, lg.tensor([0])).tolist() == x.tolist()

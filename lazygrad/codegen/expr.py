@@ -377,8 +377,9 @@ class Emitter:
             if f"i{bits}" != self.mask:
                 names[0] = f"v_mcvt_{self.mask}_{self.vector(f'i{bits}')}({names[0]})"
         checked = ", err)" in pattern
-        if checked and not self.uniform[number]:  # lanes past the row's end are no divisors
-            names[-1] = f"v_keep_{self.vector(register)}({names[-1]}, m, 1)"
+        if checked and not self.uniform[number]:  # lanes past the row's end are no divisors, no
+            harmless = 0 if op is ops.check_index else 1  # indices
+            names[-1] = f"v_keep_{self.vector(register)}({names[-1]}, m, {harmless})"
         size = self.params.add(ins.size) if ins.size else ""
         text = pattern.format(*names, t=self.vector(register), n=register, size=size)
         if checked:
