@@ -235,10 +235,6 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
             "prelu: Type promoting not supported. Got "
             f"{type_name(input.dtype)} and {type_name(weight.dtype)}"
         )
-    if weight.dim() > 1:
-        raise RuntimeError(
-            f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.dim()}"
-        )
     if weight.numel() != 1:
         if input.dim() == 0:
             raise RuntimeError("Not allow zero-dim input tensor.")
@@ -248,6 +244,10 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
                 "Mismatch of parameter numbers and input channel size. Found parameter numbers = "
                 f"{weight.numel()} and channel size = {channels}."
             )
+    if weight.dim() > 1:
+        raise RuntimeError(
+            f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.dim()}"
+        )
     need_floats("prelu_cpu", input)
     shape = [1] * input.dim()
     if input.dim() > 1 and weight.dim():

@@ -71,13 +71,21 @@ def _wanted(name: str, x: Tensor, given: Wanted, nd: int) -> list[int]:
     """The output's sizes: None keeps the input's."""
     sizes = [given] * nd if given is None or isinstance(given, int) else list(given)
     if len(sizes) != nd:
+        if "max" in name:
+            raise RuntimeError(f"{name}(): internal error: output_size.size() must be {nd}")
         raise RuntimeError(f"{name}: output_size must be {nd}")
     if x.dim() not in (nd + 1, nd + 2):
         raise RuntimeError(
-            f"{name}(): Expected {nd + 1}D or {nd + 2}D tensor, but got {list(x.shape)}"
+            f"{name}(): Expected {nd + 1}D or {nd + 2}D tensor, but got{':' * ('max' in name)} "
+            f"{list(x.shape)}"
         )
     outs = [n if size is None else int(size) for n, size in zip(x.shape[-nd:], sizes, strict=True)]
     if min(outs) < 0:
+        if "max" in name:
+            raise RuntimeError(
+                f"Trying to create tensor with negative dimension {min(outs)}: "
+                f"{[*x.shape[:-nd], *outs]}"
+            )
         joined = f"{outs[0]}, " + ",".join(map(str, outs[1:]))
         raise RuntimeError(
             f"{name}: elements of output_size must be greater than or equal to 0 "

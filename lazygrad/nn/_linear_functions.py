@@ -24,14 +24,15 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     RuntimeError if the sizes do not fit.
     """
+    if input.dim() == 0 or weight.dim() == 0:
+        raise RuntimeError(
+            "both arguments to linear need to be at least 1D, but they are "
+            f"{input.dim()}D and {weight.dim()}D"
+        )
     if weight.dim() != 2:
         return input.matmul(weight.t()) if bias is None else input.matmul(weight.t()) + bias
     if input.dim() == 2:
         return input.mm(weight.t()) if bias is None else _addmm(input, weight, bias)
-    if input.dim() == 0:
-        raise RuntimeError(
-            "both arguments to linear need to be at least 1D, but they are 0D and 2D"
-        )
     # As one matrix, whatever the leading axes: one product, one kernel for all of them.
     flat = input.reshape(-1, input.shape[-1])
     out = flat.mm(weight.t()) if bias is None else _addmm(flat, weight, bias)

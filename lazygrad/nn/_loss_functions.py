@@ -27,7 +27,7 @@ def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None) -> None
                 f"For 1D input, 1D target must have size 1, but got target size: {target.shape[0]}"
             )
     elif target.dim() == 0 or input.shape[0] != target.shape[0]:
-        batch = target.shape[0] if target.dim() else 1
+        batch = target.shape[0] if target.dim() else 0
         raise ValueError(
             f"Expected input batch_size ({input.shape[0]}) to match target batch_size ({batch})."
         )
@@ -35,6 +35,8 @@ def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None) -> None
         raise RuntimeError(
             f"expected target dtype to be Long or Byte, but got {type_name(target.dtype)}"
         )
+    if input.dim() == 2 and target.dim() > 1:
+        raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
     wanted = (input.shape[0], *input.shape[2:])
     if input.dim() >= 2 and tuple(target.shape) != wanted:
         if input.dim() == 4 and target.dim() != 3:
@@ -233,7 +235,7 @@ def binary_cross_entropy(
             f"({input.shape}) is deprecated. Please ensure they have the same size."
         )
     if weight is not None:
-        weight = weight.expand(broadcast_shapes(tuple(input.shape), tuple(weight.shape)))
+        weight = weight.expand(broadcast_shapes(input.shape, weight.shape))
     if target.dtype != input.dtype:
         raise RuntimeError(
             f"Found dtype {type_name(target.dtype)} but expected {type_name(input.dtype)}"

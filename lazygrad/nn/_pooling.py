@@ -47,7 +47,7 @@ def _stride(given: Sizes | None, size: list[int], nd: int, name: str) -> list[in
 def _check_rank(name: str, x: Tensor, nd: int) -> None:
     """The batch may be empty; nothing else may."""
     rank, shape = x.dim(), list(x.shape)
-    if rank not in (nd + 1, nd + 2) and (nd == 3 or (name == "max_pool2d" and rank < 3)):
+    if rank not in (nd + 1, nd + 2) and name != "avg_pool2d":
         raise RuntimeError(
             f"non-empty {nd + 1}D or {nd + 2}D (batch mode) tensor expected for input"
         )

@@ -184,8 +184,8 @@ def broadcast_shapes(*shapes: Any) -> Shape:
             if have != 1:
                 raise RuntimeError(
                     f"Attempting to broadcast a dimension of length {extent} at "
-                    f"{axis - len(shape)}! Mismatching argument at index {number} had {shape}; "
-                    f"but expected shape should be broadcastable to {result}"
+                    f"{axis - len(shape)}! Mismatching argument at index {number} had "
+                    f"{shapes[number]}; but expected shape should be broadcastable to {result}"
                 )
             result[lead + axis] = extent
     return tuple(result)
