@@ -29,6 +29,8 @@ class Config:
     tf32: int = _setting(0, "1: float32 matrix products on tensor cores, 10 bits of mantissa")  # type: ignore[assignment]
     num_threads: int = _setting(0, "threads for kernels; 0: as many as CPUs may be used")  # type: ignore[assignment]
     max_pending: int = _setting(4096, "nodes planned as one program; longer graphs are cut")  # type: ignore[assignment]
+    max_pending_ops: int = _setting(4096, "pending nodes after which recording computes them")  # type: ignore[assignment]
+    max_pending_bytes: int = _setting(1 << 28, "bytes that only pending nodes may hold")  # type: ignore[assignment]
     validate: int = _setting(0, "1: compare every program with the numpy interpreter")  # type: ignore[assignment]
     vector_bytes: int = _setting(0, "width of vectors in generated code; 0: the CPU's")  # type: ignore[assignment]
     traceback: str = _setting("", "full: show lazygrad's own frames in errors")  # type: ignore[assignment]

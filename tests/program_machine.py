@@ -6,7 +6,8 @@ shapes and dtypes that the first machine has. Statements may fail: then all must
 
     python -m tests.program_machine --programs 50000 --seed 0
 
-finds failing programs, shrinks them by leaving statements out, and prints them. Owns: the
+finds failing programs, shrinks them by leaving statements out, and prints them; `--first` goes on
+where a run was stopped. Owns: the
 language, the machines, what is compared. Must not know: lazygrad's insides.
 """
 
@@ -24,6 +25,7 @@ from typing import Any
 import numpy as np
 
 import lazygrad
+from lazygrad.config import config
 
 Rng = random.Random
 FLOATS = ("float32", "float64")
@@ -70,6 +72,21 @@ INEXACT = (
     "prod",
     "norm",
 )
+
+# Statements with these names change the state of a machine's random numbers.
+DRAWS = {
+    "bernoulli",
+    "bernoulli_",
+    "dropout",
+    "manual_seed",
+    "normal_",
+    "rand",
+    "rand_like",
+    "randint",
+    "randn",
+    "randperm",
+    "uniform_",
+}
 
 # -- the language -------------------------------------------------------------------------------
 
@@ -300,7 +317,8 @@ class Writer:
         view = self.rng.choice(("", "", "", "[::2]", ".T", "[1:]"))
         if not self.names[name].ndim:
             view = ""
-        return f"{self.fresh()} = T.from_numpy({name}{view})"
+        how = self.rng.choice(("from_numpy", "from_numpy", "from_dlpack"))
+        return f"{self.fresh()} = T.{how}({name}{view})"
 
     def to_numpy(self) -> str:
         name = self.any(lambda t: not t.requires_grad)
@@ -310,6 +328,7 @@ class Writer:
             "{}.detach().numpy()",
             "np.asarray({}.detach())",
             "{}[1:].numpy()",
+            "np.from_dlpack({}.detach())",
         )
         return f"{self.fresh('n')} = {self.rng.choice(how).format(name)}"
 
@@ -744,7 +763,8 @@ class Machine:
         """Run one statement. Gives the error's type and text, if any."""
         space = self.names
         space["T"], space["np"] = self.module, np
-        if self.draws is not None:
+        draws = self.draws is not None and not DRAWS.isdisjoint(code.co_names)
+        if draws:
             lazygrad.set_rng_state(self.draws)
         try:
             exec(code, space)
@@ -752,7 +772,7 @@ class Machine:
             outcome = (type(error).__name__, str(error))
         else:
             outcome = None
-        if self.draws is not None:
+        if draws:
             self.draws = lazygrad.get_rng_state()
         for name in [name for name in space if not NAME.fullmatch(name)]:
             del space[name]
@@ -1010,17 +1030,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--programs", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0, help="go on from this program")
+    parser.add_argument("--compiled", action="store_true", help="with C, not by the interpreter")
     parser.add_argument("--no-torch", action="store_true", help="lazygrad's regimes only")
     parser.add_argument("--keep", type=int, default=20, help="stop after so many kinds of failure")
     given = parser.parse_args()
     warm_filters()
+    if not given.compiled:  # what tensors mean does not depend on it
+        config.backend = "interp"
     machines = lazy_machines() + ([] if given.no_torch else [torch_machine()])
     kinds: dict[str, int] = {}
     start, done = time.perf_counter(), 0
-    for number in range(given.programs):
+    for number in range(given.first, given.programs):
         seed = given.seed * 1_000_003 + number
         failure = random_program(machines, Rng(seed), seed)
         done += 1
+        if done % 1000 == 0:
+            print(f"{number + 1} programs, {sum(kinds.values())} failures", flush=True)
         if failure:
             kind = _manner(failure)
             kinds[kind] = kinds.get(kind, 0) + 1

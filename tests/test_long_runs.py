@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import lazygrad as lg
 from lazygrad import nn, optim
+from lazygrad.config import config
+from lazygrad.ir.node import toposort
 from lazygrad.runtime.memory import pool
-
-pytestmark = pytest.mark.slow
+from lazygrad.runtime.stats import stats
+from lazygrad.tensor import storage as memory
+from lazygrad.tensor.core import node_of
 
 
 def resident() -> int:
@@ -32,6 +36,98 @@ def grown(step: object, warm: int, steps: int) -> tuple[float, int]:
     return resident() / before, pool.in_use - held
 
 
+class Pending:
+    """How many nodes are pending behind a tensor, at most, over a run."""
+
+    def __init__(self) -> None:
+        self.most = 0
+
+    def look(self, t: lg.Tensor) -> None:
+        waiting = sum(node.buffer is None for node in toposort([node_of(t)]))
+        self.most = max(self.most, waiting)
+
+
+@pytest.fixture
+def bounds() -> Iterator[None]:
+    """Small bounds, so that a short run meets them."""
+    before = config.max_pending_ops, config.max_pending_bytes
+    config.max_pending_ops, config.max_pending_bytes = 256, 1 << 20
+    memory.relieve()
+    yield
+    config.max_pending_ops, config.max_pending_bytes = before
+    memory.relieve()
+
+
+@pytest.mark.usefixtures("bounds")
+@pytest.mark.parametrize("in_place", [False, True])
+def test_what_is_pending_is_bounded(in_place: bool) -> None:
+    total, x, seen = lg.zeros(()), lg.ones(4), Pending()
+    flushes = stats.flushes
+    for _ in range(500):
+        loss = (x * 2).sum()
+        total = total.add_(loss) if in_place else total + loss
+        seen.look(total)
+    assert seen.most <= 2 * 256 and 2 <= stats.flushes - flushes <= 20
+    assert total.item() == 4000
+
+
+@pytest.mark.usefixtures("bounds")
+def test_memory_that_only_pending_values_hold_is_bounded() -> None:
+    total = lg.zeros(())
+    gc.collect()
+    before, flushes = pool.in_use, stats.flushes
+    for _ in range(40):
+        total = total + lg.tensor([1.0] * 10).repeat(10_000).realize().sum()  # 400 kB each
+        assert pool.in_use - before <= 4 << 20
+    assert stats.flushes > flushes and total.item() == 40 * 100_000
+
+
+@pytest.mark.usefixtures("bounds")
+def test_gradients_do_not_depend_on_when_values_were_computed() -> None:
+    w = lg.tensor([0.5, 2.0], dtype=lg.float64, requires_grad=True)
+
+    def run() -> list[list[float]]:
+        y = w
+        for step in range(400):
+            y = (lg.softmax(y * 1.01, 0) if step % 7 == 0 else lg.sin(y * 1.01)) + w
+            y[0] = y[1] * 0.5
+        (first,) = lg.autograd.grad((y * y).sum(), w, create_graph=True)
+        (second,) = lg.autograd.grad(first.sum(), w)
+        return [first.tolist(), second.tolist()]
+
+    flushes = stats.flushes
+    cut = run()
+    assert stats.flushes > flushes
+    config.max_pending_ops = 1 << 30
+    flushes = stats.flushes
+    assert run() == cut and stats.flushes == flushes
+
+
+def test_memory_is_counted() -> None:
+    gc.collect()
+    lg.reset_peak_memory_stats()
+    before = lg.memory_stats()
+    x = lg.ones(1 << 18).mul(2).realize()
+    during = lg.memory_stats()
+    assert during["current"] - before["current"] >= 1 << 20
+    del x
+    after = lg.memory_stats()
+    assert after["current"] == before["current"] and after["peak"] >= during["current"]
+    assert after["cached"] >= 1 << 20
+
+
+def test_a_failed_allocation_names_the_largest_values() -> None:
+    kept = [lg.full((1000 + i, 100), 0.5).exp().realize() for i in range(12)]
+    current = lg.memory_stats()["current"]
+    with pytest.raises(lg.OutOfMemoryError, match="can't allocate memory") as caught:
+        (lg.ones(1 << 20, 1 << 30) + 1).realize()
+    lines = str(caught.value).split("\n")[2:]
+    assert isinstance(caught.value, MemoryError) and len(lines) == 10
+    assert f"{1011 * 400:,} bytes  float32[1011, 100] exp test_long_runs.py:" in lines[0]
+    assert lg.memory_stats()["current"] == current and (kept[0] + 1).shape == (1000, 100)
+
+
+@pytest.mark.slow
 def test_two_thousand_training_steps() -> None:
     model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Dropout(0.1), nn.Linear(64, 10))
     optimizer = optim.Adam(model.parameters(), lr=1e-3)
@@ -47,17 +143,34 @@ def test_two_thousand_training_steps() -> None:
     assert more <= 1 << 16
 
 
-def test_two_thousand_metrics_added_without_a_realize() -> None:
-    total = lg.zeros(())
+@pytest.mark.slow
+@pytest.mark.parametrize("read", [False, True])
+def test_two_thousand_metrics_added_without_a_realize(read: bool) -> None:
+    total, seen = lg.zeros(()), Pending()
     x = lg.randn(64, 64)
     lg.realize(x)
 
     def step() -> None:
         nonlocal total
         loss = (x * x).mean()
-        loss.item()
+        if read:
+            loss.item()
         total = total + loss
+        seen.look(total)
 
-    ratio, _ = grown(step, 200, 2000)
-    assert ratio <= 1.05
-    assert abs(total.item() / 2200 - (x * x).mean().item()) < 1e-3
+    ratio, more = grown(step, 50, 2000)
+    assert ratio <= 1.05 and more <= 1 << 16 and seen.most <= 2 * config.max_pending_ops
+    assert abs(total.item() / 2050 - (x * x).mean().item()) < 1e-3
+
+
+@pytest.mark.slow
+def test_two_thousand_training_steps_without_backward_or_realize() -> None:
+    """Weights that are written in place, step after step, and never looked at."""
+    w, x, seen = lg.zeros(64, 8), lg.randn(64, 64), Pending()
+
+    def step() -> None:
+        w.mul_(0.9).add_(x @ w, alpha=-0.01).add_(0.1)
+        seen.look(w)
+
+    ratio, more = grown(step, 50, 2000)
+    assert ratio <= 1.05 and more <= 1 << 16 and seen.most <= 2 * config.max_pending_ops

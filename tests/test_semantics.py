@@ -118,6 +118,23 @@ def test_assignment_drops_all_leading_ones_of_a_value_of_another_shape() -> None
     assert y.tolist() == [[1, 1, 1], [0, 0, 0]]
 
 
+@pytest.mark.parametrize("name", ["amax", "amin", "prod"])
+def test_reductions_of_one_number_save_their_result(name: str) -> None:
+    x = lg.tensor(2.0, requires_grad=True)
+    y = getattr(x, name)(0)
+    y.backward(retain_graph=True)
+    y.fill_(3)
+    z = getattr(x, name)(0)
+    z.mul_(1)
+    with pytest.raises(RuntimeError, match=r"is at version 1; expected version 0"):
+        z.backward()
+
+
+def test_strides_of_empty_arrays_are_numpys() -> None:
+    t = lg.from_numpy(np.arange(0).reshape(2, 0).astype(float))
+    assert t.stride() == (0, 0) and t[-1:].storage_offset() == 0 and (t + 1).shape == (2, 0)
+
+
 def test_records_of_draws() -> None:
     x = lg.ones(3, requires_grad=True) * 1
     assert x.clone().bernoulli_(1.0).grad_fn.name() == "BernoulliBackward2"

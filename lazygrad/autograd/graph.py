@@ -306,7 +306,11 @@ class GradFn(BaseFn):
         if create and storage.reads:  # what is recorded must not be computed and dropped
             storage.freeze()
             storage.forget()
-        tensors = [None if node is None else core.wrap(node) for node in results]
+        storage.depth.value += create  # nothing is to be computed before it is recorded
+        try:
+            tensors = [None if node is None else core.wrap(node) for node in results]
+        finally:
+            storage.depth.value -= create
         if create:
             history.record_gradient(self, grads, given, results, tensors)
         return tensors

@@ -1,6 +1,7 @@
 """Host memory: a pool of aligned blocks, and buffers that give theirs back when dropped.
 
-Owns: allocation of CPU memory. Must not know: nodes, kernels, tensors. Fresh pages cost more than
+Owns: allocation of CPU memory, and the report of what fills it. Must not know: kernels, tensors;
+nodes only for that report. Fresh pages cost more than
 the kernel that fills them, so blocks are kept and used again; sizes are rounded up so that a
 block serves many requests.
 """
@@ -8,6 +9,7 @@ block serves many requests.
 from __future__ import annotations
 
 import ctypes
+import gc
 import threading
 from typing import Any
 
@@ -16,6 +18,12 @@ import numpy as np
 ALIGNMENT = 64
 _SMALL = 4096
 _KEEP_BYTES = 1 << 32  # free blocks beyond this are given back to the system
+
+
+class OutOfMemoryError(RuntimeError, MemoryError):
+    """Memory could not be allocated. The message lists the largest values that are in memory."""
+
+    __module__ = "lazygrad"
 
 
 def _rounded(nbytes: int) -> int:
@@ -41,31 +49,40 @@ class Pool:
     rounded = staticmethod(_rounded)
 
     def take(self, nbytes: int) -> tuple[int, int, Any]:
-        """(size, address, owner) of a block of at least nbytes. Raises MemoryError."""
+        """(size, address, owner) of a block of at least nbytes. Raises OutOfMemoryError."""
         size = self.rounded(nbytes)
         with self._lock:
-            self.in_use += size
-            self.peak = max(self.peak, self.in_use)
             blocks = self._free.get(size)
             if blocks:
                 self.held -= size
+                self.in_use += size
+                self.peak = max(self.peak, self.in_use)
                 return (size, *blocks.pop())
-        try:
-            return (size, *self.new(size))
-        except MemoryError:
-            self.trim()
-        try:
-            return (size, *self.new(size))
-        except MemoryError:
-            with self._lock:
-                self.in_use -= size
-            raise
+        found = self._fresh(size)
+        with self._lock:
+            self.in_use += size
+            self.peak = max(self.peak, self.in_use)
+        return (size, *found)
 
     def new(self, size: int) -> tuple[int, Any]:
         """(address, owner) of fresh memory. Raises MemoryError."""
-        raw = np.empty(size + ALIGNMENT, np.uint8)
+        try:
+            raw = np.empty(size + ALIGNMENT, np.uint8)
+        except ValueError as error:  # more than an address can say
+            raise MemoryError(str(error)) from None
         address = raw.ctypes.data
         return -(-address // ALIGNMENT) * ALIGNMENT, raw
+
+    def _fresh(self, size: int) -> tuple[int, Any]:
+        """Memory from the system, if need be in place of what the pool keeps."""
+        try:
+            return self.new(size)
+        except MemoryError:
+            self.trim()
+        try:
+            return self.new(size)
+        except MemoryError:
+            raise OutOfMemoryError(_report(size, self)) from None
 
     def give(self, size: int, address: int, owner: Any) -> None:
         with self._lock:
@@ -94,6 +111,7 @@ class Buffer:
 
     def __init__(self, nbytes: int, address: int | None = None, owner: Any = None):
         self.nbytes = nbytes
+        self._size = 0
         if address is None:
             self._size, self.address, self.owner = pool.take(nbytes)
         else:
@@ -132,6 +150,48 @@ class _Exposed:
             "strides": None,
             "version": 3,
         }
+
+
+def _report(wanted: int, of: Pool) -> str:
+    lines = [
+        f"can't allocate memory: you tried to allocate {wanted} bytes; {of.in_use} bytes are in use"
+    ]
+    found = largest()
+    if found:
+        lines += ["The largest values in memory are:", *found]
+    return "\n".join(lines)
+
+
+def largest(count: int = 10) -> list[str]:
+    """A line on each of the largest values in memory: its size, what made it and where.
+
+    Looks at all objects that Python knows: only for when something has gone wrong.
+    """
+    from lazygrad.ir.node import Node, place_text
+
+    nodes: dict[int, Any] = {}
+    for item in gc.get_objects():
+        if type(item) is Node and item.buffer is not None:
+            nodes.setdefault(id(item.buffer), item)
+    chosen = sorted(nodes.values(), key=lambda node: -int(node.buffer.nbytes))[:count]
+    lines = []
+    for node in chosen:
+        dims = ", ".join(map(str, node.shape))
+        place = place_text(node.place) or "unknown place"
+        size = node.buffer.nbytes
+        lines.append(f"  {size:>14,} bytes  {node.dtype.name}[{dims}] {node.op.name} {place}")
+    return lines
+
+
+def memory_stats(device: Any = None) -> dict[str, int]:
+    """Bytes in use now (`current`), at most since the last reset (`peak`), and kept free for
+    later values (`cached`)."""
+    return {"current": pool.in_use, "peak": pool.peak, "cached": pool.held}
+
+
+def reset_peak_memory_stats(device: Any = None) -> None:
+    """Count the peak from what is in use now."""
+    pool.peak = pool.in_use
 
 
 def from_array(values: np.ndarray) -> Buffer:

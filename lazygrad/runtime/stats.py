@@ -24,6 +24,7 @@ class Stats:
     disk_hits: int = 0  # programs found on disk
     kernel_hits: int = 0  # compiled kernels found when a program was built
     built: int = 0  # programs planned
+    flushes: int = 0  # programs run because too much was pending
     interpreted: int = 0  # programs run by the numpy interpreter
     bytes_moved: int = 0
     seconds: dict[str, float] = field(default_factory=dict)

@@ -23,6 +23,7 @@ from lazygrad.autograd.modes import (
 )
 from lazygrad.ir import dtypes as _dtypes
 from lazygrad.ir.dtypes import DType, promote_types
+from lazygrad.runtime.memory import OutOfMemoryError, memory_stats, reset_peak_memory_stats
 from lazygrad.tensor import core as _core
 from lazygrad.tensor import declare as _declare
 from lazygrad.tensor import methods as _methods

@@ -17,6 +17,7 @@ from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
 from lazygrad.ir.node import Node, Shape
 from lazygrad.ir.views import View, contiguous_strides
+from lazygrad.runtime.memory import pool
 from lazygrad.tensor import storage as memory
 from lazygrad.tensor.size import CPU, Size, device
 from lazygrad.tensor.storage import Storage, depth, read, reads
@@ -324,6 +325,8 @@ def wrap(node: Node) -> Tensor:
     t._storage = Storage(node)
     t._view = None
     t._meta = None
+    if len(depth.recent) > depth.most or pool.in_use > depth.most_bytes:
+        memory.relieve()
     return t
 
 
@@ -343,6 +346,8 @@ def wrap_as(node: Node, order: Sequence[int] | None) -> Tensor:
     t._view = View(node.shape, tuple(strides))
     t._cached = (base, node)
     t._meta = None
+    if len(depth.recent) > depth.most or pool.in_use > depth.most_bytes:
+        memory.relieve()
     return t
 
 

@@ -211,6 +211,17 @@ def saved_entry(t: Tensor, node: Node, maker: str | None, number: int) -> Saved:
     return (stored, stored.version, stored.unnoticed, maker, number, node, t._view)
 
 
+def saving(result: Tensor, *tensors: Tensor) -> Tensor:
+    """`result`, whose record saves these: PyTorch's does where ours has nothing to read."""
+    fn = result._meta.fn if result._meta is not None else None
+    if isinstance(fn, GradFn):
+        fn.reads_values = True
+        for t in tensors:
+            maker = t._meta.fn.name() if t._meta is not None and t._meta.fn is not None else None
+            fn.saved.append(saved_entry(t, node_of(t), maker, 0))
+    return result
+
+
 def attach(t: Tensor, fn: BaseFn, number: int) -> None:
     """Make `t` the output of a record."""
     meta = t._meta

@@ -56,8 +56,8 @@ def from_numpy(array: Any) -> Tensor:
             stacklevel=2,
         )
     view = View(array.shape, tuple(step // size for step in array.strides))
-    whole = view.has_dense_strides or array.size == 0
-    count = array.size if whole else view.bounds()[1] + 1
+    whole = bool(array.size) and view.has_dense_strides  # numpy's strides of no elements are 0
+    count = array.size if whole or not array.size else view.bounds()[1] + 1
     shape = array.shape if whole else (count,)
     buffer = Buffer(count * size, array.__array_interface__["data"][0], array)
     stored = memory.Storage(None)

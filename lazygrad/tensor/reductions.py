@@ -19,7 +19,7 @@ from lazygrad.ir.node import Node
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor, axis_of, cut, node_of, shape_of, wrap
 from lazygrad.tensor.declare import check_tensor, declare, named
-from lazygrad.tensor.history import record, record_many
+from lazygrad.tensor.history import record, record_many, saving
 from lazygrad.tensor.kernels import require
 from lazygrad.tensor.size import extents
 
@@ -94,7 +94,8 @@ def prod(
     axes = axes_of(dim, len(x.shape))
     value = P.cast(x, _sum_dtype(x, dtype))
     name = "ProdBackward0" if dim is None else "ProdBackward1"
-    return record(name, (input,), (x,), _over(ops.prod, value, axes, keepdim))
+    result = record(name, (input,), (x,), _over(ops.prod, value, axes, keepdim))
+    return result if x.shape else saving(result, input, result)
 
 
 def _check_float(name: str, x: Node, dtype: DType | None) -> DType:
@@ -318,7 +319,9 @@ def _am(name: str, op: Any) -> Any:
         x = node_of(input)
         axes = axes_of(dim, len(x.shape))
         _check_nonempty(name, x, axes, dim != ())
-        return record(f"{name.capitalize()}Backward0", (input,), (x,), _over(op, x, axes, keepdim))
+        found = _over(op, x, axes, keepdim)
+        result = record(f"{name.capitalize()}Backward0", (input,), (x,), found)
+        return result if x.shape else saving(result, input, result)
 
     function.__name__ = function.__qualname__ = name
     return declare(name, out=True)(function)

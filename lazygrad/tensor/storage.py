@@ -14,17 +14,20 @@ from __future__ import annotations
 import sys
 import threading
 import weakref
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+from lazygrad.config import config
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
-from lazygrad.ir.node import Node, Shape
+from lazygrad.ir.node import Node, Shape, toposort
 from lazygrad.ir.views import View
-from lazygrad.realize import realize_nodes, traces, value_read
+from lazygrad.realize import realize_nodes, realize_soon, traces, value_read
 from lazygrad.runtime.device import device
-from lazygrad.runtime.memory import Buffer
+from lazygrad.runtime.memory import Buffer, pool
+from lazygrad.runtime.stats import stats
 
 _ref = weakref.ref
 
@@ -87,7 +90,8 @@ class Storage:
     def __init__(self, node: Node | None):
         self.node = node
         if node is not None:
-            node.holder = _ref(self)
+            note = node.holder = _ref(self)
+            depth.recent.append(note)
         self.version = 0
         self.loose = 0  # writes through `.data`, which versions do not tell
         self.exports = 0  # how often its memory was handed out
@@ -129,6 +133,12 @@ class _Depth(threading.local):
 
     value = 0
     cuts: list[Node] | None = None  # values that the outermost one does not differentiate through
+
+    def __init__(self) -> None:
+        # weak references to the storages whose value may be pending: see `relieve`
+        self.recent: list[weakref.ref[Storage]] = []
+        self.most = config.max_pending_ops
+        self.most_bytes = pool.in_use + config.max_pending_bytes
 
 
 depth = _Depth()
@@ -181,7 +191,8 @@ def write(storage: Storage, node: Node) -> None:
     shared = storage.shared
     if shared is None or not _still(storage):
         storage.node = node
-        node.holder = _ref(storage)
+        note = node.holder = _ref(storage)
+        depth.recent.append(note)
         return
     shared.check_writable()
     if node.buffer is None:
@@ -200,7 +211,8 @@ def write_view(storage: Storage, view: View, value: Node) -> None:
     if storage.shared is None or not _still(storage):
         assert storage.node is not None
         storage.node = ops.update(storage.node, value, arg=view)
-        storage.node.holder = _ref(storage)
+        note = storage.node.holder = _ref(storage)
+        depth.recent.append(note)
         return
     shared = storage.shared
     shared.check_writable()
@@ -234,6 +246,55 @@ def forget() -> None:
         for shared in reads:
             shared.leaf = None
         reads.clear()
+
+
+# -- bounds on what is pending --------------------------------------------------------------------
+
+
+def relieve() -> None:
+    """Compute what this thread has pending, if it is more than the configured bounds.
+
+    Called where no record is being made, when so many storages were made since the last time, or
+    so much memory was taken, that it may be. What counts are pending nodes, and bytes of computed
+    values that nothing but pending nodes holds.
+    """
+    if depth.value:
+        return
+    pending = _pending()
+    if _is_too_much(pending):
+        stats.flushes += 1
+        realize_soon(list(pending))
+        pending = {node: note for node, note in pending.items() if node.buffer is None}
+    depth.recent = list(pending.values())
+    depth.most = config.max_pending_ops + 2 * len(pending)
+    depth.most_bytes = pool.in_use + config.max_pending_bytes
+
+
+def _pending() -> dict[Node, weakref.ref[Storage]]:
+    """The pending values of this thread's storages."""
+    found: dict[Node, weakref.ref[Storage]] = {}
+    for note in depth.recent:
+        stored = note()
+        if stored is not None and stored.node is not None and stored.node.buffer is None:
+            found.setdefault(stored.node, note)
+    return found
+
+
+def _is_too_much(pending: Iterable[Node]) -> bool:
+    order = toposort(pending)
+    waiting = sum(node.buffer is None for node in order)
+    return waiting >= config.max_pending_ops or _only_held(order) >= config.max_pending_bytes
+
+
+def _only_held(order: list[Node]) -> int:
+    """Bytes of computed values among these that no storage has any more."""
+    total = 0
+    for node in order:
+        if node.buffer is not None:
+            stored = node.holder() if node.holder is not None else None
+            if stored is None or stored.node is not node:
+                total += node.buffer.nbytes
+    return total
 
 
 def pin(storage: Storage) -> Shared:
