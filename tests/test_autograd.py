@@ -154,6 +154,26 @@ def test_hooks() -> None:
 # -- in place -----------------------------------------------------------------------------------
 
 
+def test_a_retained_gradient_is_of_the_last_value() -> None:
+    def run(change: Any, use: Any) -> list[Any]:
+        x = leaf(1, 1)
+        t = x * 2
+        v = t[:1]
+        t.retain_grad()
+        v.retain_grad()
+        change(t, v)
+        (use(t, v) * 5).sum().backward()
+        kept = [None if k.grad is None else k.grad.tolist() for k in (t, v)]
+        assert t.retains_grad and v.retains_grad
+        return [*kept, x.grad.tolist()]
+
+    assert run(lambda t, v: t.mul_(3), lambda t, v: t) == [[5, 5], None, [30, 30]]
+    assert run(lambda t, v: t.mul_(3).mul_(2), lambda t, v: t) == [[5, 5], None, [60, 60]]
+    assert run(lambda t, v: v.mul_(3), lambda t, v: t) == [[5, 5], None, [30, 10]]
+    assert run(lambda t, v: v.mul_(3), lambda t, v: v) == [[5, 0], [5], [30, 0]]
+    assert run(lambda t, v: t.mul_(3), lambda t, v: v) == [[5, 0], [5], [30, 0]]
+
+
 def test_writes_to_saved_values_are_noticed() -> None:
     x, w = leaf(1, 2), leaf(3, 4)
     y = x.exp()

@@ -64,11 +64,13 @@ def grad(
         )
     if allow_unused is None:
         allow_unused = materialize_grads
-    if is_grads_batched:
-        raise RuntimeError("is_grads_batched=True is not supported")
     roots, wanted = _as_tuple(outputs), _as_tuple(inputs)
     seeds = _as_tuple(grad_outputs) if grad_outputs is not None else (None,) * len(roots)
     keep = create_graph if retain_graph is None else retain_graph
+    if is_grads_batched:
+        options = {"create_graph": create_graph, "allow_unused": allow_unused}
+        options["materialize_grads"] = materialize_grads
+        return _batched(roots, wanted, seeds, keep, options)
     seeds = _check_seeds(roots, seeds)  # type: ignore[assignment]
     targets = [_target(t) for t in wanted]
     job = _Job(keep, create_graph, targets, accumulate=False)
@@ -89,6 +91,35 @@ def grad(
         job.touched = [result for result in results if result is not None]
         job.finish(roots)
     return tuple(results)
+
+
+def _batched(
+    roots: Sequence[Any], wanted: Sequence[Any], seeds: Sequence[Any], keep: bool, options: Any
+) -> tuple[Any, ...]:
+    """`grad` for every entry of the first axis of the seeds: results have that axis too."""
+    from lazygrad.tensor.joining import stack
+
+    sizes = set()
+    for root, seed in zip(roots, seeds):
+        if seed is None or not seed.ndim or seed.shape[1:] != root.shape:
+            given = None if seed is None else seed.shape
+            raise RuntimeError(
+                "If `is_grads_batched=True`, we interpret the first dimension of each grad_output "
+                "as the batch dimension. The sizes of the remaining dimensions are expected to "
+                "match the shape of corresponding output, but a mismatch was detected: "
+                f"grad_output has a shape of {given} and output has a shape of {root.shape}."
+            )
+        sizes.add(seed.shape[0])
+    if len(sizes) > 1:
+        raise ValueError(f"expected all grad_outputs to have the same batch size, got {sizes}")
+    count = sizes.pop()
+    rows = [
+        grad(roots, wanted, [s[i] for s in seeds], keep or i < count - 1, **options)
+        for i in range(count)
+    ]
+    if not rows:
+        return tuple(t.new_zeros((0, *t.shape)) for t in wanted)
+    return tuple(None if parts[0] is None else stack(parts) for parts in zip(*rows))
 
 
 def _as_tuple(value: Any) -> tuple[Any, ...]:

@@ -13,6 +13,7 @@ from typing import Any
 from lazygrad.autograd.graph import SECOND_TIME, BaseFn, _modified, _sequence
 from lazygrad.autograd.modes import mode, no_grad
 from lazygrad.tensor import core, history
+from lazygrad.tensor.aliasing import check_inplace
 from lazygrad.tensor.core import Tensor
 from lazygrad.tensor.size import extents
 
@@ -195,6 +196,8 @@ class Function(metaclass=_FunctionMeta):
         if not records:
             ctx.needs_input_grad = tuple(False for _ in args)
             return result
+        for t in ctx._dirty:
+            check_inplace(t)
         ctx.edges = tuple(edges)
         single = not isinstance(result, tuple)
         outputs = [result] if single else list(result)

@@ -7,7 +7,6 @@ operation.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -37,6 +36,7 @@ from lazygrad.tensor.history import (
     meta_of,
     needs_grad,
     recording,
+    renew,
     strided_in,
 )
 from lazygrad.tensor.size import Size, extents
@@ -113,6 +113,11 @@ def check_inplace(t: Tensor, others: Sequence[Any] = (), may_repeat: bool = Fals
 
     Some writes may go to repeated elements too.
     """
+    if t._storage.inference and not mode.inference:
+        raise RuntimeError(
+            "Inplace update to inference tensor outside InferenceMode is not allowed. You can make "
+            "a clone to get a normal tensor before doing inplace update."
+        )
     if mode.grad and t._meta is not None:
         _check_history(t, t._meta, others)
     view = t._view
@@ -300,10 +305,7 @@ def _rebase(t: Tensor, result: Tensor, node: Node) -> None:
     if base is None:
         put(t, node)
         if result._meta is not None and result._meta.fn is not None:
-            retained = meta.fn.retained if meta.fn is not None else None
-            attach(t, result._meta.fn, result._meta.nr)
-            if retained and retained.get(meta.nr) is not None:
-                meta.fn.retained = {meta.nr: weakref.ref(t)}  # type: ignore[union-attr]
+            renew(t, result._meta.fn, result._meta.nr)
         return
     # a view: the base's new value is the old one with the result written into it
     old, outer, view = node_of(base), view_of(base), view_of(t)
@@ -330,6 +332,6 @@ def _rebase(t: Tensor, result: Tensor, node: Node) -> None:
             edges.append(where)
     fn = fn_class("CopySlices")(ins, [new], edges, capture([new], ins))
     fn.reads_values = True  # as PyTorch's, it works once
-    attach(base, fn, 0)
+    renew(base, fn, 0)
     meta.version = -1
     fn_of(t)  # its history is made again from the base's

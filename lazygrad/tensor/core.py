@@ -33,7 +33,6 @@ class Meta:
         "fn",
         "grad",
         "hooks",
-        "inference",
         "loose",
         "nr",
         "post_hooks",
@@ -51,7 +50,6 @@ class Meta:
         self.post_hooks: dict[int, Any] | None = None
         self.base: Tensor | None = None  # of a view: whose history it shares
         self.version = 0  # of a view: the storage's version that `fn` is right for
-        self.inference = False
         self.creation = ""  # of a view that must not be written to: "no_grad" or "multi"
         self.loose: list[int] | None = None  # from `.data`: a version of its own, with its views
 
@@ -179,10 +177,12 @@ class Tensor:
         return self._storage.dtype.is_signed
 
     def is_inference(self) -> bool:
-        return self._meta is not None and self._meta.inference
+        return self._storage.inference
 
     @property
     def _version(self) -> int:
+        if self._storage.inference:
+            raise RuntimeError("Inference tensors do not track version counter.")
         return version_of(self)
 
     @property

@@ -79,7 +79,7 @@ def inplace_form(
     refused = _NO_INPLACE_GRADIENT.get(name)
 
     def run(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        if self._view is not None or self._meta is not None:
+        if self._view is not None or self._meta is not None or self._storage.inference:
             check_inplace(self, args)
         twice = 0
         for other in args:

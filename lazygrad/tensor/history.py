@@ -208,6 +208,13 @@ def note_saved(
 
 def saved_entry(t: Tensor, node: Node, maker: str | None, number: int) -> Saved:
     stored = t._storage
+    if stored.inference:
+        raise RuntimeError(
+            "Inference tensors cannot be saved for backward. Please do not use Tensors created in "
+            "inference mode in computation tracked by autograd. To work around this, you can make "
+            "a clone to get a normal tensor and use it in autograd, or use `lazygrad.no_grad()` "
+            "instead of `lazygrad.inference_mode()`."
+        )
     return (stored, stored.version, stored.unnoticed, maker, number, node, t._view)
 
 
@@ -230,6 +237,18 @@ def attach(t: Tensor, fn: BaseFn, number: int) -> None:
     meta.requires_grad = True
     meta.fn = fn
     meta.nr = number
+
+
+def renew(t: Tensor, fn: BaseFn, number: int) -> None:
+    """Make `t`, which was written to, the output of a record: it is there that it now keeps its
+    gradient, if it does. Hooks stay where they were."""
+    meta = meta_of(t)
+    old, kept = meta.fn, meta.nr
+    attach(t, fn, number)
+    held = old.retained.get(kept) if old is not None and old.retained else None
+    if held is not None and held() is t:
+        del old.retained[kept]  # type: ignore[union-attr]
+        fn.retained = {**(fn.retained or {}), number: held}
 
 
 def record_gradient(
@@ -333,4 +352,4 @@ def _refresh(t: Tensor, meta: Meta) -> None:
         memory.freeze()
         memory.forget()
     entries = capture([mine], [outer], None, [whole])
-    attach(t, fn_class("AsStridedBackward0")([outer], [mine], [edge_of(base)], entries), 0)
+    renew(t, fn_class("AsStridedBackward0")([outer], [mine], [edge_of(base)], entries), 0)

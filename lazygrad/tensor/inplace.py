@@ -11,6 +11,7 @@ from typing import Any
 
 from lazygrad.autograd.engine import backward as run_backward
 from lazygrad.autograd.graph import RemovableHandle, add_hook
+from lazygrad.autograd.modes import mode
 from lazygrad.ir import ops
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.aliasing import adopt, check_inplace, check_overlap
@@ -201,6 +202,10 @@ def get_requires_grad(self: Tensor) -> bool:
 def set_requires_grad(self: Tensor, value: Any) -> None:
     if value and self.dtype.kind != "f":
         raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
+    if value and self._storage.inference and not mode.inference:
+        raise RuntimeError(
+            "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed."
+        )
     if self._meta is not None and self._meta.fn is not None:
         raise RuntimeError(_NOT_A_LEAF + ("" if value else _DETACH))
     meta_of(self).requires_grad = bool(value)

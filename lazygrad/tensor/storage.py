@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.autograd.modes import mode
 from lazygrad.config import config
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
@@ -85,13 +86,14 @@ class Shared:
 class Storage:
     """One value, row-major; every tensor on it sees what is written to it."""
 
-    __slots__ = ("__weakref__", "exports", "loose", "node", "shared", "version")
+    __slots__ = ("__weakref__", "exports", "inference", "loose", "node", "shared", "version")
 
     def __init__(self, node: Node | None):
         self.node = node
         if node is not None:
             note = node.holder = _ref(self)
             depth.recent.append(note)
+        self.inference = mode.inference  # never to be recorded
         self.version = 0
         self.loose = 0  # writes through `.data`, which versions do not tell
         self.exports = 0  # how often its memory was handed out

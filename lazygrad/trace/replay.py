@@ -93,7 +93,7 @@ class Made:
         if meta is not None:
             fresh = made._meta = Meta()
             fresh.requires_grad, fresh.fn, fresh.nr = meta.requires_grad, meta.fn, meta.nr
-            fresh.creation, fresh.inference = meta.creation, meta.inference
+            fresh.creation = meta.creation
         return made
 
 
