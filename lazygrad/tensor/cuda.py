@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from lazygrad.runtime.memory import OutOfMemoryError as OutOfMemoryError
 from lazygrad.tensor import generator as _generator
 from lazygrad.tensor import size as _size
 
@@ -187,12 +188,6 @@ def empty_cache() -> None:
 
     for name in list(beyond_host):
         _backend(name).pool.trim()
-
-
-def __getattr__(name: str) -> Any:
-    if name in ("OutOfMemoryError",):
-        return getattr(_driver(), name)
-    raise AttributeError(f"module 'lazygrad.cuda' has no attribute {name!r}")
 
 
 # -- order ----------------------------------------------------------------------------------------

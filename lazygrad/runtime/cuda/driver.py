@@ -18,10 +18,6 @@ from contextlib import contextmanager
 from typing import Any
 
 
-class OutOfMemoryError(RuntimeError):
-    """The device's memory is full."""
-
-
 class _State(threading.local):
     """Which device's context is current on this thread."""
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from lazygrad.config import config
 from lazygrad.ir.node import Node, place_text
-from lazygrad.runtime.cuda.driver import Gpu, OutOfMemoryError
-from lazygrad.runtime.memory import Pool
+from lazygrad.runtime.cuda.driver import Gpu
+from lazygrad.runtime.memory import OutOfMemoryError, Pool
 
 _LISTED = 10  # buffers named when memory has run out
 
