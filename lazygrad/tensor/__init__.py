@@ -94,7 +94,7 @@ for _entry in _declare.DECLARED.values():
             if _entry.out
             else _declare.sized_form(_entry.name, _entry.function, _entry.sizes, False)
             if _entry.sizes
-            else _entry.function
+            else _declare.explained(_entry.name, _entry.function)
         )
 
 

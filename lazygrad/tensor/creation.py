@@ -22,7 +22,7 @@ from lazygrad.realize import FROM_NUMPY, value_read
 from lazygrad.runtime.device import from_array
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor, node_of, shape_of, wrap, wrap_as
-from lazygrad.tensor.declare import declare, layout_order, makes
+from lazygrad.tensor.declare import check_tensor, declare, layout_order, makes
 from lazygrad.tensor.size import device_name, extents
 from lazygrad.tensor.views import size_args
 
@@ -402,6 +402,7 @@ def _like(name: str, value: Any) -> Callable[..., Tensor]:
         memory_format: Any = None,
         pin_memory: bool = False,
     ) -> Tensor:
+        check_tensor(input, name)
         kind = check_dtype(dtype, name) or input.dtype
         where = input._storage.device if device is None else device_name(device)
         made = wrap_as(filled_node(value, shape_of(input), kind, where), dense_order(input))

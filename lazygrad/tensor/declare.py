@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from lazygrad.autograd.graph import refusing
 from lazygrad.autograd.modes import mode, no_grad
 from lazygrad.ir.node import Shape
@@ -116,9 +118,73 @@ def sized_form(name: str, fn: Callable[..., Any], sizes: str, method: bool) -> C
             raise TypeError(
                 f"{name}(): argument '{sizes}' (position 2) must be tuple of ints, not int"
             )
-        return fn(input, *given, **named)
+        try:
+            return fn(input, *given, **named)
+        except _ODD:
+            check_arguments(name, fn, (input, *given), named)
+            raise
 
     return run
+
+
+_ODD = (AttributeError, ValueError, TypeError)  # what Python says of an argument that it cannot use
+
+
+def check_arguments(name: str, fn: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
+    """Raise TypeError if an argument is not what the function's annotations say.
+
+    Called when a call has failed: calls that work are not looked at.
+    """
+    import inspect
+
+    try:
+        bound = inspect.signature(fn).bind(*args, **kwargs).arguments
+    except TypeError as problem:
+        raise TypeError(
+            f"{name}() received an invalid combination of arguments: {problem}"
+        ) from None
+    hints = fn.__annotations__
+    for position, (argument, value) in enumerate(bound.items(), 1):
+        hint = str(hints.get(argument, "")).removesuffix(" | None")
+        optional = value is None and "None" in str(hints.get(argument, ""))
+        wanted = _PLAIN_TYPES.get(hint)
+        if wanted is None or optional or isinstance(value, wanted):
+            continue
+        raise TypeError(
+            f"{name}(): argument '{argument}' (position {position}) must be {hint}, "
+            f"not {type(value).__name__}"
+        ) from None
+
+
+_PLAIN_TYPES: dict[str, Any] = {
+    "Tensor": Tensor,
+    "int": (int, Tensor, np.integer),
+    "float": (float, int, Tensor, np.number),
+    "bool": (bool, int, Tensor),
+}
+
+
+def explained(name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, which says of what it cannot use what it should have been."""
+
+    @functools.wraps(fn)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return fn(*args, **kwargs)
+        except _ODD:
+            check_arguments(name, fn, args, kwargs)
+            raise
+
+    return run
+
+
+def takes_more(fn: Any) -> bool:
+    """Whether a method has arguments of which its annotations say what they must be."""
+    return any(
+        str(hint).removesuffix(" | None") in _PLAIN_TYPES
+        for name, hint in fn.__annotations__.items()
+        if name not in ("input", "self", "return")
+    )
 
 
 def _truth(name: str, t: Tensor, args: Sequence[Any], result: Tensor) -> Tensor:
@@ -135,7 +201,11 @@ def out_form(name: str, fn: Callable[..., Any], kind: str = "cast") -> Callable[
     @functools.wraps(fn)
     def run(*args: Any, out: Any = None, **kwargs: Any) -> Any:
         if out is None:
-            return fn(*args, **kwargs)
+            try:
+                return fn(*args, **kwargs)
+            except _ODD:
+                check_arguments(name, fn, args, kwargs)
+                raise
         given = _given(args)
         targets = [out] if isinstance(out, Tensor) else out
         if not isinstance(targets, (list, tuple)):

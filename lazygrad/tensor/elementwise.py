@@ -445,6 +445,7 @@ def pow(input: Any, exponent: Any) -> Tensor:
         tensors, nodes, (x, y), order = operands("pow", input, exponent)
         require("pow", x.dtype)
         return record("PowBackward1", tensors, nodes, ops.power(x, y), order)
+    check_tensor(input, "pow")
     number = number_of(exponent, "pow", "exponent")
     x = node_of(input)
     dtype = P.with_number(x.dtype, number)

@@ -85,11 +85,17 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
 
 @declare(inplace=True, out=True)
 def clamp_min(input: Tensor, min: Any) -> Tensor:
+    """Elements no less than min."""
+    if min is None:
+        raise TypeError("clamp_min(): argument 'min' (position 2) must be Number, not NoneType")
     return clamp(input, min=min)
 
 
 @declare(inplace=True, out=True)
 def clamp_max(input: Tensor, max: Any) -> Tensor:
+    """Elements no more than max."""
+    if max is None:
+        raise TypeError("clamp_max(): argument 'max' (position 2) must be Number, not NoneType")
     return clamp(input, max=max)
 
 

@@ -160,6 +160,9 @@ def check_scatter(name: str, shape: Shape, index: Shape, src: Any, axis: int) ->
     if len(index) != len(shape) and index and shape:
         raise RuntimeError("Index tensor must have the same number of dimensions as self tensor")
     own = shape_of(src) if isinstance(src, Tensor) else index
+    axis_of(axis, len(own))
+    if len(own) != len(index) and own and index:
+        raise RuntimeError("Index tensor must have the same number of dimensions as src tensor")
     bad = any(i > s for a, (i, s) in enumerate(zip(index, shape)) if a != axis)
     if bad or any(i > s for i, s in zip(index, own)):
         raise RuntimeError(

@@ -39,6 +39,13 @@ def _tensors(tensors: Any, name: str) -> list[Tensor]:
     return list(tensors)
 
 
+def _some(tensors: Any, name: str) -> list[Tensor]:
+    found = _tensors(tensors, name)
+    if not found:
+        raise RuntimeError(f"{name} expects a non-empty TensorList")
+    return found
+
+
 def cat_nodes(nodes: Sequence[Node], axis: int) -> Node:
     """Each part padded to the whole and added; the parts do not overlap."""
     total = sum(node.shape[axis] for node in nodes)
@@ -134,23 +141,24 @@ atleast_1d, atleast_2d, atleast_3d = (_atleast(rank) for rank in (1, 2, 3))
 
 @declare(method=False, out=True)
 def hstack(tensors: Any) -> Tensor:
-    parts = [atleast(1, t) for t in tensors]
+    parts = [atleast(1, t) for t in _some(tensors, "hstack")]
     return cat(parts, 0 if parts[0].ndim == 1 else 1)
 
 
 @declare("vstack", "row_stack", method=False, out=True)
 def vstack(tensors: Any) -> Tensor:
-    return cat([atleast(2, t) for t in tensors], 0)
+    return cat([atleast(2, t) for t in _some(tensors, "vstack")], 0)
 
 
 @declare(method=False, out=True)
 def dstack(tensors: Any) -> Tensor:
-    return cat([atleast(3, t) for t in tensors], 2)
+    return cat([atleast(3, t) for t in _some(tensors, "dstack")], 2)
 
 
 @declare(method=False, out=True)
 def column_stack(tensors: Any) -> Tensor:
-    columns = [t.reshape(-1, 1) if t.ndim <= 1 else t for t in tensors]
+    given = _some(tensors, "column_stack")
+    columns = [t.reshape(-1, 1) if t.ndim <= 1 else t for t in given]
     return cat(columns, 1)
 
 
@@ -359,7 +367,7 @@ def constant_pad_nd(input: Tensor, pad: Sequence[int], value: Any = 0) -> Tensor
 def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
     given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors
     shape: tuple[int, ...] = ()
-    for t in given:
+    for t in _tensors(list(given), "broadcast_tensors"):
         shape = P.joint_shape(shape, shape_of(t))
     return tuple(t.expand(shape) for t in given)
 
@@ -377,6 +385,18 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
             stacklevel=2,
         )
         indexing = "ij"
+    for t in _tensors(list(given), "meshgrid"):
+        if t.ndim > 1:
+            raise RuntimeError(
+                f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {t.ndim}D"
+            )
+    if not isinstance(indexing, str):
+        kind = type(indexing).__name__
+        raise TypeError(f"meshgrid(): argument 'indexing' must be str, not {kind}")
+    if indexing not in ("ij", "xy"):
+        raise RuntimeError(
+            f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}'
+        )
     parts = [t.reshape(-1) for t in given]
     if indexing == "xy" and len(parts) > 1:
         parts[0], parts[1] = parts[1], parts[0]

@@ -198,6 +198,7 @@ def _scaled(node: Node, factor: Any) -> Node:
 
 
 def _plus(input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
+    _check_expand(shape_of(input), shape_of(product))
     total = product if alpha == 1 else product * alpha
     if beta == 0:
         return total
@@ -220,19 +221,19 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: An
             f"{P.type_name(c.dtype)} and {P.type_name(b.dtype)}"
         )
     if beta != 0:
-        _check_expand(c, node)
+        _check_expand(c.shape, node.shape)
         node = ops.add(_scaled(P.spread_to(c, node.shape), beta), node)
     return record("AddmmBackward0", (input, mat1, mat2), (c, a, b), node)
 
 
-def _check_expand(c: Node, node: Node) -> None:
-    lead = len(node.shape) - len(c.shape)
-    for axis, extent in enumerate(c.shape):
-        if lead < 0 or extent not in (1, node.shape[lead + axis]):
+def _check_expand(own: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    lead = len(wanted) - len(own)
+    for axis, extent in enumerate(own):
+        if lead < 0 or extent not in (1, wanted[lead + axis]):
             raise RuntimeError(
-                f"The expanded size of the tensor ({node.shape[lead + axis]}) must match the "
+                f"The expanded size of the tensor ({wanted[lead + axis]}) must match the "
                 f"existing size ({extent}) at non-singleton dimension {lead + axis}.  Target "
-                f"sizes: {extents(node.shape)}.  Tensor sizes: {extents(c.shape)}"
+                f"sizes: {extents(wanted)}.  Tensor sizes: {extents(own)}"
             )
 
 

@@ -34,7 +34,7 @@ from lazygrad.tensor import (
     views,
 )
 from lazygrad.tensor.core import Tensor, as_class, shape_of
-from lazygrad.tensor.declare import DECLARED, inplace_form, sized_form
+from lazygrad.tensor.declare import DECLARED, explained, inplace_form, sized_form, takes_more
 from lazygrad.tensor.history import needs_grad
 from lazygrad.tensor.inplace import inplace_operator
 
@@ -87,6 +87,8 @@ def install() -> None:
             form = entry.function
             if entry.sizes:
                 form = sized_form(entry.name, form, entry.sizes, True)
+            elif takes_more(form):
+                form = explained(entry.name, form)
             setattr(Tensor, entry.name, form)
         if entry.has_inplace:
             setattr(

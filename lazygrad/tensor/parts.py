@@ -189,6 +189,14 @@ def _axis_split(name: str, axis: int, rank: int) -> Any:
                 f"{'s' * (rank > 1)}, but got a tensor with {input.ndim} dimensions!"
             )
         along = 0 if name == "hsplit" and input.ndim == 1 else axis
+        extent = shape_of(input)[along]
+        if isinstance(indices_or_sections, int) and (
+            indices_or_sections < 1 or extent % indices_or_sections
+        ):
+            raise RuntimeError(
+                f"torch.{name} attempted to split along dimension {along}, but the size of the "
+                f"dimension {extent} is not divisible by the split_size {indices_or_sections}!"
+            )
         return tensor_split(input, indices_or_sections, along)
 
     function.__name__ = name

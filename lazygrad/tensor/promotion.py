@@ -135,7 +135,12 @@ def number_for(value: Any, dtype: DType) -> Any:
     if type(value) is Traced:
         return _traced_for(value, dtype)
     if kind == "f":
-        return float(value)
+        try:
+            return float(value)
+        except ValueError:
+            raise TypeError(f"value must be Number, not {type(value).__name__}") from None
+    if isinstance(value, str):
+        raise TypeError("value must be Number, not str")
     if kind == "b":
         return bool(value)
     if isinstance(value, float) and not np.isfinite(value):

@@ -18,7 +18,7 @@ from lazygrad.ir.node import Node
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.aliasing import adopt, check_inplace
 from lazygrad.tensor.convert import host_values
-from lazygrad.tensor.core import Tensor, node_of, shape_of, wrap
+from lazygrad.tensor.core import Tensor, index_of, node_of, shape_of, wrap
 from lazygrad.tensor.creation import check_dtype, check_sizes, leaf
 from lazygrad.tensor.declare import check_tensor, declare, makes
 from lazygrad.tensor.generator import (
@@ -32,7 +32,6 @@ from lazygrad.tensor.generator import (
     set_rng_state,
 )
 from lazygrad.tensor.history import record
-from lazygrad.tensor.indexing import known
 from lazygrad.tensor.kernels import require
 from lazygrad.tensor.size import device_name
 from lazygrad.tensor.views import size_args
@@ -269,6 +268,7 @@ def randperm(
     """0 ... n-1 in random order: the order that sorts random keys."""
     if n < 0:
         raise RuntimeError(f"n must be non-negative, got{n}")
+    n = index_of(n)
     dtype = check_dtype(dtype, "randperm") or D.int64
     require("randperm", dtype)
     draw, where = (generator or default_generator).draw(), device_name(device)
@@ -300,7 +300,7 @@ def normal(
         shape: tuple[int, ...] = ()
         for value in (mean, std):
             shape = P.joint_shape(shape, shape_of(value)) if isinstance(value, Tensor) else shape
-        if isinstance(std, Tensor) and known(std) and not (host_values(std) >= 0).all():
+        if isinstance(std, Tensor) and std.is_cpu and not (host_values(std) >= 0).all():
             raise RuntimeError("normal expects all elements of std >= 0.0")
         unit = wrap(normal_node(shape, kind, generator, where))
         return (unit * std + mean).detach().to(kind)
@@ -319,7 +319,7 @@ def _affine(node: Node, scale: Any, shift: Any) -> Node:
 def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = None) -> Tensor:
     """1 with the probability that each element gives, or with probability p.
 
-    Raises RuntimeError for p, or known elements, outside of [0, 1].
+    Raises RuntimeError for p, or elements, outside of [0, 1].
     """
     check_tensor(input, "bernoulli")
     x = node_of(input)
@@ -328,7 +328,7 @@ def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = Non
         return record("BernoulliBackward0", (input,), (x,), drawn)
     if x.numel:
         require("bernoulli", x.dtype)
-    if known(input) and x.numel:
+    if input.is_cpu and x.numel:  # computed now: a bad probability is refused at the call
         values = host_values(input)
         if not ((values >= 0) & (values <= 1)).all():
             raise RuntimeError(

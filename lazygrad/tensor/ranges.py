@@ -15,7 +15,7 @@ from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
 from lazygrad.ir.node import Node
 from lazygrad.tensor import promotion as P
-from lazygrad.tensor.core import Tensor
+from lazygrad.tensor.core import Tensor, index_of
 from lazygrad.tensor.creation import check_dtype, check_sizes, from_values, leaf
 from lazygrad.tensor.declare import makes
 from lazygrad.tensor.kernels import require
@@ -93,6 +93,7 @@ def linspace(
     """`steps` numbers at equal distances from start to end."""
     start, end = _item(start), _item(end)
     dtype = check_dtype(dtype, "linspace") or P.default.dtype
+    steps = index_of(steps)
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
     if steps > 1:
@@ -153,7 +154,8 @@ def eye(
     requires_grad: bool = False,
 ) -> Tensor:
     """Ones on the diagonal."""
-    m = n if m is None else m
+    n = index_of(n)
+    m = n if m is None else index_of(m)
     for name, value in (("n", n), ("m", m)):
         if value < 0:
             raise RuntimeError(f"{name} must be greater or equal to 0, got {value}")
@@ -164,15 +166,25 @@ def eye(
     return leaf(P.cast(ops.eq(rows, columns), dtype), requires_grad)
 
 
+def _check_triangle(row: int, col: int) -> None:
+    for name, value in (("row", row), ("col", col)):
+        if index_of(value) < 0:
+            raise RuntimeError(f"{name} must be non-negative, got{value}")
+
+
 def tril_indices(
     row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None
 ) -> Tensor:
+    """Row and column indices of the lower triangle."""
+    _check_triangle(row, col)
     return from_values(np.stack(np.tril_indices(row, offset, col)), dtype or D.int64)
 
 
 def triu_indices(
     row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None
 ) -> Tensor:
+    """Row and column indices of the upper triangle."""
+    _check_triangle(row, col)
     return from_values(np.stack(np.triu_indices(row, offset, col)), dtype or D.int64)
 
 

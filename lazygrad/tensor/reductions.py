@@ -398,6 +398,8 @@ def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
 @composite("LogsumexpBackward0", saves=("input", "result"))
 def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     """log(sum(exp(x))) without overflow."""
+    if dim is None:
+        raise TypeError("logsumexp(): argument 'dim' (position 2) must be tuple of ints")
     x = node_of(input)
     x = P.cast(x, P.float_dtype(x.dtype))
     axes = axes_of(dim, len(x.shape))

@@ -88,6 +88,8 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any
     """The k-th smallest along a dim."""
     x = node_of(input)
     axis = axis_of(dim, len(x.shape))
+    if x.shape and not x.shape[axis]:
+        raise IndexError(f"kthvalue(): Expected reduction dim {axis} to have non-zero size.")
     if not 1 <= k <= (x.shape[axis] if x.shape else 1):
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {axis}")
     if x.shape:

@@ -179,6 +179,10 @@ def diff(
 @composite("TakeBackward0", saves=("index",))
 def take(input: Tensor, index: Tensor) -> Tensor:
     """Elements by their position in row-major order."""
+    if index.dtype is not D.int64:
+        raise RuntimeError(
+            f"take(): Expected a long tensor for index, but got {P.type_name(index.dtype)}"
+        )
     flat = input.reshape(-1)
     return flat[index.reshape(-1)].reshape(shape_of(index))
 
@@ -207,6 +211,9 @@ def _indexed(name: str, change: Any) -> Any:
         axis = axis_of(dim, input.ndim)
         if index.dtype not in (D.int64, D.int32):
             raise RuntimeError(f"{name}_(): Expected dtype int32/int64 for index")
+        if index.ndim > 1:
+            kind = RuntimeError if name == "index_fill" else IndexError
+            raise kind(f"{name}_(): Index is supposed to be a vector, but got dim: {index.ndim}")
         key = (slice(None),) * axis + (index.reshape(-1),)
         made = input.clone()
         change(made if made.ndim else made.view(1), key, source, **options)
