@@ -20,13 +20,13 @@ import numpy as np
 from lazygrad.codegen.prelude import prelude
 from lazygrad.runtime import compiler
 
-NAMES = (
-    "exp exp2 expm1 log log2 log10 log1p sin cos tan sinh cosh tanh asin acos atan asinh acosh "
-    "atanh sigmoid erf erfc sqrt rsqrt"
-).split()
+NAMES = """
+exp exp2 expm1 log log2 log10 log1p sin cos tan sinh cosh tanh asin acos atan asinh acosh atanh
+sigmoid erf erfc sqrt rsqrt
+""".split()  # noqa: SIM905
 
 LOOP = """
-/* the greatest error over the patterns from .. to, where, and how many results are of another kind */
+/* the greatest error over the patterns from .. to, where, and how many results of another kind */
 void check_NAME(u64 from, u64 to, f64 *worst, u64 *where, u64 *wrong) {
   u32xF bits;
   for (int i = 0; i < WIDE; i++) bits[i] = (u32)(from + i);
@@ -37,15 +37,17 @@ void check_NAME(u64 from, u64 to, f64 *worst, u64 *where, u64 *wrong) {
       const f64xD want = v_NAME_f64xD(__builtin_convertvector(((f32xD *)&x)[h], f64xD));
       f64xD unit = (f64xD)((i64xD)want & 0x7ff0000000000000) * 0x1p-23;
       unit = V_SEL(f64xD, i64xD, unit < 0x1p-149, V_K(f64xD, 0x1p-149), unit);
-      const f64xD distance = got - want, size = V_SEL(f64xD, i64xD, distance < 0, -distance, distance);
+      const f64xD distance = got - want;
+      const f64xD size = V_SEL(f64xD, i64xD, distance < 0, -distance, distance);
       const f64xD error = size / unit;
       const i64xD zero = (got == 0) & (want == 0) & (((i64xD)got ^ (i64xD)want) < 0);
       const i64xD odd = ~(size < __builtin_inff()) | zero | (error > *worst);
       if (__builtin_expect(v_any_i64xD(odd), 0)) for (int i = 0; i < HALF; i++) {
-        if (!odd[i] || (want[i] != want[i] && got[i] != got[i]) || want[i] == got[i] + (f64)zero[i]) continue;
-        const int beyond = __builtin_fabs(want[i]) >= 0x1.fffffefp127 && (want[i] > 0) == (got[i] > 0);
-        if (zero[i] || got[i] != got[i] || want[i] != want[i]) *wrong += 1;
-        else if (__builtin_isinf(got[i]) || __builtin_isinf(want[i])) *wrong += !beyond;
+        const f64 g = got[i], w = want[i];
+        if (!odd[i] || (w != w && g != g) || w == g + (f64)zero[i]) continue;
+        const int beyond = __builtin_fabs(w) >= 0x1.fffffefp127 && (w > 0) == (g > 0);
+        if (zero[i] || g != g || w != w) *wrong += 1;
+        else if (__builtin_isinf(g) || __builtin_isinf(w)) *wrong += !beyond;
         else { *worst = error[i]; *where = b + h * HALF + i; }
       }
     }
