@@ -23,6 +23,7 @@ from lazygrad.ir.schedule import HostStep, KernelStep, MatmulStep, Step, nbytes,
 from lazygrad.ir.simplify import simplify
 from lazygrad.ir.structure import Structure, structure
 from lazygrad.realize import observers
+from lazygrad.runtime.device import Product
 from lazygrad.runtime.program import HostCall, Launch, Program
 
 LINES, SOURCE = 2, 4  # levels of LAZYGRAD_DEBUG: a line for every kernel run; its C as well
@@ -65,9 +66,14 @@ class Look:
         """The name of a step's kernel."""
         if isinstance(step, KernelStep):
             return self.code.of(step.kernels[0]).name
+        made = self.function_of(step)
+        return made.symbol if made is not None else step.node.op.name
+
+    def function_of(self, step: MatmulStep | HostStep) -> Product | None:
+        """The function that stands for a step's op; None: the host runs it."""
         if isinstance(step, MatmulStep):
-            return self.code.product(step).symbol
-        return step.node.op.name
+            return self.code.product(step)
+        return self.code.routine(step)
 
     def graph(self) -> Record:
         return printer.graph_record(self.structure.order, self.structure.outputs)
@@ -116,7 +122,7 @@ class Look:
             name = self.name_of(step)
             if isinstance(step, KernelStep):
                 texts[name] = self.code.of(step.kernels[0]).shown
-            elif isinstance(step, MatmulStep) and name in self.code.matmuls:
+            elif name in self.code.matmuls:
                 texts[name] = self.code.matmuls[name].body
         return [{"name": name, "text": text} for name, text in texts.items()]
 

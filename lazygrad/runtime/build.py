@@ -14,6 +14,7 @@ from lazygrad.codegen.target import Rendered
 from lazygrad.ir import ops
 from lazygrad.ir.kernel import Kernel
 from lazygrad.ir.node import Node, place_text
+from lazygrad.ir.operands import Operand
 from lazygrad.ir.schedule import (
     HostStep,
     KernelStep,
@@ -53,7 +54,8 @@ class Code:
         self.rendered: dict[int, Rendered] = {}
         self.texts: dict[str, Text] = {}  # by the name of a kernel
         self.products: dict[int, Product] = {}  # by step object
-        self.matmuls: dict[str, Text] = {}
+        self.routines: dict[int, Product | None] = {}  # by step object
+        self.matmuls: dict[str, Text] = {}  # and routines
 
     def of(self, kernel: Kernel) -> Rendered:
         found = self.rendered.get(id(kernel))
@@ -67,6 +69,11 @@ class Code:
         if found is None:
             found = self.products[id(step)] = self.device.product(step.node, step.a, step.b)
         return found
+
+    def routine(self, step: HostStep) -> Product | None:
+        if id(step) not in self.routines:
+            self.routines[id(step)] = self.device.routine(step.node)
+        return self.routines[id(step)]
 
     def signature(self, kernel: Kernel) -> str:
         """Kernels of one function may share a launch."""
@@ -82,9 +89,9 @@ class Code:
             if isinstance(step, KernelStep):
                 made = self.of(step.kernels[0])
                 self.texts[made.name] = self.text(made)
-            elif isinstance(step, MatmulStep):
-                product = self.product(step)
-                if product.text is not None:
+            else:
+                product = self.product(step) if isinstance(step, MatmulStep) else self.routine(step)
+                if product is not None and product.text is not None:
                     self.matmuls[product.symbol] = product.text
 
     def all(self) -> dict[str, Text]:
@@ -226,18 +233,17 @@ class _Builder:
         return ERRORS, ERROR_BYTES * (len(self.sites) - 1)
 
     def matmul_step(self, step: MatmulStep) -> None:
+        self.function_step(self.code.product(step), step.node, (step.a, step.b))
+
+    def function_step(self, made: Product, node: Node, sources: Sequence[Operand]) -> None:
+        """An op that is a function of its own."""
         self.kernels += 1
-        node = step.node
-        made = self.code.product(step)
-        sizes = [node.dtype.itemsize * v.view.offset for v in (step.a, step.b)]
-        pointers = [
-            (slot, at + size)
-            for (slot, at), size in zip(
-                [self.layout.pointer(step.a.base), self.layout.pointer(step.b.base)], sizes
-            )
-        ]
+        pointers = []
+        for operand in sources:
+            slot, at = self.layout.pointer(operand.base)
+            pointers.append((slot, at + operand.base.dtype.itemsize * operand.view.offset))
         pointers.append(self.layout.pointer(node))
-        moved = sum(nbytes(n) for n in (step.a.base, step.b.base, node))
+        moved = sum(nbytes(n) for n in (*(s.base for s in sources), node))
         self.append(
             Launch(
                 self.function(made.symbol),
@@ -252,6 +258,10 @@ class _Builder:
         )
 
     def host_step(self, step: HostStep) -> None:
+        made = self.code.routine(step)
+        if made is not None:
+            self.function_step(made, step.node, step.sources)
+            return
         node, *sources = (stub(n) for n in (step.node, *step.node.srcs))
         self.host_nodes.append(HostNode(node, tuple(sources)))
         self.parts.append(

@@ -91,6 +91,15 @@ class Backend(Device):
         text = self._matmul(node.dtype)
         return Product(text.symbols[0], text, dims, gemm_items(dims), gemm_grain(dims))
 
+    def routine(self, node: Node) -> Product | None:
+        from lazygrad.codegen.routines import routine
+
+        made = routine(node)
+        if made is None:
+            return None
+        text = Text(made.body, (made.symbol,))
+        return Product(made.symbol, text, made.dims, made.items, made.grain)
+
     def early_products(self, dtypes: Sequence[DType]) -> list[Text]:
         return [self._matmul(dtype) for dtype in dtypes]
 

@@ -42,7 +42,8 @@ class Text:
 
 @dataclass(frozen=True)
 class Product:
-    """How a matrix product is launched: its function's text, parameters, work items and grain."""
+    """How an op that is a function of its own (a matrix product, a scan) is launched: the
+    function's text, parameters, work items and grain."""
 
     symbol: str
     text: Text | None  # None: a function of a library
@@ -108,6 +109,10 @@ class Device(ABC):
     @abstractmethod
     def product(self, node: Node, a: Operand, b: Operand) -> Product:
         """A matrix product."""
+
+    def routine(self, node: Node) -> Product | None:
+        """A function for an op without a kernel; None: the host runs it by its numpy meaning."""
+        return None
 
     def early_products(self, dtypes: Sequence[DType]) -> list[Text]:
         """Texts of matrix products that are known before anything is planned."""

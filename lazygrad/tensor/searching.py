@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.autograd.composite import composite
 from lazygrad.ir import dtypes as D
 from lazygrad.ir import ops
 from lazygrad.ir.node import Node
@@ -229,8 +228,8 @@ _running_inplace(cumsum)
 _running_inplace(cumprod)
 
 
-def _running(name: str, better: Any, result: Any) -> Any:
-    """cummax and cummin: positions are found on the host, values gathered from them."""
+def _running(name: str, op: Any, result: Any) -> Any:
+    """cummax and cummin: the positions, and the values gathered from them."""
 
     def function(input: Tensor, dim: int) -> Any:
         x = node_of(input)
@@ -238,34 +237,29 @@ def _running(name: str, better: Any, result: Any) -> Any:
         if not x.shape:
             values = record(f"{name.capitalize()}Backward0", (input,), (x,), ops.copy(x))
             return result(values, wrap(ops.zeros((), D.int64, x.device)))
-        data = np.moveaxis(host_values(input), axis, -1)
-        where = np.zeros(data.shape, np.int64)
-        best = data[..., :1].copy() if data.shape[-1] else data
-        at = np.zeros(best.shape, np.int64)
-        for i in range(data.shape[-1]):
-            now = data[..., i : i + 1]
-            take = better(now, best) | (now != now)
-            best, at = np.where(take, now, best), np.where(take, i, at)
-            where[..., i : i + 1] = at
-        index = node_of(from_values(np.moveaxis(where, -1, axis), D.int64))
+        index = op(x, arg=axis)
         outs = [ops.gather(x, index, arg=axis), index]
         return result(*record_many(f"{name.capitalize()}Backward0", (input,), (x,), outs))
 
     function.__name__ = function.__qualname__ = name
-    return declare(name, out="same")(function)
+    return declare(name)(function)
 
 
-cummax = _running("cummax", np.greater_equal, cummax_result)
-cummin = _running("cummin", np.less_equal, cummin_result)
+cummax = _running("cummax", ops.argcummax, cummax_result)
+cummin = _running("cummin", ops.argcummin, cummin_result)
 
 
-@declare()
-@composite("LogcumsumexpBackward0")
+@declare(out=True)
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
-    """log of the running sums of exp."""
-    require("logcumsumexp", input.dtype)
-    top = input.detach().amax(dim, True)
-    return (input - top).exp().cumsum(dim).log() + top
+    """The logarithm of the sums of exponentials up to each element."""
+    x = node_of(input)
+    if x.dtype.kind != "f":
+        raise NotImplementedError(
+            f"\"logcumsumexp_out_cpu\" not implemented for '{P.type_name(x.dtype)}'"
+        )
+    axis = axis_of(dim, len(x.shape))
+    node = ops.logcumsumexp(x, arg=axis) if x.shape else ops.copy(x)
+    return record("LogcumsumexpBackward0", (input,), (x,), node)
 
 
 # -- sets and bins ------------------------------------------------------------------------------

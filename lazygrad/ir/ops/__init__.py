@@ -1,7 +1,15 @@
 """The op registry: every primitive, declared once. See `core.Op` for what a declaration holds."""
 
 from lazygrad.ir.ops.core import REGISTRY, Lowering, Op, common_device, register
-from lazygrad.ir.ops.extern import argsort, cumsum, to_device, transfer
+from lazygrad.ir.ops.extern import (
+    argcummax,
+    argcummin,
+    argsort,
+    cumsum,
+    logcumsumexp,
+    to_device,
+    transfer,
+)
 from lazygrad.ir.ops.indexed import check_index, gather, matmul, scatter, scatter_add, swap
 from lazygrad.ir.ops.leaf import (
     BUFFER,
@@ -110,6 +118,8 @@ __all__ = [
     "acos",
     "acosh",
     "add",
+    "argcummax",
+    "argcummin",
     "argmax",
     "argmin",
     "argsort",
@@ -154,6 +164,7 @@ __all__ = [
     "log1p",
     "log2",
     "log10",
+    "logcumsumexp",
     "lt",
     "matmul",
     "max_",

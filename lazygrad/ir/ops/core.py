@@ -30,7 +30,7 @@ class Lowering(enum.Enum):
     MOVEMENT = "movement"  # the same elements elsewhere: folds into a View
     CONTRACT = "contract"  # matrix product
     INDEXED = "indexed"  # reads or writes at computed positions
-    EXTERN = "extern"  # run on the host by its numpy meaning
+    EXTERN = "extern"  # a function of its own, or run on the host by its numpy meaning
 
 
 @dataclass(frozen=True, eq=False)

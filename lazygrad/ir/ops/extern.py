@@ -1,5 +1,6 @@
-"""Ops that run on the host by their numpy meaning: scans and sorting, until they have kernels, and
-copies between devices, which programs never contain: they are made between programs."""
+"""Ops that are functions of their own where the backend has one, else run on the host by their
+numpy meaning: scans and sorting; and copies between devices, which programs never contain: they
+are made between programs. `arg` is the axis."""
 
 from __future__ import annotations
 
@@ -10,7 +11,9 @@ import numpy as np
 from lazygrad.ir.dtypes import DType, int64
 from lazygrad.ir.node import Node, Shape
 from lazygrad.ir.ops.core import Lowering, Op, register
+from lazygrad.ir.ops.leaf import lit
 from lazygrad.ir.ops.movement import flip
+from lazygrad.ir.ops.pointwise import add, exp, log, lt, neg, sub, where
 
 
 def _keep(srcs: tuple[Node, ...], arg: Any) -> tuple[Shape, DType]:
@@ -18,13 +21,48 @@ def _keep(srcs: tuple[Node, ...], arg: Any) -> tuple[Shape, DType]:
 
 
 def _scan(x: np.ndarray, *, node: Node) -> np.ndarray:
-    if x.dtype == np.float32:
-        return np.cumsum(x, axis=node.arg, dtype=np.float64).astype(np.float32)
-    return np.cumsum(x, axis=node.arg, dtype=x.dtype)
+    """Sums begin with 0, so that -0 alone gives 0; float32 and less are added in float64."""
+    wide = np.float64 if x.dtype == np.float32 else x.dtype
+    return (np.cumsum(x, axis=node.arg, dtype=wide) + x.dtype.type(0)).astype(x.dtype)
 
 
-def _reverse_scan(g: Node, axis: int) -> Node:
-    return flip(cumsum(flip(g, arg=(axis,)), arg=axis), arg=(axis,))
+def _log_scan(x: np.ndarray, *, node: Node) -> np.ndarray:
+    return np.logaddexp.accumulate(x.astype(np.float64), axis=node.arg).astype(x.dtype)
+
+
+def _last_best(better: Any) -> Any:
+    """Where the extreme of all elements up to each is: the last of equal ones, and of NaN."""
+
+    def meaning(x: np.ndarray, *, node: Node) -> np.ndarray:
+        data = np.moveaxis(x, node.arg, 0)
+        where = np.zeros(data.shape, np.int64)
+        if not data.size:
+            return np.moveaxis(where, 0, node.arg)
+        best, at = data[0].copy(), np.zeros(data.shape[1:], np.int64)
+        for i, now in enumerate(data):
+            take = better(now, best) | (now != now)
+            best, at = np.where(take, now, best), np.where(take, i, at)
+            where[i] = at
+        return np.moveaxis(where, 0, node.arg)
+
+    return meaning
+
+
+def _reversed(op: Op, x: Node, axis: int) -> Node:
+    return flip(op(flip(x, arg=(axis,)), arg=axis), arg=(axis,))
+
+
+def _log_scan_vjp(g: Node, y: Node, x: Node, *, arg: int) -> tuple[Node]:
+    """exp(x) * (sum of g exp(-y) from here on), in logarithms of the positive and the negative
+    part of g, so that nothing overflows."""
+    zero, one, none = lit(0, g), lit(1, g), lit(float("-inf"), g)
+
+    def part(h: Node) -> Node:
+        some = lt(zero, h)
+        terms = where(some, sub(log(where(some, h, one)), y), none)
+        return exp(add(_reversed(logcumsumexp, terms, arg), x))
+
+    return (sub(part(g), part(neg(g))),)
 
 
 def _argsort(x: np.ndarray, *, node: Node) -> np.ndarray:
@@ -44,13 +82,31 @@ cumsum: Op = register(
         Lowering.EXTERN,
         _keep,
         _scan,
-        lambda g, y, x, *, arg: (_reverse_scan(g, arg),),
+        lambda g, y, x, *, arg: (_reversed(cumsum, g, arg),),
         kinds="uif",
     )
 )
-argsort: Op = register(
-    Op("argsort", Lowering.EXTERN, lambda srcs, arg: (srcs[0].shape, int64), _argsort)
+logcumsumexp: Op = register(
+    Op(
+        "logcumsumexp",
+        Lowering.EXTERN,
+        _keep,
+        _log_scan,
+        _log_scan_vjp,
+        (0, -1),
+        kinds="f",
+        ulp=1,
+    )
 )
+
+
+def _positions(srcs: tuple[Node, ...], arg: Any) -> tuple[Shape, DType]:
+    return srcs[0].shape, int64
+
+
+argcummax: Op = register(Op("argcummax", Lowering.EXTERN, _positions, _last_best(np.greater_equal)))
+argcummin: Op = register(Op("argcummin", Lowering.EXTERN, _positions, _last_best(np.less_equal)))
+argsort: Op = register(Op("argsort", Lowering.EXTERN, _positions, _argsort))
 
 
 def to_device(x: Node, device: str) -> Node:

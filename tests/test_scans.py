@@ -1,0 +1,144 @@
+"""Scans and sorting: compiled = interpreter = PyTorch, on every dtype, axis and special value."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+from graphs import compiled, interpreted, leaf, same_bits
+
+import lazygrad as lg
+from lazygrad.debug import Look
+from lazygrad.ir import ops
+from lazygrad.ir.dtypes import ALL, DType, bool_, float64
+from lazygrad.ir.node import Node
+from lazygrad.ir.ops import Op
+from lazygrad.ir.structure import structure
+from lazygrad.runtime.build import build_program
+from lazygrad.tensor.core import node_of
+
+SHAPES = ((0,), (1,), (7,), (33,), (1000,), (5, 33), (3, 70, 4), (2, 0, 3))
+SCANS = [ops.cumsum, ops.logcumsumexp, ops.argcummax, ops.argcummin]
+
+
+def values(shape: tuple[int, ...], dtype: DType, special: bool = True) -> np.ndarray:
+    """Values with many equal ones; floats with NaN, infinities and zeros of both signs."""
+    rng = np.random.default_rng(zlib.crc32(repr((shape, dtype.name)).encode()))
+    if dtype.kind != "f":
+        low = 0 if dtype.kind in "bu" else -100
+        return rng.integers(low, 2 if dtype is bool_ else 100, shape).astype(dtype.np)
+    x = np.round(rng.normal(size=shape) * 4) / 4 + rng.choice([0, 1e-2], shape)
+    for value, share in ((0.0, 0.1), (-0.0, 0.1), (np.nan, 0.03), (np.inf, 0.02), (-np.inf, 0.02)):
+        if special or value == 0:
+            x = np.where(rng.random(shape) < share, value, x)
+    return x.astype(np.float64 if dtype is float64 else np.float32)
+
+
+def made(op: Op, dtype: DType, args: Any) -> list[Node]:
+    return [
+        op(leaf(values(shape, dtype), dtype), arg=arg)
+        for shape in SHAPES
+        for axis in range(len(shape))
+        for arg in args(axis)
+    ]
+
+
+@pytest.mark.parametrize("dtype", ALL, ids=lambda d: d.name)
+@pytest.mark.parametrize("op", SCANS, ids=lambda o: o.name)
+def test_scans_are_those_of_the_interpreter(op: Op, dtype: DType) -> None:
+    if dtype.kind not in op.kinds or (dtype is bool_ and op is ops.cumsum):
+        return
+    outputs = made(op, dtype, lambda axis: [axis])
+    want = interpreted(outputs)
+    for have, wanted, node in zip(compiled(outputs), want, outputs):
+        if op is ops.logcumsumexp:  # libm's last bit
+            eps = {"float64": 1e-15, "float32": 2e-7, "float16": 2e-3, "bfloat16": 2e-2}[dtype.name]
+            assert np.allclose(have, wanted, rtol=eps, atol=eps, equal_nan=True), node
+        else:
+            assert same_bits(have, wanted), node
+
+
+@pytest.mark.parametrize("dtype", ALL, ids=lambda d: d.name)
+def test_argsort_is_that_of_the_interpreter(dtype: DType) -> None:
+    outputs = made(ops.argsort, dtype, lambda axis: [(axis, False), (axis, True)])
+    want = interpreted(outputs)
+    for have, wanted, node in zip(compiled(outputs), want, outputs):
+        assert np.array_equal(have, wanted), node
+
+
+def test_extreme_bits_are_sorted() -> None:
+    """All float16 numbers, and the ends of the other types."""
+    halves = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
+    rng = np.random.default_rng(0)
+    x = lg.tensor(rng.permutation(halves)).half()
+    got = x.sort(stable=True)[0].float().numpy()
+    assert np.array_equal(got, np.sort(halves), equal_nan=True)
+    for kind in (np.int8, np.int16, np.int32, np.int64):
+        info = np.iinfo(kind)
+        ends = np.array([0, info.max, -1, info.min, 1, info.max - 1, info.min + 1] * 9, kind)
+        assert np.array_equal(lg.tensor(ends).sort()[0].numpy(), np.sort(ends))
+    tiny = np.array([5e-324, -5e-324, 0, 2.3e-308, -1.8e308, 1.7e308] * 9)
+    assert np.array_equal(lg.tensor(tiny).sort()[0].numpy(), np.sort(tiny))
+
+
+def test_scans_and_sorting_are_in_one_program() -> None:
+    x = lg.tensor(values((40, 50), float64, False))
+    y = (x * 2).sort(1)[0].cumsum(0).cummax(1)[0] + (x + 1).logcumsumexp(1)
+    program, _ = build_program(structure([node_of(y)]))
+    assert not program.host_nodes and len(program.parts) == 1
+    names = [launch.name for launch in program.parts[0]]
+    assert {n for n in names if n.startswith(("lg_a", "lg_c", "lg_l"))}
+
+
+def test_logcumsumexp_neither_overflows_nor_underflows() -> None:
+    x = lg.tensor([-1000.0, 0.0, 1000.0, 1000.0], dtype=lg.float64)
+    want = [-1000.0, 0.0, 1000.0, 1000.0 + np.log(2)]
+    assert np.allclose(x.logcumsumexp(0).numpy(), want, rtol=1e-15)
+    none = lg.full((3,), -np.inf)
+    assert none.logcumsumexp(0).tolist() == [-np.inf] * 3
+    x = lg.tensor([-1000.0, 0.0, 3.0], dtype=lg.float64, requires_grad=True)
+    x.logcumsumexp(0).sum().backward()
+    late = 1 / (1 + np.exp(3.0))
+    assert np.allclose(x.grad.numpy(), [1.0, 1 + late, 1 - late])
+
+
+@pytest.mark.parametrize("name", ["cumsum", "logcumsumexp", "cumprod"])
+def test_gradients_of_scans(name: str) -> None:
+    rng = np.random.default_rng(1)
+    x = lg.tensor(rng.normal(size=(3, 4)), requires_grad=True)
+    for dim in (0, 1):
+        assert lg.autograd.gradcheck(lambda t, dim=dim: getattr(t, name)(dim), (x,))
+        assert lg.autograd.gradgradcheck(lambda t, dim=dim: getattr(t, name)(dim), (x,))
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("dtype", ALL, ids=lambda d: d.name)
+def test_as_pytorch(dtype: DType) -> None:
+    torch = pytest.importorskip("torch")
+    for shape in SHAPES:
+        data = values(shape, dtype)
+        t = torch.tensor(data).to(getattr(torch, dtype.name))
+        x = lg.tensor(data).to(dtype)
+        for axis in range(len(shape)):
+            for descending in (False, True):
+                want = torch.sort(t, dim=axis, descending=descending, stable=True)
+                got = lg.sort(x, dim=axis, descending=descending, stable=True)
+                assert np.array_equal(got[1].numpy(), want[1].numpy()), (shape, axis)
+                assert np.array_equal(
+                    got[0].double().numpy(), want[0].double().numpy(), equal_nan=True
+                )
+            if dtype is bool_ or not shape[axis]:
+                continue
+            for name in ("cummax", "cummin"):
+                want, got = getattr(torch, name)(t, axis), getattr(lg, name)(x, axis)
+                assert np.array_equal(got[1].numpy(), want[1].numpy()), (name, shape, axis)
+            k = (shape[axis] + 1) // 2
+            want, got = torch.kthvalue(t, k, axis), lg.kthvalue(x, k, axis)
+            assert np.array_equal(got[0].double().numpy(), want[0].double().numpy(), equal_nan=True)
+
+
+def test_the_text_of_a_sort_can_be_seen() -> None:
+    look = Look(structure([ops.argsort(leaf([3.0, 1.0]), arg=(0, False))]))
+    assert "lg_argsort_f32" in look.unit()
