@@ -262,7 +262,7 @@ def _hardtanh_body(x: Tensor, *, low: float, high: float) -> Tensor:
 
 
 _hardtanh = function("HardtanhBackward0")(_hardtanh_body)
-_hardtanh_into = inplace_form("hardtanh", function("HardtanhBackward1")(_hardtanh_body))
+_hardtanh_into = inplace_form("hardtanh", _hardtanh)
 
 
 def hardtanh(

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from lazygrad.nn._common import function, need_floats, need_numbers
+from lazygrad.nn._common import batched, function, need_floats, need_numbers
 from lazygrad.nn._pooling import _image_index, _lowest, _need_line, _one, _outer
 from lazygrad.nn._windows import windows
 from lazygrad.tensor import Tensor, no_grad, tensor, where
@@ -56,7 +56,7 @@ def _avg_body(x: Tensor, *counts: Tensor, outs: Sequence[int]) -> Tensor:
     return total / counts[0] if counts else total / (math.prod(x.shape[2:]) / math.prod(outs))
 
 
-_AVG = {nd: function(f"AdaptiveAvgPool{nd}DBackward0")(_avg_body) for nd in (2, 3)}
+_AVG = {nd: function(f"AdaptiveAvgPool{nd}DBackward0")(batched(nd, _avg_body)) for nd in (2, 3)}
 
 
 def _max_body(x: Tensor, *, outs: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -64,7 +64,7 @@ def _max_body(x: Tensor, *, outs: Sequence[int]) -> tuple[Tensor, Tensor]:
     return values, place
 
 
-_MAX = {nd: function(f"AdaptiveMaxPool{nd}DBackward0")(_max_body) for nd in (2, 3)}
+_MAX = {nd: function(f"AdaptiveMaxPool{nd}DBackward0")(batched(nd, _max_body)) for nd in (2, 3)}
 
 
 def _wanted(name: str, x: Tensor, given: Wanted, nd: int) -> list[int]:
@@ -106,15 +106,14 @@ def _adaptive_avg(nd: int, input: Tensor, output_size: Wanted) -> Tensor:
     if all(out == 1 for out in outs):
         return input.mean(tuple(range(-nd, 0)), keepdim=True)
     need_floats(name if nd == 2 else "adaptive_avg_pool3d_cpu", input)
-    batched = input if input.dim() == nd + 2 else input.unsqueeze(0)
     if min(outs) == 0:
         return input.new_zeros((*input.shape[:-nd], *outs))
     by: tuple[Tensor, ...] = ()
     if any(n % out for n, out in zip(input.shape[-nd:], outs, strict=True)):
         lengths = [_starts(n, out)[1] for n, out in zip(input.shape[-nd:], outs, strict=True)]
         by = (_outer([tensor(c, dtype=input.dtype, device=input.device) for c in lengths]),)
-    values: Tensor = _AVG[nd](batched, *by, outs=outs)
-    return values if batched is input else values.squeeze(0)
+    values: Tensor = _AVG[nd](input, *by, outs=outs)
+    return values
 
 
 def adaptive_avg_pool2d(input: Tensor, output_size: Wanted) -> Tensor:
@@ -150,10 +149,7 @@ def _adaptive_max(nd: int, input: Tensor, output_size: Wanted, return_indices: b
     name = f"adaptive_max_pool{nd}d"
     outs = _wanted(name, input, output_size, nd)
     need_numbers(name, input)
-    batched = input if input.dim() == nd + 2 else input.unsqueeze(0)
-    values, place = _MAX[nd](batched, outs=outs)
-    if batched is not input:
-        values, place = values.squeeze(0), place.squeeze(0)
+    values, place = _MAX[nd](input, outs=outs)
     if not return_indices:
         return values
     with no_grad():

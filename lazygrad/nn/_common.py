@@ -75,6 +75,21 @@ def function(name: str) -> Callable[[Any], Any]:
     return decorate
 
 
+def batched(nd: int, body: Callable[..., Any]) -> Callable[..., Any]:
+    """A body over (N, C, *image) with `nd` axes that also takes (C, *image)."""
+
+    @functools.wraps(body)
+    def run(x: Tensor, *args: Any, **kwargs: Any) -> Any:
+        if x.dim() == nd + 2:
+            return body(x, *args, **kwargs)
+        result = body(x.unsqueeze(0), *args, **kwargs)
+        if isinstance(result, tuple):
+            return tuple(part.squeeze(0) for part in result)
+        return result.squeeze(0)
+
+    return run
+
+
 def log1p_exp(x: Tensor) -> Tensor:
     """log(1 + exp(x)) for every x, with the gradient sigmoid(x) at zero too."""
     return where(x > 0, x, 0.0) + log1p(exp(where(x > 0, -x, x)))

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from lazygrad.nn._common import Sizes, function, need_floats, need_numbers, not_implemented
+from lazygrad.nn._common import Sizes, batched, function, need_floats, need_numbers, not_implemented
 from lazygrad.nn._windows import windows
 from lazygrad.tensor import Tensor, arange, constant_pad_nd, int64, no_grad, tensor
 
@@ -146,7 +146,7 @@ def _max_body(
     return values, place
 
 
-_MAX = {nd: function(f"MaxPool{nd}DWithIndicesBackward0")(_max_body) for nd in (2, 3)}
+_MAX = {nd: function(f"MaxPool{nd}DWithIndicesBackward0")(batched(nd, _max_body)) for nd in (2, 3)}
 
 
 def _image_index(
@@ -185,10 +185,7 @@ def _max_pool(
     _check_rank(name, input, nd)
     outs, widths = _pool_widths(name, input, size, step, sides, spread, ceil_mode)
     need_numbers(name, input)
-    batched = input if input.dim() == nd + 2 else input.unsqueeze(0)
-    values, place = _MAX[nd](batched, widths=widths, sizes=(size, step, spread))
-    if batched is not input:
-        values, place = values.squeeze(0), place.squeeze(0)
+    values, place = _MAX[nd](input, widths=widths, sizes=(size, step, spread))
     if not return_indices:
         return values
     with no_grad():
@@ -318,7 +315,7 @@ def _avg_body(
     return total / by if x.is_floating_point() else total.div(by, rounding_mode="trunc")
 
 
-_AVG = {nd: function(f"AvgPool{nd}DBackward0")(_avg_body) for nd in (2, 3)}
+_AVG = {nd: function(f"AvgPool{nd}DBackward0")(batched(nd, _avg_body)) for nd in (2, 3)}
 
 
 def _covered(n: int, out: int, k: int, s: int, p: int, include: bool) -> list[int]:
@@ -361,7 +358,6 @@ def _avg_pool(
     outs, widths = _pool_widths(name, input, size, step, sides, [1] * nd, ceil_mode)
     if not input.is_floating_point() and input.dtype != int64:
         raise not_implemented(name if nd == 2 else "avg_pool3d_out_frame", input)
-    batched = input if input.dim() == nd + 2 else input.unsqueeze(0)
     counts = [
         _covered(n, out, k, s, p, count_include_pad)
         for n, out, k, s, p in zip(input.shape[-nd:], outs, size, step, sides, strict=True)
@@ -371,9 +367,9 @@ def _avg_pool(
         by = (_outer([tensor(c, dtype=input.dtype, device=input.device) for c in counts]),)
     divisor = divisor_override or math.prod(count[0] for count in counts)
     values: Tensor = _AVG[nd](
-        batched, *by, widths=widths, sizes=(size, step, [1] * nd), divisor=divisor
+        input, *by, widths=widths, sizes=(size, step, [1] * nd), divisor=divisor
     )
-    return values if batched is input else values.squeeze(0)
+    return values
 
 
 def avg_pool2d(
