@@ -300,7 +300,10 @@ def makes(fn: Callable[..., Any]) -> Callable[..., Any]:
                 f"({promotion.type_name(out.dtype)})"
             )
         _check_out(name, [out], _given(args))
-        return store_out(name, fn(*args, dtype=out.dtype, **kwargs), out)
+        made = fn(*args, dtype=out.dtype, **kwargs)
+        if shape_of(out) != shape_of(made):
+            out.resize_(made.shape)  # without a warning: what was in it does not matter here
+        return store_out(name, made, out)
 
     return run
 

@@ -100,7 +100,7 @@ UNARY: list[tuple[tuple[str, ...], Op, str, bool]] = [
 ]
 for _names, _op, _grad, _to_float in UNARY:
     _made = _unary(_names[0], _op, _grad, _to_float)
-    globals()[_names[0]] = declare(*_names, inplace=True, out=True)(_made)
+    globals()[_names[0]] = declare(*_names, inplace=True, out=_to_float or "same")(_made)
 
 
 # -- binary -------------------------------------------------------------------------------------
@@ -475,7 +475,7 @@ def float_power(input: Any, exponent: Any) -> Tensor:
     return pow(a, b)
 
 
-@declare(inplace=True, out=True)
+@declare(inplace=True, out="same")
 def round(input: Tensor, *, decimals: int | None = None) -> Tensor:
     """To the nearest whole number, ties to even; to `decimals` digits."""
     x = node_of(input)
@@ -492,7 +492,7 @@ def round(input: Tensor, *, decimals: int | None = None) -> Tensor:
     return record("RoundBackward1", (input,), (x,), value, order)
 
 
-@declare(inplace=True, out=True)
+@declare(inplace=True, out="same")
 def frac(input: Tensor) -> Tensor:
     x = node_of(input)
     require("frac", x.dtype)

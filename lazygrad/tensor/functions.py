@@ -32,7 +32,7 @@ def rename(t: Tensor, name: str) -> Tensor:
 # -- limits -------------------------------------------------------------------------------------
 
 
-@declare("clamp", "clip", inplace=True, out=True)
+@declare("clamp", "clip", inplace=True, out="same")
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """Elements no less than min and no more than max; gradient passes at the limits."""
     check_tensor(input, "clamp")
@@ -83,7 +83,7 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     return record(name, tensors, nodes, value, layout_order(tensors, shape))
 
 
-@declare(inplace=True, out=True)
+@declare(inplace=True, out="same")
 def clamp_min(input: Tensor, min: Any) -> Tensor:
     """Elements no less than min."""
     if min is None:
@@ -91,7 +91,7 @@ def clamp_min(input: Tensor, min: Any) -> Tensor:
     return clamp(input, min=min)
 
 
-@declare(inplace=True, out=True)
+@declare(inplace=True, out="same")
 def clamp_max(input: Tensor, max: Any) -> Tensor:
     """Elements no more than max."""
     if max is None:
@@ -118,7 +118,7 @@ def _f_extreme(name: str, below: bool) -> Any:
 fmax, fmin = _f_extreme("fmax", False), _f_extreme("fmin", True)
 
 
-@declare(inplace=True, out=True)
+@declare(inplace=True, out="same")
 def nan_to_num(
     input: Tensor,
     nan: float | None = None,
@@ -352,13 +352,13 @@ def _log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     return wrap(ops.sub(moved, P.spread_to(total, x.shape)))
 
 
-@declare(out=True)
+@declare(out="same")
 def softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """exp(x) over its sum along a dim."""
     return _softmax(input, dim, dtype)
 
 
-@declare(out=True)
+@declare(out="same")
 def log_softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """The logarithm of softmax, accurately."""
     return _log_softmax(input, dim, dtype)

@@ -34,7 +34,7 @@ def check_index(name: str, index: Any, both: bool = True) -> None:
         raise RuntimeError(f"{name}(): Expected dtype {kinds} for index")
 
 
-@declare(out=True)
+@declare(out="same")
 def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
     """out[i][j] = input[index[i][j]][j] for dim 0, and so on."""
     check_tensor(input, "gather")
@@ -153,7 +153,7 @@ def _scatter_function(name: str, op: Any, grad: str) -> Any:
         )
 
     function.__name__ = function.__qualname__ = name
-    return declare(name, inplace=True, out=True)(function)
+    return declare(name, inplace=True, out="same")(function)
 
 
 def check_scatter(name: str, shape: Shape, index: Shape, src: Any, axis: int) -> None:
@@ -175,7 +175,7 @@ scatter = _scatter_function("scatter", ops.scatter, "ScatterBackward0")
 scatter_add = _scatter_function("scatter_add", ops.scatter_add, "ScatterAddBackward0")
 
 
-@declare(out=True)
+@declare(out="same")
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The given indices along `dim`."""
     check_tensor(input, "index_select")
@@ -198,7 +198,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     return record("IndexSelectBackward0", (input,), (x,), node)
 
 
-@declare(out=True)
+@declare(out="same")
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where the mask holds, as a vector."""
     if mask.dtype is not D.bool_:

@@ -277,7 +277,7 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
     return input.unsqueeze(1) * vec2
 
 
-@declare(out=True)
+@declare(out="same")
 def inner(input: Tensor, other: Tensor) -> Tensor:
     """The sum of products over the last dims."""
     if not input.ndim or not other.ndim:

@@ -86,7 +86,7 @@ isneginf = _float_test("isneginf", lambda x: ops.eq(x, ops.lit(float("-inf"), x)
 isreal = _float_test("isreal", lambda x: ops.bit_or(ops.eq(x, x), ops.ne(x, x)), True)
 
 
-@declare(out=True)
+@declare(out="same")
 def signbit(input: Tensor) -> Tensor:
     x = node_of(input)
     zero = ops.lit(0, x)
@@ -104,7 +104,7 @@ def where_method(self: Tensor, condition: Tensor, other: Any) -> Tensor:
     return where(condition, self, other)
 
 
-@declare(out=True, method=False)
+@declare(out="same", method=False)
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """input where the condition holds, else other; with one argument: where it is not zero."""
     check_tensor(condition, "where", "condition")

@@ -143,7 +143,7 @@ def mean(
     return _mean_dim(input, axes_of(dim, input.ndim), keepdim, dtype)
 
 
-@declare(out="same")
+@declare(out=True)
 def nanmean(
     input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: DType | None = None
 ) -> Tensor:
@@ -324,7 +324,7 @@ def _am(name: str, op: Any) -> Any:
         return result if x.shape else saving(result, input, result)
 
     function.__name__ = function.__qualname__ = name
-    return declare(name, out=True)(function)
+    return declare(name, out="same")(function)
 
 
 amax = _am("amax", ops.max_)
@@ -359,7 +359,7 @@ def _arg(name: str, op: Any) -> Any:
         return wrap(drop_axes(op(x, arg=(axis,)), (axis,), keepdim))
 
     function.__name__ = function.__qualname__ = name
-    return declare(name, out=True)(function)
+    return declare(name, out="same")(function)
 
 
 argmax = _arg("argmax", ops.argmax)
@@ -381,7 +381,7 @@ def _quantifier(name: str, op: Any) -> Any:
         return wrap(P.cast(_over(op, truth, axes, keepdim), result))
 
     function.__name__ = function.__qualname__ = name
-    return declare(name, out=True)(function)
+    return declare(name, out="same")(function)
 
 
 all = _quantifier("all", ops.min_)

@@ -41,7 +41,7 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
     return wrap(ops.argsort(x, arg=(axis, descending)))
 
 
-@declare(out=True)
+@declare(out="same")
 def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Any:
     """Values in order along a dim, and where they were."""
     x = node_of(input)
@@ -66,7 +66,7 @@ def _first(node: Node, count: int, axis: int, start: int = 0) -> Node:
     )
 
 
-@declare(out=True)
+@declare(out="same")
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
     """The k largest (or smallest) along a dim."""
     x = node_of(input)
@@ -82,7 +82,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     return topk_result(*record_many("TopkBackward0", (input,), (x,), outs))
 
 
-@declare(out=True)
+@declare(out="same")
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
     """The k-th smallest along a dim."""
     x = node_of(input)

@@ -43,13 +43,13 @@ def _triangle(name: str, upper: bool) -> Any:
         return record(f"{name.capitalize()}Backward0", (input,), (x,), value)
 
     function.__name__ = function.__qualname__ = name
-    return declare(name, inplace=True, out=True)(function)
+    return declare(name, inplace=True, out="same")(function)
 
 
 tril, triu = _triangle("tril", False), _triangle("triu", True)
 
 
-@declare(out=True)
+@declare(out="same")
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     """A matrix with this diagonal, or the diagonal of a matrix."""
     if input.ndim == 1:
@@ -175,7 +175,7 @@ def diff(
 # -- by index -----------------------------------------------------------------------------------
 
 
-@declare(out=True)
+@declare(out="same")
 @composite("TakeBackward0", saves=("index",))
 def take(input: Tensor, index: Tensor) -> Tensor:
     """Elements by their position in row-major order."""
@@ -187,7 +187,7 @@ def take(input: Tensor, index: Tensor) -> Tensor:
     return flat[index.reshape(-1)].reshape(shape_of(index))
 
 
-@declare(out=True)
+@declare(out="same")
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
     if dim is None:
         return input.reshape(-1).gather(0, indices.reshape(-1))

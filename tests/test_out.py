@@ -1,0 +1,96 @@
+"""`out=`: which dtypes it may have, that it takes the result's shape, what it must not share."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import pytest
+
+import lazygrad as lg
+
+X = [[1.0, -2.0], [3.0, 4.0]]
+SAME = """
+lg.mm(x, x) | lg.gather(x, 0, i) | lg.sort(x) | lg.topk(x, 1) | lg.amax(x, 0)
+lg.argmax(x) | lg.all(x) | lg.softmax(x, 0) | lg.where(x > 0, x, x) | lg.tril(x)
+lg.index_select(x, 0, i[0]) | lg.abs(x)
+lg.floor(x) | lg.masked_select(x, x > 0) | lg.linalg.inv(x) | lg.linalg.norm(x) | lg.take(x, i)
+lg.scatter(x, 0, i, x) | lg.clamp(x, 0, 1) | lg.isin(x, x) | lg.nonzero(x) | lg.signbit(x)
+lg.kthvalue(x, 1)
+"""
+CAST = """
+lg.add(x, x) | lg.exp(x) | lg.sum(x, 0) | lg.cat((x, x)) | lg.eq(x, x) | lg.std(x) | lg.cumsum(x, 0)
+lg.kron(x, x)
+"""
+
+
+def calls(text: str) -> list[str]:
+    parts = (part.strip() for part in text.replace("\n", "|").split("|"))
+    return [part for part in parts if part]
+
+
+def run(call: str, dtype: Any = None) -> tuple[Any, Any]:
+    """The plain result, and what the same call puts into new `out` tensors."""
+    names = {"lg": lg, "x": lg.tensor(X), "i": lg.tensor([[0, 1], [1, 0]])}
+    plain = eval(call, names)
+    parts = [plain] if isinstance(plain, lg.Tensor) else list(plain)
+    outs = [lg.empty(0, dtype=dtype or part.dtype) for part in parts]
+    out = outs[0] if isinstance(plain, lg.Tensor) else tuple(outs)
+    eval(f"{call[:-1]}, out=out)", names | {"out": out})
+    return parts, outs
+
+
+@pytest.mark.parametrize("call", calls(SAME + CAST))
+def test_out_gets_the_result(call: str) -> None:
+    for part, out in zip(*run(call), strict=True):
+        assert out.shape == part.shape and out.tolist() == part.tolist()
+
+
+@pytest.mark.parametrize("call", calls(SAME))
+def test_out_of_another_dtype_is_refused(call: str) -> None:
+    with pytest.raises(RuntimeError, match="Expected out tensor to have dtype"):
+        run(call, lg.float64)
+
+
+@pytest.mark.parametrize("call", calls(CAST))
+def test_out_takes_what_the_result_can_be_cast_to(call: str) -> None:
+    (part,), (out,) = run(call, lg.float64)
+    assert out.dtype is lg.float64 and out.tolist() == part.double().tolist()
+    if call != "lg.eq(x, x)":
+        with pytest.raises(RuntimeError, match="can't be cast"):
+            run(call, lg.int64)
+
+
+def test_another_shape_warns_where_elements_are_lost() -> None:
+    x = lg.tensor(X)
+    with pytest.warns(UserWarning, match="was resized"):
+        out = lg.zeros(3)
+        lg.add(x, x, out=out)
+    assert out.shape == (2, 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert lg.ones(2, 2, out=lg.zeros(3)).tolist() == [[1, 1], [1, 1]]
+        assert lg.full((2,), 7, out=lg.empty(0, dtype=lg.int64)).tolist() == [7, 7]
+
+
+def test_memory_that_is_still_read_is_refused() -> None:
+    x = lg.arange(6.0)
+    with pytest.raises(RuntimeError, match="refer to a single memory location"):
+        lg.add(x[:4], 1, out=x[1:5])
+    with pytest.raises(RuntimeError, match="refers to a single memory location"):
+        lg.add(x, 1, out=lg.zeros(1).expand(6))
+    assert lg.add(x, 1, out=x).tolist() == [1, 2, 3, 4, 5, 6]
+
+
+def test_out_is_not_differentiated() -> None:
+    x = lg.tensor(X, requires_grad=True)
+    with pytest.raises(RuntimeError, match="don't support automatic differentiation"):
+        lg.exp(x, out=lg.empty(0))
+    with lg.no_grad():
+        assert lg.exp(x, out=lg.empty(0)).requires_grad is False
+
+
+@pytest.mark.parametrize("out", [3, "text", (lg.zeros(1),), [3]])
+def test_out_that_is_no_tensor(out: Any) -> None:
+    with pytest.raises(TypeError, match="argument 'out'"):
+        lg.exp(lg.ones(1), out=out)
