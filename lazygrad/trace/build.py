@@ -15,7 +15,7 @@ from lazygrad.realize import Ran, realize_nodes, run_recorded
 from lazygrad.runtime.memory import Buffer
 from lazygrad.tensor.core import Tensor
 from lazygrad.tensor.storage import Storage
-from lazygrad.trace.record import Recording, flags_of, is_spent
+from lazygrad.trace.record import Recording, is_spent, state_of
 from lazygrad.trace.replay import Entry, Given, Made, Part, Sources, Value, Write, picker
 from lazygrad.trace.watch import PLAIN, Guard
 
@@ -188,8 +188,8 @@ class Builder:
             [b.storage for b in watched],
             [b.view for b in watched],
             [b.tensor._meta for b in watched],
-            [flags_of(b.tensor._meta) for b in watched],
-            [b.grad is None for b in watched],
+            [state_of(b.tensor._meta) for b in watched if b.tensor._meta is not None],
+            [b.grad is None for b in watched if b.tensor._meta is not None],
         )
 
     def _programs(self, ran: Sequence[Ran], finals: Sequence[Node]) -> None:
@@ -291,12 +291,12 @@ class Builder:
             if grad is not None:
                 stored = grad._storage
                 place = self._place(stored.node)
-                made = Made(place, stored.version, type(grad), grad._view, None)
+                made = Made(place, stored.version, grad)
             entry.grads.append((where, made))
         for t in self.result.fresh:
             stored = t._storage
             place = self._place(stored.node)  # type: ignore[arg-type]
-            entry.results.append(Made(place, stored.version, type(t), t._view, t._meta))
+            entry.results.append(Made(place, stored.version, t))
 
 
 class _Place:

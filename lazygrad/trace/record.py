@@ -9,6 +9,7 @@ are without it, whether or not it can be replayed.
 from __future__ import annotations
 
 import gc
+import operator
 import random
 import threading
 import weakref
@@ -48,9 +49,13 @@ class Before:
         self.flags = flags_of(t._meta)
 
 
+# what of a tensor's autograd state decides what is recorded, apart from its gradient
+state_of = operator.attrgetter("requires_grad", "fn", "hooks", "post_hooks")
+
+
 def flags_of(meta: Meta | None) -> Any:
-    """What of a tensor's autograd state decides what is recorded, apart from its gradient."""
-    return None if meta is None else (meta.requires_grad, meta.fn, meta.hooks, meta.post_hooks)
+    """`state_of`, or None for a tensor without any."""
+    return None if meta is None else state_of(meta)
 
 
 class Recording:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from sys import getrefcount
 from typing import Any
+from weakref import getweakrefcount
 
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
@@ -23,7 +24,7 @@ from lazygrad.runtime.memory import Buffer
 from lazygrad.runtime.stats import stats
 from lazygrad.tensor.core import Meta, Tensor
 from lazygrad.tensor.storage import Storage
-from lazygrad.trace.record import flags_of
+from lazygrad.trace.record import state_of
 from lazygrad.trace.watch import Guard
 
 MISS = object()  # an entry does not fit the call
@@ -32,27 +33,50 @@ _new_tensor = object.__new__
 
 # -- results ------------------------------------------------------------------------------------
 class Value:
-    """One value that a replay computes. Its memory serves again when nobody else has it."""
+    """One value that a replay computes. Its memory serves again when nobody else has it, and so
+    does the tensor that had it, if there was one."""
 
-    __slots__ = ("device", "dtype", "nbytes", "node", "shape", "spare")
+    __slots__ = ("device", "dtype", "nbytes", "node", "shape", "spare", "tensor")
 
     def __init__(self, shape: Shape, dtype: DType, device: str, nbytes: int):
         self.shape, self.dtype, self.device, self.nbytes = shape, dtype, device, nbytes
-        self.spare: list[Node] = []
+        self.spare: list[tuple[Node, Tensor | None]] = []
         self.node: Any = None  # that of this replay
+        self.tensor: Tensor | None = None  # on it already, and free
 
     def take(self) -> Buffer:
         """Memory for this replay's value."""
-        for node in self.spare:
-            # the list, the name, the argument of getrefcount; of the buffer: node and argument
-            if getrefcount(node) <= 3 and getrefcount(node.buffer) <= 2:
-                self.node = node
+        for node, tensor in self.spare:
+            # the tuple, the name, the argument of getrefcount; of the buffer: node and argument
+            if tensor is None:
+                free = getrefcount(node) <= 3
+            else:
+                free = getrefcount(tensor) <= 3 and getrefcount(node) <= 4 and _is_untouched(tensor)
+            if free and getrefcount(node.buffer) <= 2:
+                self.node, self.tensor = node, tensor
                 return node.buffer  # type: ignore[no-any-return]
         buffer = Buffer(self.nbytes)
         node = self.node = ops.buffer_leaf(buffer, self.shape, self.dtype, self.device)
         node.place = None
-        self.spare = [node, *self.spare[:1]]
+        self.tensor = None
+        self.spare = [(node, None), *self.spare[:1]]
         return buffer
+
+    def keep(self, tensor: Tensor) -> None:
+        """Give this tensor again when it is free."""
+        self.spare = [(n, tensor if n is self.node else t) for n, t in self.spare]
+
+
+def _is_untouched(tensor: Tensor) -> bool:
+    """Whether a tensor that nobody has is as it was made."""
+    stored = tensor._storage
+    return (
+        getrefcount(stored) <= 3
+        and getweakrefcount(tensor) == 0
+        and tensor._meta is None
+        and stored.shared is None
+        and not (stored.version or stored.unnoticed or tensor.__dict__)
+    )
 
 
 class Given:
@@ -69,22 +93,31 @@ class Given:
         return ops.buffer_leaf(table[self.index], like.shape, like.dtype, like.device)
 
 
-@dataclass
 class Made:
     """A new tensor on a new storage: its class, view, and what autograd knows of it."""
 
-    value: Value | Given
-    version: int
-    kind: type
-    view: Any
-    meta: Meta | None
+    __slots__ = ("kind", "meta", "value", "version", "view")
+
+    def __init__(self, value: Value | Given, version: int, like: Tensor):
+        self.value = value
+        self.version = version
+        self.kind, self.view, self.meta = type(like), like._view, like._meta
 
     def build(self, table: Sequence[Buffer]) -> Tensor:
         value = self.value
+        if type(value) is not Value:
+            return self._new(value.at(table))  # type: ignore[union-attr]
+        if value.tensor is not None:
+            made, value.tensor = value.tensor, None
+            return made
+        made = self._new(value.node)
+        if self.meta is None and not self.version and type(made) is Tensor:
+            value.keep(made)
+        return made
+
+    def _new(self, node: Node) -> Tensor:
         made: Tensor = _new_tensor(self.kind)
-        stored = made._storage = Storage(
-            value.node if type(value) is Value else value.at(table)  # type: ignore[union-attr]
-        )
+        stored = made._storage = Storage(node)
         stored.version = self.version
         made._view = self.view
         made._cached = None  # type: ignore[assignment]
@@ -129,8 +162,11 @@ class Sources:
     storages: list[Storage]
     views: list[Any]
     metas: list[Meta | None]
-    flags: list[Any]
-    without: list[bool]  # whether their `.grad` is None
+    states: list[Any]  # of those metas that are not None
+    without: list[bool]  # and whether their `.grad` is None
+
+    def __post_init__(self) -> None:
+        self.known = [meta for meta in self.metas if meta is not None]
 
     def find(self, given: Sequence[Tensor]) -> list[Storage] | None:
         """The storages of this call; None if something is not as it was."""
@@ -139,8 +175,8 @@ class Sources:
             [t._storage for t in tensors] != self.storages
             or [t._view for t in tensors] != self.views
             or [t._meta for t in tensors] != self.metas
-            or list(map(flags_of, self.metas)) != self.flags
-            or [m is None or m.grad is None for m in self.metas] != self.without
+            or list(map(state_of, self.known)) != self.states
+            or [m.grad is None for m in self.known] != self.without
         ):
             return None
         found = [given[i]._storage for i in self.arguments]

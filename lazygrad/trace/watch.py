@@ -250,31 +250,36 @@ class Watched:
 
 
 class Guard:
-    """A quick test whether all that was watched is what it was, apart from some places."""
+    """A quick test whether all that was watched is what it was, apart from some places.
+
+    It makes no Python call of its own for a value: `map` and `chain` run over what is read.
+    """
 
     def __init__(self, watched: Watched, inputs: set[tuple[int, Any]]):
         self._readers: list[Callable[[], Iterable[Any]]] = []
         self._places: list[Any] = []  # of each value: the box's place
-        self._sized: list[Any] = []
+        self._sized: list[Any] = []  # containers that must keep their length
         self._fields: dict[tuple[str, ...], list[Box]] = {}
         self._keep = watched
         for box in watched.boxes:
             self._add(box, {key for key in box.keys if box.at(key) in inputs})
         self._read_fields()
         self._sizes = list(map(len, self._sized))
-        self._values = self._now()
+        self._values = list(self._now())
 
     def _add(self, box: Box, skipped: set[Any]) -> None:
         container = box.container
         rest = [key for key in box.keys if key not in skipped]
         if type(container) is Fields:
             self._fields.setdefault(tuple(rest), []).append(box)
-        elif skipped or box.only is not None:
-            if box.only is None:
-                self._sized.append(container)
-            if rest:
-                pick = operator.itemgetter(*rest, rest[0])  # never one alone: always a tuple
-                self._read(functools.partial(pick, container), box, [*rest, rest[0]])
+            return
+        if box.only is None:
+            self._sized.append(container)
+        if not rest:
+            return
+        if skipped or box.only is not None:
+            rest.append(rest[0])  # never one alone: itemgetter gives a tuple then
+            self._read(functools.partial(operator.itemgetter(*rest), container), box, rest)
         elif isinstance(container, (list, deque, set)):
             self._read(container.__iter__, box, rest)
         else:
@@ -292,30 +297,30 @@ class Guard:
                 self._readers.append(functools.partial(_attributes, names, owners))
                 self._places += [box.at(name) for box in boxes for name in names]
 
-    def _now(self) -> list[Any]:
-        return list(chain.from_iterable([read() for read in self._readers]))
+    def _now(self) -> Iterable[Any]:
+        return chain.from_iterable(map(operator.call, self._readers))
 
     def holds(self) -> bool:
         """Whether nothing has changed that a function could tell."""
         try:
-            now = self._now()
-        except (KeyError, IndexError, AttributeError, ValueError):
+            if list(map(len, self._sized)) != self._sizes:
+                return False
+            if all(map(operator.is_, self._now(), self._values)):
+                return True
+            now = list(self._now())
+        except _GONE:
             return False
-        before = self._values
-        if len(now) != len(before) or list(map(len, self._sized)) != self._sizes:
+        if len(now) != len(self._values) or not all(map(same, self._values, now)):
             return False
-        if all(map(operator.is_, now, before)):
-            return True
-        if all(map(same, before, now)):
-            self._values = now
-            return True
-        return False
+        # equal lists are not taken over: what happens to the new one is not watched
+        self._values = [new if type(new) in PLAIN else old for old, new in zip(self._values, now)]
+        return True
 
     def changed_numbers(self) -> list[Any]:
         """Places whose number is another one now."""
         try:
-            now = self._now()
-        except (KeyError, IndexError, AttributeError, ValueError):
+            now = list(self._now())
+        except _GONE:
             return []
         if len(now) != len(self._values):
             return []
@@ -324,6 +329,9 @@ class Guard:
             for place, old, new in zip(self._places, self._values, now)
             if type(old) in NUMBERS and type(new) is type(old) and not same(old, new)
         ]
+
+
+_GONE = (KeyError, IndexError, AttributeError, ValueError)  # a place that is no more
 
 
 def _attributes(names: tuple[str, ...], owners: list[Any]) -> Iterable[Any]:
