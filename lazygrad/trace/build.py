@@ -6,6 +6,7 @@ that is still connected to gradients. Must not know: how functions are run or en
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -282,6 +283,7 @@ class Builder:
                     self._place(stored.node),  # type: ignore[arg-type]
                     stored.version - version,
                     stored.loose - loose,
+                    weakref.ref(stored),
                 )
             )
         argument = {id(t): i for i, t in enumerate(self.arguments)}

@@ -45,13 +45,16 @@ class Call:
         self.odd = ""
         key: list[Any] = [mode.grad, mode.inference, mode.anomaly, default.dtype]
         for value in args:
-            self._note(value, key)
+            if type(value) is Tensor:
+                self._tensor(value, key)
+            else:
+                self._note(value, key)
         for name, value in kwargs.items():
             key.append(name)
             self._note(value, key)
         tensors = self.tensors
         if len(tensors) > 1:
-            stored = [id(t._storage) for t in tensors]
+            stored = [t._storage for t in tensors]
             if len(set(stored)) != len(stored):
                 key.append(tuple(map(stored.index, stored)))
         self.key = tuple(key)

@@ -46,7 +46,8 @@ class Value:
 
     def take(self) -> Buffer:
         """Memory for this replay's value."""
-        for node, tensor in self.spare:
+        for pair in self.spare:
+            node, tensor = pair
             # the tuple, the name, the argument of getrefcount; of the buffer: node and argument
             if tensor is None:
                 free = getrefcount(node) <= 3
@@ -54,12 +55,14 @@ class Value:
                 free = getrefcount(tensor) <= 3 and getrefcount(node) <= 4 and _is_untouched(tensor)
             if free and getrefcount(node.buffer) <= 2:
                 self.node, self.tensor = node, tensor
+                if pair is self.spare[0]:
+                    self.spare.reverse()  # next time the other one is more likely to be free
                 return node.buffer  # type: ignore[no-any-return]
         buffer = Buffer(self.nbytes)
         node = self.node = ops.buffer_leaf(buffer, self.shape, self.dtype, self.device)
         node.place = None
         self.tensor = None
-        self.spare = [(node, None), *self.spare[:1]]
+        self.spare = [*self.spare[-1:], (node, None)]
         return buffer
 
     def keep(self, tensor: Tensor) -> None:
@@ -139,6 +142,7 @@ class Write:
     value: Value | Given
     versions: int
     loose: int
+    holder: Any  # a weak reference to the storage it was recorded for
 
 
 @dataclass
@@ -270,7 +274,8 @@ def _write(write: Write, stored: Storage, given: Sequence[Buffer]) -> None:
             target[...] = node.buffer.array(node.dtype.np, node.shape)
     else:
         stored.node = node
-        node.holder = weakref.ref(stored)
+        holder = write.holder
+        node.holder = holder if holder() is stored else weakref.ref(stored)
     stored.version += write.versions
     stored.loose += write.loose
 

@@ -292,10 +292,10 @@ class Guard:
     def _read_fields(self) -> None:
         """Boxes with the same attributes are read together."""
         for names, boxes in self._fields.items():
-            if names:
-                owners = [box.container.owner for box in boxes]
-                self._readers.append(functools.partial(_attributes, names, owners))
-                self._places += [box.at(name) for box in boxes for name in names]
+            owners = [box.container.owner for box in boxes]
+            for name in names:
+                self._readers.append(functools.partial(map, operator.attrgetter(name), owners))
+                self._places += [box.at(name) for box in boxes]
 
     def _now(self) -> Iterable[Any]:
         return chain.from_iterable(map(operator.call, self._readers))
@@ -332,12 +332,6 @@ class Guard:
 
 
 _GONE = (KeyError, IndexError, AttributeError, ValueError)  # a place that is no more
-
-
-def _attributes(names: tuple[str, ...], owners: list[Any]) -> Iterable[Any]:
-    read = operator.attrgetter(*names)
-    found = map(read, owners)
-    return found if len(names) == 1 else chain.from_iterable(found)
 
 
 @functools.lru_cache(1024)
