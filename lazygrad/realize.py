@@ -153,7 +153,7 @@ def _bases(node: Node) -> list[Node]:
     stack, found = [node], []
     while stack:
         item = stack.pop()
-        if item.buffer is not None or item.op.lowering is Lowering.LEAF:
+        if item.buffer is not None or _is_free(item):
             continue
         if item.op.lowering is Lowering.MOVEMENT:
             stack.extend(item.srcs)
@@ -162,10 +162,15 @@ def _bases(node: Node) -> list[Node]:
     return found
 
 
+def _is_free(node: Node) -> bool:
+    """Whether a value costs nothing to have again: leaves do, but for random numbers."""
+    return node.op.lowering is Lowering.LEAF and node.op not in ops.DRAWS
+
+
 def _is_held(node: Node) -> bool:
-    """Whether a tensor that is still alive has this value."""
+    """Whether a tensor that is still alive has this value, and it is to be computed."""
     holder = node.holder
-    if holder is None or node.buffer is not None:
+    if holder is None or node.buffer is not None or _is_free(node):
         return False
     storage = holder()
     return storage is not None and storage.node is node

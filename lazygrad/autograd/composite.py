@@ -10,6 +10,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from lazygrad.autograd.late import tensors
 from lazygrad.autograd.modes import mode
 from lazygrad.ir.node import override, user_place
 
@@ -40,8 +41,7 @@ def composite(name: str, saves: tuple[str, ...] | None = None) -> Callable[[F], 
 
 
 def _run(name: str, saves: tuple[str, ...] | None, function: Any, args: Any, kwargs: Any) -> Any:
-    from lazygrad.tensor import core, history, storage
-
+    core, history, storage = tensors.core, tensors.history, tensors.storage
     depth = storage.depth
     found: list[Any] = []
     if mode.grad:
@@ -113,8 +113,7 @@ def _swap(inner: dict[int, Any], value: Any) -> Any:
 
 
 def _tensors(result: Any) -> list[Any]:
-    from lazygrad.tensor.core import Tensor
-
+    Tensor = tensors.core.Tensor
     if isinstance(result, Tensor):
         return [result]
     return [t for t in result if isinstance(t, Tensor)]
@@ -124,8 +123,7 @@ def _note(
     fn: Any, saves: tuple[str, ...], function: Any, args: Any, kwargs: Any, outputs: list[Any]
 ) -> None:
     """Remember the versions of the tensors that PyTorch's record would save."""
-    from lazygrad.tensor import core, history
-
+    core, history = tensors.core, tensors.history
     names = function.__code__.co_varnames[: function.__code__.co_argcount]
     given = dict(zip(names, args)) | kwargs
     for wanted in saves:

@@ -13,9 +13,10 @@ from typing import Any
 
 from lazygrad.autograd import graph
 from lazygrad.autograd.graph import AccumulateGrad, BaseFn, GradFn
+from lazygrad.autograd.late import tensors
 from lazygrad.autograd.modes import mode, no_grad, set_grad_enabled
 from lazygrad.ir import ops
-from lazygrad.ir.node import place_line
+from lazygrad.ir.node import Node, place_line
 from lazygrad.realize import realize_soon, traces
 
 
@@ -272,10 +273,14 @@ class _Job:
             slots.append(None)
         if value is not None:
             have = slots[number]
-            slots[number] = value if have is None else have + value
+            slots[number] = value if have is None else _sum(have, value)
 
     def _visit(self, fn: BaseFn, needed: set[BaseFn] | None) -> None:
         grads = self.pending.pop(fn, [])
+        if self._is_plain(fn):
+            self._flow(fn, grads)
+            return
+        grads = [_tensor(value) for value in grads]
         if fn.tensor_hooks is not None or fn.retained is not None:
             self._tensor_hooks(fn, grads)
         if self.targets is not None:
@@ -304,6 +309,31 @@ class _Job:
                     outs = changed if isinstance(changed, tuple) else (changed,)
         if not self.keep:
             fn.release()  # type: ignore[attr-defined]
+        for edge, value in zip(fn.edges, outs):
+            if edge is not None and value is not None:
+                self._add(edge, value)
+
+    def _is_plain(self, fn: BaseFn) -> bool:
+        """Whether nobody sees the gradients that go in and out of a record."""
+        return (
+            self.targets is None
+            and not self.create
+            and isinstance(fn, GradFn)
+            and type(fn).apply is GradFn.apply
+            and fn.tensor_hooks is None
+            and fn.retained is None
+            and fn.pre_hooks is None
+            and fn.post_hooks is None
+            and not mode.anomaly
+        )
+
+    def _flow(self, fn: Any, grads: list[Any]) -> None:
+        """A plain record: on values, without tensors around them."""
+        if all(value is None for value in grads):
+            return
+        outs = fn.flow([_value(value) for value in grads])
+        if not self.keep:
+            fn.release()
         for edge, value in zip(fn.edges, outs):
             if edge is not None and value is not None:
                 self._add(edge, value)
@@ -378,6 +408,24 @@ class _Job:
         nodes = [node_of(t) for t in (*roots, *self.touched)]
         realize_soon(list(dict.fromkeys(nodes)))
         forget()
+
+
+def _value(gradient: Any) -> Any:
+    """A gradient on its way as a node: it is one, or a tensor."""
+    if gradient is None or type(gradient) is Node:
+        return gradient
+    return tensors.core.node_of(gradient)
+
+
+def _tensor(gradient: Any) -> Any:
+    """A gradient on its way as a tensor."""
+    return tensors.core.wrap(gradient) if type(gradient) is Node else gradient
+
+
+def _sum(a: Any, b: Any) -> Any:
+    if type(a) is Node and type(b) is Node and a.dtype is b.dtype:
+        return ops.add(a, b)
+    return _tensor(a) + _tensor(b)
 
 
 def _run_hooks(hooks: dict[int, Any], value: Any) -> Any:

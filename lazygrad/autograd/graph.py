@@ -17,9 +17,10 @@ import traceback
 from collections.abc import Callable, Container, Sequence
 from typing import Any
 
+from lazygrad.autograd.late import tensors
 from lazygrad.autograd.modes import mode
 from lazygrad.ir import ops
-from lazygrad.ir.node import Node, override
+from lazygrad.ir.node import Node, override, stand_in
 from lazygrad.ir.ops import BUFFER, Lowering, Op
 
 Entry = tuple[Node, Op, tuple[Node, ...], Any]  # a node and its sources, kept from being dropped
@@ -195,7 +196,10 @@ class GradFn(BaseFn):
         captured: list[Entry],
         stops: Sequence[Node] = (),
     ):
-        super().__init__(edges, next(_sequence))
+        self.edges = tuple(edges)
+        self.seq = next(_sequence)
+        self.tensor_hooks = self.pre_hooks = self.post_hooks = None
+        self.retained = self.notes = self.stack = None
         self.stops = tuple(stops)  # values taken as given, here and in the gradient's gradient
         self.in_nodes = tuple(in_nodes)
         self.out_nodes = tuple(out_nodes)
@@ -262,14 +266,16 @@ class GradFn(BaseFn):
 
     def vjp(self, grads: Sequence[Node | None]) -> list[Node | None]:
         """The gradient of each input, given those of the outputs."""
+        captured = self.captured
+        if len(captured) == 1 and len(grads) == 1 and self.out_nodes[0] is captured[0][0]:
+            return self._vjp_of_one(grads[0])
         table: dict[Node, Node] = {}
         for node, grad in zip(self.out_nodes, grads):
             if grad is not None:
                 have = table.get(node)
                 table[node] = grad if have is None else ops.add(have, grad)
-        captured = self.captured
         inputs = self.in_nodes
-        wanted = None if len(captured) == 1 else {entry[0] for entry in captured}.union(inputs)
+        wanted = {entry[0] for entry in captured}.union(inputs)
         before = override.place
         try:
             for node, op, srcs, arg in reversed(captured):
@@ -278,7 +284,7 @@ class GradFn(BaseFn):
                     continue
                 override.place = node.place
                 for src, part in zip(srcs, op.vjp(grad, node, *srcs, arg=arg)):
-                    if part is None or (src not in inputs if wanted is None else src not in wanted):
+                    if part is None or src not in wanted:
                         continue
                     if part.shape != src.shape:
                         part = ops.sum_to(part, src.shape)
@@ -291,10 +297,29 @@ class GradFn(BaseFn):
             for node, found in ((node, table.get(node)) for node in inputs)
         ]
 
+    def _vjp_of_one(self, grad: Node | None) -> list[Node | None]:
+        """The same for a record of one op."""
+        node, op, srcs, arg = self.captured[0]
+        inputs = self.in_nodes
+        table: dict[Node, Node] = {}
+        if grad is not None and op.vjp is not None:
+            before = override.place
+            override.place = node.place
+            try:
+                for src, part in zip(srcs, op.vjp(grad, node, *srcs, arg=arg)):
+                    if part is None or src not in inputs:
+                        continue
+                    if part.shape != src.shape:
+                        part = ops.sum_to(part, src.shape)
+                    have = table.get(src)
+                    table[src] = part if have is None else ops.add(have, part)
+            finally:
+                override.place = before
+        return [table.get(n) or ops.zeros(n.shape, n.dtype, n.device) for n in inputs]
+
     def apply(self, grads: Sequence[Any], create: bool) -> Sequence[Any]:
         """Tensors in, tensors out; with `create` the way from one to the other is recorded."""
-        from lazygrad.tensor import core, history, storage
-
+        core, history, storage = tensors.core, tensors.history, tensors.storage
         self.check()
         given = [None if g is None else core.node_of(g) for g in grads]
         if create:  # a gradient that is the same value as an input must not be taken for it
@@ -308,12 +333,17 @@ class GradFn(BaseFn):
             storage.forget()
         storage.depth.value += create  # nothing is to be computed before it is recorded
         try:
-            tensors = [None if node is None else core.wrap(node) for node in results]
+            made = [None if node is None else core.wrap(node) for node in results]
         finally:
             storage.depth.value -= create
         if create:
-            history.record_gradient(self, grads, given, results, tensors)
-        return tensors
+            history.record_gradient(self, grads, given, results, made)
+        return made
+
+    def flow(self, grads: Sequence[Node | None]) -> list[Node | None]:
+        """`apply` for values alone: nothing is recorded, and nobody sees them on the way."""
+        self.check()
+        return self.vjp(grads)
 
     def check(self) -> None:
         """Raise if values have been freed, or were changed in place since."""
@@ -327,9 +357,7 @@ class GradFn(BaseFn):
 
     def _substitute(self, node: Node, storage: Any, view: Any) -> None:
         """A saved value was written through `.data`: backward reads what is there now."""
-        from lazygrad.tensor import core
-        from lazygrad.tensor.storage import read
-
+        core, read = tensors.core, tensors.storage.read
         now = read(storage)
         now = now if view is None else core.strided(now, view)
 
@@ -365,9 +393,7 @@ class GradFn(BaseFn):
                 return node  # a literal or a scalar: small, and its value may be read
             found = stubs.get(node)
             if found is None:
-                found = Node(BUFFER, (), None, node.shape, node.dtype, node.device)
-                found.place = node.place
-                stubs[node] = found
+                found = stubs[node] = stand_in(BUFFER, node)
             return found
 
         self.captured = [
@@ -449,10 +475,14 @@ def capture(
     """
     if len(outs) == 1 and known is None:
         out = outs[0]
-        if all(src in ins or not src.srcs or src in stops for src in out.srcs):
-            if out in ins or not any(src in ins for src in out.srcs):
-                return []
-            return [(out, out.op, out.srcs, out.arg)]
+        reached = False
+        for src in out.srcs:
+            if src in ins:
+                reached = True
+            elif src.srcs and src not in stops:
+                break
+        else:
+            return [(out, out.op, out.srcs, out.arg)] if reached and out not in ins else []
     depends: dict[Node, bool] = dict.fromkeys(stops, False)
     depends.update(dict.fromkeys(ins, True))
     entries: list[Entry] = []

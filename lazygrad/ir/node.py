@@ -140,6 +140,24 @@ class Node:
         return f"<{self.op.name} {self.dtype.short}[{dims}] {place_text(self.place)}>"
 
 
+_blank = object.__new__
+
+
+def stand_in(op: Op, like: Node) -> Node:
+    """A node of the same shape, dtype and line, without sources."""
+    node = _blank(Node)
+    node.op, node.srcs, node.arg, node.value = op, (), None, None
+    node.shape, node.dtype, node.device, node.place = (
+        like.shape,
+        like.dtype,
+        like.device,
+        like.place,
+    )
+    node.buffer = node.holder = None
+    node.saves = 0
+    return node
+
+
 def toposort(outputs: Iterable[Node], stop: Callable[[Node], bool] | None = None) -> list[Node]:
     """All nodes that `outputs` need, sources first; nodes where `stop` holds have no sources.
 

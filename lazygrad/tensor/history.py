@@ -81,10 +81,15 @@ def not_differentiated(t: Tensor, name: str) -> Tensor:
 
 def edge_of(t: Tensor) -> Edge:
     """Where this tensor's gradient goes."""
+    meta = t._meta
+    if meta is None:
+        return None
+    if meta.base is None:
+        if not meta.requires_grad:
+            return None
+        return (accumulator_of(t, meta), 0) if meta.fn is None else (meta.fn, meta.nr)
     if not needs_grad(t):
         return None
-    meta = t._meta
-    assert meta is not None
     fn = fn_of(t)
     if fn is not None:
         return (fn, meta.nr)

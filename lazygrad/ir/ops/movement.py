@@ -74,7 +74,7 @@ def _pad_vjp(g: Node, y: Node, x: Node, *, arg: Any) -> tuple[Node]:
 
 
 def _inverse(order: Shape) -> Shape:
-    return tuple(int(i) for i in np.argsort(order))
+    return tuple(sorted(range(len(order)), key=order.__getitem__))
 
 
 def _window_vjp(g: Node, y: Node, x: Node, *, arg: Any) -> tuple[Node]:
