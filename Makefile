@@ -13,7 +13,7 @@ test: $(VENV)/.test
 
 # the CUDA backend on an emulated GPU: tests/emulator/README.md
 test-emulated: $(VENV)/.emulator
-	$(BIN)/python tests/emulator/run.py $(BIN)/python -m pytest -n auto tests/test_emulator.py
+	$(BIN)/python tests/emulator/run.py $(BIN)/python -m pytest -n auto tests/test_emulator.py tests/test_sass.py
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .

@@ -59,9 +59,10 @@ def cuda_include() -> Path:
 
 
 def real_nvcc() -> str | None:
-    """NVIDIA's compiler, where a toolkit is installed."""
-    found = shutil.which("nvcc") or shutil.which("nvcc", path="/usr/local/cuda/bin")
-    return None if found is None or Path(found).resolve() == NVCC else found
+    """NVIDIA's compiler, where a toolkit or its Python package is installed."""
+    folders = [f for f in os.environ.get("PATH", "").split(os.pathsep) if Path(f) != HERE]
+    folders += [str(Path(p) / "nvidia" / "cu13" / "bin") for p in sys.path]
+    return shutil.which("nvcc", path=os.pathsep.join([*folders, "/usr/local/cuda/bin"]))
 
 
 def _names(include: Path) -> set[str]:
