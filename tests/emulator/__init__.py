@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-NVCC = HERE / "nvcc"
+NVCC = HERE / "bin" / "nvcc"
 SOURCES = sorted((HERE / "driver").glob("*"))
 FLAGS = ("-std=c++17", "-O2", "-g1", "-fPIC", "-fvisibility=hidden", "-w")
 CUBLAS = "cublas.cc"
@@ -60,7 +60,7 @@ def cuda_include() -> Path:
 
 def real_nvcc() -> str | None:
     """NVIDIA's compiler, where a toolkit or its Python package is installed."""
-    folders = [f for f in os.environ.get("PATH", "").split(os.pathsep) if Path(f) != HERE]
+    folders = [f for f in os.environ.get("PATH", "").split(os.pathsep) if Path(f) != NVCC.parent]
     folders += [str(Path(p) / "nvidia" / "cu13" / "bin") for p in sys.path]
     return shutil.which("nvcc", path=os.pathsep.join([*folders, "/usr/local/cuda/bin"]))
 
@@ -132,7 +132,9 @@ def environment() -> dict[str, str]:
     paths = [folder, *os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)]
     return {
         "LD_LIBRARY_PATH": os.pathsep.join(p for p in dict.fromkeys(paths) if p),
-        "PATH": os.pathsep.join([str(HERE), os.environ.get("PATH", "")]),
+        "PATH": os.pathsep.join([str(NVCC.parent), os.environ.get("PATH", "")]),
+        "CUDA_HOME": str(HERE),
+        "CUDA_PATH": str(HERE),
         RUNNING: "1",
         "EMULATOR_CACHE": str(cache_folder()),
         "EMULATOR_CUDA_INCLUDE": str(cuda_include()),
