@@ -11,6 +11,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))  # graphs.py, the tests' helpers
 
+import on_device  # noqa: E402
+import pytest  # noqa: E402
+
 if "PYTEST_XDIST_WORKER" not in os.environ:  # workers inherit the folder, and share it
     _folder = tempfile.mkdtemp(prefix="lazygrad-tests-")
     os.environ["LAZYGRAD_CACHE_DIR"] = _folder
@@ -19,3 +22,21 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # workers inherit the folder, and s
 # tests that need the emulated GPU: `make test-emulated` runs them under tests/emulator/run.py
 ON_EMULATOR = "EMULATOR_RUNNING" in os.environ
 collect_ignore = [] if ON_EMULATOR else ["test_emulator.py", "test_sass.py"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--device", help="where tests make their tensors: cpu or cuda")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    device = config.getoption("--device")
+    if device:
+        os.environ["TEST_DEVICE"] = device
+    if on_device.name() != on_device.HOST:
+        on_device.install()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if on_device.name() != on_device.HOST:
+        items[:], left = on_device.split(items)
+        config.hook.pytest_deselected(items=left)
