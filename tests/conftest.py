@@ -11,8 +11,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))  # graphs.py, the tests' helpers
 
-import on_device  # noqa: E402
-import pytest  # noqa: E402
+import on_device
+import pytest
 
 if "PYTEST_XDIST_WORKER" not in os.environ:  # workers inherit the folder, and share it
     _folder = tempfile.mkdtemp(prefix="lazygrad-tests-")

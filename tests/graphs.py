@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import on_device
 
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import ALL, DType, float32
@@ -13,16 +14,17 @@ from lazygrad.ir.node import Node, toposort
 from lazygrad.ir.ops import Op
 from lazygrad.ir.views import View
 from lazygrad.realize import observers, read, realize_nodes
-from lazygrad.runtime.memory import from_array
+from lazygrad.runtime.device import from_array
 from lazygrad.runtime.stats import stats
 
+DEVICE = {"cpu": "cpu", "cuda": "cuda:0"}[on_device.name()]  # where the tests' nodes are
 New = Callable[..., Node]  # new(*shape): a fresh leaf
 
 
 def leaf(values: object, dtype: DType = float32) -> Node:
     """A node whose value is in memory; `values` are in the compute dtype."""
     array = np.ascontiguousarray(to_storage(np.asarray(values), dtype)).reshape(np.shape(values))
-    return ops.buffer_leaf(from_array(array), array.shape, dtype, "cpu")
+    return ops.buffer_leaf(from_array(array, DEVICE), array.shape, dtype, DEVICE)
 
 
 def normal(rng: np.random.Generator, *shape: int, dtype: DType = float32) -> Node:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-from graphs import SAME, interpreted, leaf, normal
+from graphs import DEVICE, SAME, interpreted, leaf, normal
 
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import FLOATS, DType, bool_, float32, float64, int64
@@ -220,7 +220,7 @@ def test_gradients_keep_the_dtype(dtype: DType) -> None:
             srcs = [normal(rng, 2, 3, dtype=dtype) for _ in range(op.arity)]
             arg = float32 if op is ops.cast else None
             y = op(*srcs, arg=arg)
-            seed = ops.expand(ops.const(1, y.dtype, "cpu"), arg=y.shape)
+            seed = ops.expand(ops.const(1, y.dtype, DEVICE), arg=y.shape)
             for src, grad in zip(srcs, gradients(y, seed, srcs)):
                 assert (grad.shape, grad.dtype) == (src.shape, src.dtype), op.name
 

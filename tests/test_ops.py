@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from graphs import (
+    DEVICE,
     OTHER,
     SAME,
     compiled,
@@ -77,7 +78,7 @@ def wide_truth(node: Node) -> np.ndarray:
     ]
     if node.dtype.kind != "f":
         return interpreted([node])[0]
-    twin = Node(node.op, node.srcs, node.arg, node.shape, float64, "cpu")
+    twin = Node(node.op, node.srcs, node.arg, node.shape, float64, node.device)
     return apply(twin, sources)
 
 
@@ -112,8 +113,8 @@ def test_pointwise_on_every_layout(op: Op) -> None:
             one = sample(rng, (), dtype, op, op.arity - 1).item()
             for last in (
                 source(op, dtype, op.arity - 1, "0-d", rng),
-                ops.const(one, dtype, "cpu"),
-                ops.scalar(one, dtype, "cpu"),
+                ops.const(one, dtype, DEVICE),
+                ops.scalar(one, dtype, DEVICE),
             ):
                 outputs.append(op(*first[:-1], last))
                 names.append(f"{op.name} {dtype.name} with {last!r}")
@@ -404,10 +405,10 @@ def movements(new: Callable[..., Node]) -> dict[str, Node]:
         "as_strided": ops.as_strided(x, arg=View((3, 2, 2), (5, 1, 2), 4)),
         "copy": ops.copy(ops.permute(cube, arg=(1, 2, 0))),
         "pad of a literal": ops.pad(
-            ops.expand(ops.const(1, cube.dtype, "cpu"), arg=(2, 3)), arg=((1, 1), (2, 0))
+            ops.expand(ops.const(1, cube.dtype, DEVICE), arg=(2, 3)), arg=((1, 1), (2, 0))
         ),
         "pad of a number": ops.pad(
-            ops.expand(ops.scalar(1, cube.dtype, "cpu"), arg=(3,)), arg=((2, 2),)
+            ops.expand(ops.scalar(1, cube.dtype, DEVICE), arg=(3,)), arg=((2, 2),)
         ),
         "pad of nothing": ops.pad(new(0, 3), arg=((2, 1), (0, 1))),
         "expand of nothing": ops.expand(new(1, 0), arg=(4, 0)),
@@ -571,7 +572,7 @@ def test_writes_through_views(dtype: DType) -> None:
         ops.write(new(6, 8), new(2, 3), whole.slice(((1, 5, 2), (0, 8, 3)))),
         ops.write(new(6, 8), ops.permute(new(8, 6), arg=(1, 0)), whole.flip((0, 1))),
         ops.write(ops.permute(new(8, 6), arg=(1, 0)), new(8, 6), whole.permute((1, 0))),
-        ops.write(ops.zeros((6, 8), dtype, "cpu"), ops.expand(new(1, 8), arg=(6, 8)), whole),
+        ops.write(ops.zeros((6, 8), dtype, DEVICE), ops.expand(new(1, 8), arg=(6, 8)), whole),
         ops.write(
             computed,
             ops.slice_(computed, arg=((0, 3, 1), (0, 8, 1))),
@@ -622,8 +623,8 @@ def test_check_index(dtype: DType) -> None:
 # -- leaves that are functions of their index, and ops on the host ---------------------------------
 def test_random_bits_on_every_layout() -> None:
     def bits(*shape: int, seed: int = 3, draw: int = 1, stream: int = 0) -> Node:
-        key = ops.scalar(seed, int64, "cpu"), ops.scalar(draw, int64, "cpu")
-        return ops.random_bits(*key, shape, stream, "cpu")
+        key = ops.scalar(seed, int64, DEVICE), ops.scalar(draw, int64, DEVICE)
+        return ops.random_bits(*key, shape, stream, DEVICE)
 
     x = bits(3, 17)
     cases = [
@@ -647,16 +648,16 @@ def test_random_bits_on_every_layout() -> None:
 
 
 def test_iota_on_every_layout() -> None:
-    x = ops.iota((3, 17), "cpu")
+    x = ops.iota((3, 17), DEVICE)
     moved = [
         x,
         ops.permute(x, arg=(1, 0)),
         ops.flip(x, arg=(1,)),
-        ops.iota((), "cpu"),
+        ops.iota((), DEVICE),
         ops.slice_(x, arg=((1, 3, 1), (2, 17, 3))),
         ops.pad(x, arg=((1, 0), (0, 2))),
-        ops.expand(ops.iota((1, 17), "cpu"), arg=(3, 17)),
-        ops.iota((0, 3), "cpu"),
+        ops.expand(ops.iota((1, 17), DEVICE), arg=(3, 17)),
+        ops.iota((0, 3), DEVICE),
     ]
     cases = [ops.cast(m, arg=target) for m in moved for target in (float32, int32, uint8, float64)]
     cases += [ops.copy(m) for m in moved]
