@@ -80,7 +80,12 @@ API cuModuleLoadData(CUmodule *out, const void *image) {
   unlink(path.c_str());
   return rc;
 }
-API cuModuleLoadDataEx(CUmodule *out, const void *image, unsigned, CUjit_option *, void **) { return cuModuleLoadData(out, image); }
+API cuModuleLoadDataEx(CUmodule *out, const void *image, unsigned n, CUjit_option *options, void **values) {
+  for (unsigned i = 0; i < n; i++)  // there is no compiler here that would write a log
+    if ((options[i] == CU_JIT_INFO_LOG_BUFFER || options[i] == CU_JIT_ERROR_LOG_BUFFER) && values[i])
+      *static_cast<char *>(values[i]) = 0;
+  return cuModuleLoadData(out, image);
+}
 API cuModuleUnload(CUmodule m) {
   ENTER;
   auto it = modules.find(m);
