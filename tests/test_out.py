@@ -16,7 +16,7 @@ lg.argmax(x) | lg.all(x) | lg.softmax(x, 0) | lg.where(x > 0, x, x) | lg.tril(x)
 lg.index_select(x, 0, i[0]) | lg.abs(x)
 lg.floor(x) | lg.masked_select(x, x > 0) | lg.linalg.inv(x) | lg.linalg.norm(x) | lg.take(x, i)
 lg.scatter(x, 0, i, x) | lg.clamp(x, 0, 1) | lg.isin(x, x) | lg.nonzero(x) | lg.signbit(x)
-lg.kthvalue(x, 1)
+lg.kthvalue(x, 1) | lg.cummax(x, 0) | lg.cummin(x, 0)
 """
 CAST = """
 lg.add(x, x) | lg.exp(x) | lg.sum(x, 0) | lg.cat((x, x)) | lg.eq(x, x) | lg.std(x) | lg.cumsum(x, 0)

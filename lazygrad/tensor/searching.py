@@ -242,7 +242,7 @@ def _running(name: str, op: Any, result: Any) -> Any:
         return result(*record_many(f"{name.capitalize()}Backward0", (input,), (x,), outs))
 
     function.__name__ = function.__qualname__ = name
-    return declare(name)(function)
+    return declare(name, out="same")(function)
 
 
 cummax = _running("cummax", ops.argcummax, cummax_result)
