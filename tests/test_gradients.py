@@ -170,6 +170,10 @@ def by_hand() -> dict[str, Case]:
         ),
         "matmul": (ops.matmul, [new(3, 4), new(4, 2)]),
         "matmul, batches": (ops.matmul, [new(2, 2, 3), new(2, 3, 2)]),
+        "conv": (conv((1, 1), (1, 1)), [new(2, 3, 5, 4), new(2, 3, 3, 2)]),
+        "conv, steps": (conv((2, 3), (1, 1)), [new(1, 2, 7, 8), new(3, 2, 2, 3)]),
+        "conv, spread": (conv((2,), (3,)), [new(2, 2, 9), new(2, 2, 2)]),
+        "conv, groups": (conv((1,), (1,)), [new(2, 1, 2, 5), new(2, 3, 2, 2)]),
         "gather": (lambda x: ops.exp(ops.gather(x, at, arg=0)), [new(4, 5)]),
         "gather along the last": (lambda x: ops.exp(ops.gather(x, same, arg=1)), [new(3, 4)]),
         "scatter_add": (
@@ -182,6 +186,10 @@ def by_hand() -> dict[str, Case]:
         ),
         "cumsum": (lambda x: ops.exp(ops.cumsum(x, arg=1)), [new(2, 3)]),
     }
+
+
+def conv(steps: tuple[int, ...], spreads: tuple[int, ...]) -> Callable[..., Node]:
+    return lambda x, w: ops.conv(x, w, arg=(steps, spreads))
 
 
 CASES = {**pointwise(), **reductions(), **by_hand()}

@@ -33,6 +33,7 @@ from lazygrad.ir.interp import apply
 from lazygrad.ir.node import Node
 from lazygrad.ir.ops import REGISTRY, Lowering, Op
 from lazygrad.ir.views import View
+from lazygrad.runtime.stats import stats
 
 pytestmark = pytest.mark.filterwarnings("error")  # the interpreter's arithmetic is silent
 POINTWISE = [op for op in REGISTRY.values() if op.lowering is Lowering.POINTWISE]
@@ -440,7 +441,8 @@ MATRICES: dict[str, Callable[[Callable[..., Node], int, int], Node]] = {
 def check_products(outputs: list[Node]) -> None:
     wanted = interpreted(outputs)
     sizes = [
-        np.matmul(*(np.abs(s.astype(np.float64)) for s in interpreted(o.srcs))) for o in outputs
+        o.op.numpy(*(np.abs(s.astype(np.float64)) for s in interpreted(o.srcs)), node=o)
+        for o in outputs
     ]
     bad = []
     for node, have, want, size in zip(outputs, compiled(outputs), wanted, sizes):
@@ -462,6 +464,33 @@ def check_products(outputs: list[Node]) -> None:
         if not good:
             bad.append(f"{node!r} of {node.op.name}\n got {have}\nwant {want}")
     assert not bad, "\n".join(bad)
+
+
+CONVOLUTIONS = [  # image, kernel, steps, spreads
+    ((2, 3, 9, 11), (5, 3, 3, 3), (1, 1), (1, 1)),
+    ((2, 3, 20, 21), (5, 3, 3, 2), (2, 3), (2, 1)),
+    ((3, 1, 28, 28), (33, 1, 3, 3), (1, 1), (1, 1)),
+    ((1, 40, 17), (2, 40, 5), (1,), (2,)),
+    ((2, 2, 5, 6, 7), (3, 2, 2, 3, 2), (1, 2, 1), (1, 1, 2)),
+    ((2, 3, 2, 12, 10), (2, 4, 2, 3, 3), (1, 1), (1, 1)),
+    ((4, 7, 5, 5), (6, 7, 5, 5), (1, 1), (1, 1)),
+]
+
+
+@pytest.mark.parametrize("dtype", dtypes_of(ops.conv), ids=ids)
+def test_conv_of_many_shapes(dtype: DType) -> None:
+    """The product packs its blocks from the image: no matrix of windows is made."""
+
+    def new(*shape: int) -> Node:
+        return stored_sample(rng_of(shape), shape, dtype, ops.matmul, 0)
+
+    outputs = [ops.conv(new(*x), new(*w), arg=(s, d)) for x, w, s, d in CONVOLUTIONS]
+    flipped = ops.flip(ops.permute(new(4, 5, 3, 9), arg=(1, 2, 3, 0)), arg=(2,))
+    outputs.append(ops.conv(flipped, new(2, 3, 3, 2), arg=((1, 1), (1, 1))))
+    check_products(outputs)
+    before = stats.kernels
+    compiled([ops.conv(new(*CONVOLUTIONS[2][0]), new(*CONVOLUTIONS[2][1]), arg=((1, 1), (1, 1)))])
+    assert stats.kernels - before == 1
 
 
 @pytest.mark.parametrize("dtype", dtypes_of(ops.matmul), ids=ids)

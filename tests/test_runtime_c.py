@@ -373,6 +373,15 @@ def strides(array: np.ndarray) -> tuple[int, ...]:
     return tuple(s // array.itemsize for s in array.strides)
 
 
+PLAIN = (0, 0, 0, 0)  # no index is made of several axes
+
+
+def plain_dims(m: int, n: int, k: int, a: Any, b: Any, c: Any, batch: Any = ()) -> tuple[int, ...]:
+    """The integers of a product of matrices with one stride along each axis."""
+    first, second = ([(m, a[0])], [(k, a[1])]), ([(k, b[0])], [(n, b[1])])
+    return gemm_dims(m, n, k, first, second, c, batch)
+
+
 def product(
     kernel: Address, a: np.ndarray, b: np.ndarray, c: np.ndarray
 ) -> tuple[Program, list[int]]:
@@ -382,7 +391,7 @@ def product(
     x, y, z = strides(a), strides(b), strides(c)
     batch = list(zip(c.shape[:-2], x, y, z))
     rows_a, rows_b, rows_c = ((s[-2], s[-1]) for s in (x, y, z))
-    d = gemm_dims(c.shape[-2], c.shape[-1], a.shape[-1], rows_a, rows_b, rows_c, batch)
+    d = plain_dims(c.shape[-2], c.shape[-1], a.shape[-1], rows_a, rows_b, rows_c, batch)
     group = [(gemm_items(d), [(0, 0), (1, 0), (2, 0)], d)]
     return Program([(kernel, 1, group)]), list(d)
 
@@ -580,22 +589,22 @@ def test_gemm_special_values(runtime: Any, gemm: Any) -> None:
 
 def test_gemm_dims_merges_axes() -> None:
     # x[4, 5, 8, 16] @ w[16, 3]: one product of 160 rows
-    assert gemm_dims(8, 3, 16, (16, 1), (3, 1), (3, 1), [(4, 640, 0, 120), (5, 128, 0, 24)]) == (
-        (0, 160, 3, 16, 16, 1, 3, 1, 3, 1)
+    assert plain_dims(8, 3, 16, (16, 1), (3, 1), (3, 1), [(4, 640, 0, 120), (5, 128, 0, 24)]) == (
+        (0, 160, 3, 16, 16, 1, 3, 1, 3, 1, *PLAIN)
     )
     # a batch of equal strides is one axis; vectors that meet one matrix become rows of it
-    assert gemm_dims(2, 2, 2, (2, 1), (2, 1), (2, 1), [(3, 16, 16, 16), (4, 4, 4, 4)]) == (
-        (1, 2, 2, 2, 2, 1, 2, 1, 2, 1, 12, 4, 4, 4)
+    assert plain_dims(2, 2, 2, (2, 1), (2, 1), (2, 1), [(3, 16, 16, 16), (4, 4, 4, 4)]) == (
+        (1, 2, 2, 2, 2, 1, 2, 1, 2, 1, 12, 4, 4, 4, *PLAIN)
     )
-    assert gemm_dims(1, 3, 4, (0, 1), (3, 1), (0, 1), [(7, 4, 0, 3)]) == (
-        (0, 7, 3, 4, 4, 1, 3, 1, 3, 1)
+    assert plain_dims(1, 3, 4, (0, 1), (3, 1), (0, 1), [(7, 4, 0, 3)]) == (
+        (0, 7, 3, 4, 4, 1, 3, 1, 3, 1, *PLAIN)
     )
 
 
 def test_gemm_items_are_balanced() -> None:
     def d(m: int, n: int, k: int, nb: int = 1) -> tuple[int, ...]:
         batch = [(nb, m * k, k * n, m * n)]
-        return gemm_dims(m, n, k, (k, 1), (n, 1), (n, 1), batch)
+        return plain_dims(m, n, k, (k, 1), (n, 1), (n, 1), batch)
 
     assert gemm_items(d(0, 5, 5)) == gemm_items(d(5, 0, 5)) == 0
     assert gemm_items(d(32, 32, 16)) == 1

@@ -179,6 +179,7 @@ def gemm_source(dtype: str, symbol: str, vector_bytes: int) -> str:
         pack_cols=pack_cols,
         pack_rows=pack_cols // 4,
         buffer_rows=pack_cols // 2,
+        offsets=max(DEPTH, pack_cols),
         unpacked_rows=_UNPACKED_ROWS,
         item_rows=ITEM_ROWS,
         item_cols=ITEM_COLS,
@@ -201,32 +202,59 @@ def _merged(outer: _Axis, inner: _Axis) -> _Axis | None:
     return None
 
 
+_Digits = Sequence[tuple[int, int]]  # (extent, stride) of the axes that make one index
+
+
+def _index(digits: _Digits) -> tuple[int, list[int]]:
+    """One stride, where the axes can be walked by one; else 0, and the axes that are left."""
+    merged: list[tuple[int, int]] = []
+    for extent, stride in digits:
+        if extent == 1:
+            continue
+        if merged and merged[-1][1] == extent * stride:
+            merged[-1] = (merged[-1][0] * extent, stride)
+        else:
+            merged.append((extent, stride))
+    if len(merged) < 2:
+        return (merged[0][1] if merged else 1), []
+    return 0, [value for digit in merged for value in digit]
+
+
 def gemm_dims(
     m: int,
     n: int,
     k: int,
-    a: tuple[int, int],
-    b: tuple[int, int],
+    a: tuple[_Digits, _Digits],
+    b: tuple[_Digits, _Digits],
     c: tuple[int, int],
     batch: Sequence[_Axis] = (),
 ) -> tuple[int, ...]:
     """The integers of a product C[.., i, j] = sum of A[.., i, k] * B[.., k, j] over k.
 
-    `a`, `b` and `c` are the strides in elements along the last two axes of A[m, k], B[k, n] and
-    C[m, n]; `batch` has (extent, stride of A, of B, of C) for every axis before them, outermost
-    first. Neighbouring axes are merged where the strides allow it: batches that share B become
-    rows of one product.
+    `a` has the axes that make the index i of A and those that make its k, `b` those of k and j of
+    B, each (extent, stride in elements), outermost first: an index of several axes is that of a
+    window of an image, say. `c` are the strides along the last two axes of C; `batch` has (extent,
+    stride of A, of B, of C) for every axis before them, outermost first. Neighbouring axes are
+    merged where the strides allow it: batches that share B become rows of one product.
     """
     axes: list[_Axis] = []
     for axis in batch:
         one = _merged(axes[-1], axis) if axes else None
         axes[-1:] = [one] if one else [*axes[-1:], axis]
-    if axes and (axes[-1][0] == 1 or axes[-1][2] == 0):
-        one = _merged(axes[-1], (m, a[0], 0, c[0]))
+    (ai, rows), (ak, depth_a) = map(_index, a)
+    (bk, depth_b), (bj, columns) = map(_index, b)
+    if axes and not rows and (axes[-1][0] == 1 or axes[-1][2] == 0):
+        one = _merged(axes[-1], (m, ai, 0, c[0]))
         if one:
             axes.pop()
-            m, a, c = one[0], (one[1], a[1]), (one[3], c[1])
-    return (len(axes), m, n, k, *a, *b, *c, *(value for axis in axes for value in axis))
+            m, ai, c = one[0], one[1], (one[3], c[1])
+    tail = [v for ds in (rows, depth_a, depth_b, columns) for v in (len(ds) // 2, *ds)]
+    head = (len(axes), m, n, k, ai, ak, bk, bj, *c)
+    return (*head, *(value for axis in axes for value in axis), *tail)
+
+
+def _batches(d: Sequence[int]) -> int:
+    return prod(d[10 : 10 + 4 * d[0] : 4])
 
 
 def gemm_items(d: Sequence[int]) -> int:
@@ -234,13 +262,13 @@ def gemm_items(d: Sequence[int]) -> int:
     m, n = d[1], d[2]
     if m > 1 and (n == 1 or (d[9] != 1 and d[8] == 1)):
         m, n = n, m
-    down = prod(d[10::4]) * -(-m // ITEM_ROWS)
+    down = _batches(d) * -(-m // ITEM_ROWS)
     few = down * -(-n // ITEM_COLS) < FEW_ITEMS
     return down * -(-n // (THIN_COLS if few else ITEM_COLS))
 
 
 def gemm_grain(d: Sequence[int]) -> int:
     """How many of these items are worth giving to another thread."""
-    flops = 2 * prod(d[10::4]) * d[1] * d[2] * d[3]
+    flops = 2 * _batches(d) * d[1] * d[2] * d[3]
     items = gemm_items(d)
     return max(1, -(-GRAIN_FLOPS * items // flops)) if flops else max(1, items)

@@ -5,6 +5,8 @@ Owns: how a product of two operands becomes the parameters of a kernel. Must not
 
 from __future__ import annotations
 
+from math import prod
+
 from lazygrad.codegen.gemm import gemm_dims
 from lazygrad.ir.node import Node
 from lazygrad.ir.operands import Operand
@@ -14,13 +16,20 @@ from lazygrad.ir.views import contiguous_strides
 def matmul_dims(node: Node, a: Operand, b: Operand) -> tuple[int, ...]:
     """The parameters of the matmul kernel."""
     c = contiguous_strides(node.shape)
-    sa, sb = a.view.strides, b.view.strides
-    (ai, ak), (bk, bj), (ci, cj) = sa[-2:], sb[-2:], c[-2:]
+    (first_a, last_a), (first_b, last_b) = _indices(a), _indices(b)
     batch = [
-        (node.shape[axis], sa[axis], sb[axis], c[axis])
+        (node.shape[axis], a.view.strides[axis], b.view.strides[axis], c[axis])
         for axis in range(node.ndim - 2)
         if node.shape[axis] != 1
     ]
-    return gemm_dims(
-        node.shape[-2], node.shape[-1], a.view.shape[-1], (ai, ak), (bk, bj), (ci, cj), batch
-    )
+    m, n, depth = node.shape[-2], node.shape[-1], prod(extent for extent, _ in last_a)
+    ends = (c[-2], c[-1])
+    return gemm_dims(m, n, depth, (first_a, last_a), (first_b, last_b), ends, batch)
+
+
+def _indices(operand: Operand) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """(extent, stride) of the axes that make a matrix's row index, and of its column index."""
+    view, rows = operand.view, operand.rows
+    axes = list(zip(view.shape, view.strides))
+    last = len(axes) - operand.columns
+    return axes[last - rows : last], axes[last:]

@@ -18,10 +18,16 @@ from lazygrad.ir.views import View
 
 @dataclass(frozen=True)
 class Operand:
-    """Where a source's elements lie in the row-major value of `base`, over some index space."""
+    """Where a source's elements lie in the row-major value of `base`, over some index space.
+
+    Of a matrix in a product the last axes of the view make its two indices: `rows` axes the first,
+    `columns` axes the second, where no one stride walks along them (the windows of an image).
+    """
 
     base: Node
     view: View
+    rows: int = 1
+    columns: int = 1
 
 
 @dataclass
@@ -68,17 +74,44 @@ def domain_of(node: Node) -> Shape:
     return node.shape
 
 
+def as_matrix(source: Operand, node: Node) -> Operand | None:
+    """A reshape that no View expresses as matrices, whose two indices are made of several axes."""
+    view, shape = source.view, node.shape
+    if node.op is not ops.reshape or len(shape) < 2 or view.box is not None or node.numel == 0:
+        return None
+    if is_virtual(source.base) or view.reshape(shape) is not None:
+        return None
+    batch = len(shape) - 2
+    if view.shape[:batch] != shape[:batch]:
+        return None
+    count, axis = 1, batch
+    while axis < len(view.shape) and count < shape[-2]:
+        count *= view.shape[axis]
+        axis += 1
+    if count != shape[-2] or axis == batch or axis == len(view.shape):
+        return None
+    return Operand(source.base, view, axis - batch, len(view.shape) - axis)
+
+
 class _Folder:
     def __init__(self) -> None:
         self.result = Folded()
         self.resolved: dict[Node, Operand] = {}
+        self.matrices: dict[Node, Operand] = {}  # reshapes without a View that are sums of axes
+
+    def operand(self, node: Node) -> Operand:
+        """Where a value is; a reshape that no View expresses is copied when it is first read."""
+        if node not in self.resolved:
+            self.resolved[node] = self.movement(node, self.copy_of(node.srcs[0]))
+        return self.resolved[node]
 
     def copy_of(self, node: Node) -> Operand:
         """A compute node that writes `node` to memory row-major."""
+        source = self.operand(node)
         override.place = node.place
         made = ops.copy(node)
         self.result.nodes.append(made)
-        self.result.operands[made] = (self.over(self.resolved[node], made.shape),)
+        self.result.operands[made] = (self.over(source, made.shape),)
         return Operand(made, View.contiguous(made.shape))
 
     def over(self, operand: Operand, domain: Shape) -> Operand:
@@ -88,8 +121,7 @@ class _Folder:
         assert operand.view.shape == (), (operand, domain)
         return Operand(operand.base, operand.view.expand(domain))
 
-    def movement(self, node: Node) -> Operand:
-        source = self.resolved[node.srcs[0]]
+    def movement(self, node: Node, source: Operand) -> Operand:
         assert node.op.view is not None
         view = node.op.view(source.view, node.arg)
         if view is None:
@@ -99,7 +131,9 @@ class _Folder:
 
     def source(self, node: Node, position: int, in_memory: bool) -> Operand:
         src = node.srcs[position]
-        operand = self.resolved[src]
+        if node.op.lowering is Lowering.CONTRACT and src in self.matrices:
+            return self.matrices[src]
+        operand = self.operand(src)
         if not in_memory:
             return self.over(operand, domain_of(node))
         plain = needs_plain_memory(node, position)
@@ -113,7 +147,12 @@ class _Folder:
             self.resolved[node] = Operand(node, View.contiguous(node.shape))
             return
         if node.op.lowering is Lowering.MOVEMENT:
-            self.resolved[node] = self.movement(node)
+            source = self.operand(node.srcs[0])
+            matrix = as_matrix(source, node)
+            if matrix is not None:  # for a product; whoever else reads it has it copied
+                self.matrices[node] = matrix
+            else:
+                self.resolved[node] = self.movement(node, source)
             return
         memory = in_memory_sources(node)
         operands = tuple(self.source(node, i, i in memory) for i in range(len(node.srcs)))
@@ -122,7 +161,7 @@ class _Folder:
         self.resolved[node] = Operand(node, View.contiguous(node.shape))
 
     def output(self, node: Node) -> Node:
-        operand = self.resolved[node]
+        operand = self.operand(node)
         whole = operand.view.is_contiguous and operand.base.numel == node.numel
         if whole and not is_virtual(operand.base):
             return operand.base

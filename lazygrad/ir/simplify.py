@@ -139,6 +139,12 @@ def join_short_axes(node: Node) -> Node | None:
     return ops.reshape(node.op(flat, arg=(*outer, first, *inner)), arg=node.shape)
 
 
+def written_with_others(node: Node) -> Node | None:
+    """An op that has no kernel of its own, as those that make it."""
+    written = node.op.written
+    return None if written is None else written(*node.srcs, arg=node.arg)
+
+
 def transposed_matmul(node: Node) -> Node | None:
     """(a @ b) transposed is b' @ a': the same products, added in the same order."""
     if node.op is not ops.permute or node.srcs[0].op is not ops.matmul:
@@ -207,6 +213,7 @@ def spread_by_comparison(node: Node) -> Node | None:
 
 
 RULES: tuple[Rule, ...] = (
+    written_with_others,
     unit_factor,
     double_negation,
     no_cast,

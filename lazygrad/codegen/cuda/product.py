@@ -18,9 +18,21 @@ THREADS = (TILE // EACH) ** 2
 HEAD = 10  # dimensions before those of the batch: see gemm_dims
 
 
-def product_source(dtype: DType, axes: int) -> tuple[str, str]:
-    """(symbol, text) of the product of a dtype with so many batch axes."""
-    symbol = f"lg_matmul_{dtype.short}_{axes}"
+def _digits(dims: Sequence[int]) -> list[list[int]]:
+    """For i and k of A, k and j of B: where in `dims` its digits' (extent, stride) are."""
+    at = HEAD + 4 * dims[0]
+    found = []
+    for _ in range(4):
+        found.append([at + 1 + 2 * digit for digit in range(dims[at])])
+        at += 1 + 2 * dims[at]
+    return found
+
+
+def product_source(dtype: DType, dims: Sequence[int]) -> tuple[str, str]:
+    """(symbol, text) of the product of a dtype with so many batch axes, and axes in an index."""
+    axes, digits = dims[0], _digits(dims)
+    form = "".join(str(len(d)) for d in digits)
+    symbol = f"lg_matmul_{dtype.short}_{axes}" + (f"_{form}" if any(digits) else "")
     kind, size = dtype.kind, dtype.itemsize
     compute = "f64" if size == 8 else "f32"
     fma = "fma(x[i], y[j], sum[i][j])" if size == 8 else "fmaf(x[i], y[j], sum[i][j])"
@@ -45,7 +57,8 @@ def product_source(dtype: DType, axes: int) -> tuple[str, str]:
             each=EACH,
             side=TILE // EACH,
             threads=THREADS,
-            count=HEAD + 4 * axes,
+            count=len(dims),
+            digits=dict(zip(("ai", "ak", "bk", "bj"), digits)),
             batches=[HEAD + 4 * axis for axis in reversed(range(axes))],
         )
     )

@@ -1,5 +1,6 @@
 """The op registry: every primitive, declared once. See `core.Op` for what a declaration holds."""
 
+from lazygrad.ir.ops.convolution import conv
 from lazygrad.ir.ops.core import REGISTRY, Lowering, Op, common_device, register
 from lazygrad.ir.ops.extern import (
     argcummax,
@@ -140,6 +141,7 @@ __all__ = [
     "common_device",
     "const",
     "const_value",
+    "conv",
     "copy",
     "cos",
     "cosh",

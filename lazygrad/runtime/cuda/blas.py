@@ -78,7 +78,8 @@ def layout(rows: int, columns: int, row_stride: int, column_stride: int) -> Layo
 def takes(dtype: DType, dims: Sequence[int]) -> bool:
     """Whether the library can make this product (dimensions of `codegen.gemm.gemm_dims`)."""
     axes, m, n, k, ai, ak, bk, bj, ci, cj = dims[:10]
-    if dtype.name not in _TYPES or axes > 1 or 0 in (m, n, k):
+    many = any(dims[10 + 4 * axes :])  # an index of several axes
+    if dtype.name not in _TYPES or axes > 1 or many or 0 in (m, n, k):
         return False
     c = layout(m, n, ci, cj)
     return (
@@ -146,7 +147,7 @@ class Blas:
         last: list[Any] = [at_c, kind, c.leading]
         beta = ctypes.addressof(zero)
         if axes:
-            count, step_a, step_b, step_c = batch
+            count, step_a, step_b, step_c = batch[:4]
             status = self.library.cublasGemmStridedBatchedEx(
                 *start, *first, step_b, *second, step_a, beta, *last, step_c, count, compute, -1
             )

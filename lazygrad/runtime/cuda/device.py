@@ -128,7 +128,7 @@ class Backend(Device):
         dims = matmul_dims(node, a, b)
         if self.blas is not None and blas.takes(node.dtype, dims):
             return Product(f"{_BLAS}{node.dtype.name}", None, dims, 1, 1)
-        symbol, body = product_source(node.dtype, dims[0])
+        symbol, body = product_source(node.dtype, dims)
         return Product(symbol, Text(body, (symbol,)), dims, product_blocks(dims), THREADS)
 
     @functools.cached_property
