@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
+from lazygrad.ir import ops
 from lazygrad.nn._common import Sizes, function, not_implemented
-from lazygrad.nn._windows import overlap_add, windows
+from lazygrad.nn._windows import overlap_add
 from lazygrad.tensor import Tensor, constant_pad_nd, int64
 from lazygrad.tensor import bool as bool_
+from lazygrad.tensor.core import nodes_of
+from lazygrad.tensor.history import record
 from lazygrad.tensor.promotion import c_name
 
 # -- the products --------------------------------------------------------------------------------
@@ -29,32 +33,24 @@ def _convolve(
     spread: Sequence[int],
     groups: int,
 ) -> Tensor:
-    """One product: a row for every window, a column for every output channel."""
+    """(n, c, *image) with kernels (o, c / groups, *size)."""
     if any(widths):
         x = constant_pad_nd(x, widths, 0.0)
-    size = list(weight.shape[2:])
-    nd = len(size)
-    view = windows(x, size, step, spread)
-    batch, channels, image = view.shape[0], view.shape[1], list(view.shape[2 : 2 + nd])
-    outs = weight.shape[0]
-    count, width = batch * math.prod(image), channels // groups * math.prod(size)
-    out_axes, size_axes = range(2, 2 + nd), range(2 + nd, 2 + 2 * nd)
-    if groups == 1:
-        rows = view.permute(0, *out_axes, 1, *size_axes).reshape(count, width)
-        out = rows @ weight.reshape(outs, width).t()
-        if bias:
-            out = out + bias[0]
-        out = out.reshape(batch, *image, outs).permute(0, 1 + nd, *range(1, 1 + nd))
-        return out.contiguous()
-    split = view.reshape(batch, groups, channels // groups, *image, *size)
-    rows = split.permute(1, 0, *(a + 1 for a in out_axes), 2, *(a + 1 for a in size_axes))
-    columns = weight.reshape(groups, outs // groups, width).transpose(1, 2)
-    out = rows.reshape(groups, count, width) @ columns
-    if bias:
-        out = out + bias[0].reshape(groups, 1, outs // groups)
-    out = out.reshape(groups, batch, *image, outs // groups)
-    out = out.permute(1, 0, 2 + nd, *range(2, 2 + nd))
-    return out.reshape(batch, outs, *image)
+    nd = weight.dim() - 2
+    outs, channels = weight.shape[0], x.shape[1]
+    if groups > 1:  # one more axis, along which images meet kernels
+        x = x.reshape(x.shape[0], groups, channels // groups, *x.shape[2:]).transpose(0, 1)
+        weight = weight.reshape(groups, outs // groups, *weight.shape[1:])
+    out = _product(x, weight, (tuple(step), tuple(spread)))
+    if groups > 1:
+        out = out.transpose(0, 1).flatten(1, 2)
+    return out + bias[0].reshape(outs, *[1] * nd) if bias else out
+
+
+def _product(x: Tensor, weight: Tensor, arg: Any) -> Tensor:
+    """The op, on (*lead, n, c, *image) and (*lead, o, c, *size)."""
+    a, b = nodes_of(x, weight)
+    return record("ConvolutionBackward0", (x, weight), (a, b), ops.conv(a, b, arg=arg))
 
 
 @function("ConvolutionBackward0")
