@@ -185,6 +185,8 @@ def by_hand() -> dict[str, Case]:
             [new(2, 4), new(2, 3)],
         ),
         "cumsum": (lambda x: ops.exp(ops.cumsum(x, arg=1)), [new(2, 3)]),
+        "logcumsumexp": (lambda x: ops.exp(ops.logcumsumexp(x, arg=1)), [new(2, 3)]),
+        "transfer": (lambda x: ops.exp(ops.to_device(x, x.device)), [new(2, 3)]),
     }
 
 
