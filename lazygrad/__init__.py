@@ -10,6 +10,7 @@ from typing import Any
 
 from lazygrad import autograd, tensor
 from lazygrad.config import config as _config
+from lazygrad.runtime.threads import get_num_threads, set_num_threads
 from lazygrad.tensor import *  # noqa: F403
 from lazygrad.tensor import __all__ as _names
 
@@ -38,4 +39,4 @@ if _config.debug:
 
     debug.install()
 
-__all__ = [*_names, "autograd", "tensor", *_LATER]
+__all__ = [*_names, "autograd", "get_num_threads", "set_num_threads", "tensor", *_LATER]

@@ -84,3 +84,23 @@ def test_realize_after_fork() -> None:
     expected = lg.arange(2_000_000.0).sum().item()  # large enough for all threads
     assert [_in_child(expected) for _ in range(20)] == [0] * 20
     assert lg.arange(2_000_000.0).sum().item() == expected
+
+
+def test_the_number_of_threads_can_be_set_and_changes_no_bit() -> None:
+    before = lg.get_num_threads()
+    x = lg.sin(lg.arange(300_000.0))
+    try:
+        found = []
+        for threads in (1, 3, 2):
+            lg.set_num_threads(threads)
+            assert lg.get_num_threads() == threads
+            found.append((lg.exp(x) * 2).sum().item())
+        assert len(set(found)) == 1
+    finally:
+        lg.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("wrong", "error"), [(2.0, TypeError), (True, TypeError), (0, RuntimeError)])
+def test_a_wrong_number_of_threads_is_refused(wrong: object, error: type[Exception]) -> None:
+    with pytest.raises(error, match="set_num_threads expects"):
+        lg.set_num_threads(wrong)  # type: ignore[arg-type]

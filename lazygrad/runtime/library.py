@@ -67,6 +67,12 @@ def runtime() -> Any:
     return opened
 
 
+def use_threads(count: int) -> None:
+    """Tell the C runtime, if it has been loaded: it asks when it is."""
+    if runtime.cache_info().currsize:
+        runtime().lg_set_threads(count)
+
+
 @contextmanager
 def prepared() -> Iterator[None]:
     """Have the C runtime ready at the end of the block, made at the same time as the block runs."""
