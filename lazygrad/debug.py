@@ -156,13 +156,13 @@ class Look:
 
     def refused(self) -> list[Record]:
         """Decisions against fusing nodes that are in different kernels in the end, the last one
-        for each two."""
+        for each two, and what became of the values between them."""
         group_of = {n: i for i, group in enumerate(self.schedule.groups) for n in group.nodes}
-        last = {
-            d.edge: d
-            for d in self.schedule.decisions
-            if not d.fused and group_of[d.edge[0]] != group_of[d.edge[1]]
-        }
+        last = {}
+        for d in self.schedule.decisions:
+            producer, consumer = (group_of.get(node) for node in d.edge)
+            if d.kind == "memory" or (not d.fused and None is not producer != consumer):
+                last[d.edge, d.kind] = d
         return [printer.decision_record(d) for d in last.values()]
 
 

@@ -100,7 +100,9 @@ def test_the_number_of_threads_can_be_set_and_changes_no_bit() -> None:
         lg.set_num_threads(before)
 
 
-@pytest.mark.parametrize(("wrong", "error"), [(2.0, TypeError), (True, TypeError), (0, RuntimeError)])
+@pytest.mark.parametrize(
+    ("wrong", "error"), [(2.0, TypeError), (True, TypeError), (0, RuntimeError)]
+)
 def test_a_wrong_number_of_threads_is_refused(wrong: object, error: type[Exception]) -> None:
     with pytest.raises(error, match="set_num_threads expects"):
         lg.set_num_threads(wrong)  # type: ignore[arg-type]

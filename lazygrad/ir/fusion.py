@@ -40,17 +40,27 @@ Key = tuple[Node, int]
 
 @dataclass(frozen=True)
 class Decision:
-    """One choice of the pass: were these two put together, and why (not)."""
+    """One choice of the pass: were these two put together, and why (not).
+
+    Of kind "memory": two that are apart. Is the producer's value computed again by its reader, or
+    kept in memory for it?
+    """
 
     producer: str
     consumer: str
     fused: bool
     reason: str
     edge: tuple[Node, Node] = field(compare=False, repr=False)
+    kind: str = "fuse"
+
+    @property
+    def verb(self) -> str:
+        if self.kind == "memory":
+            return "computed again for" if self.fused else "kept in memory for"
+        return "fused with" if self.fused else "kept apart from"
 
     def __str__(self) -> str:
-        verb = "fused with" if self.fused else "kept apart from"
-        return f"{self.producer} {verb} {self.consumer}: {self.reason}"
+        return f"{self.producer} {self.verb} {self.consumer}: {self.reason}"
 
 
 class Refused(Exception):
@@ -169,10 +179,21 @@ def _squeezed(shape: Shape, axes: tuple[int, ...]) -> list[tuple[int, bool]]:
     return [(n, axis in axes) for axis, n in enumerate(shape) if n != 1]
 
 
+def _sizes(a: Group, b: Group) -> str:
+    """Why two index spaces of other sizes are no single one."""
+    text = f"different numbers of elements, {prod(a.shape)} and {prod(b.shape)}"
+    gathers = [n for n in b.nodes if n.op.lowering is Lowering.INDEXED]
+    if gathers:
+        text += f": {gathers[0].op.name} reads each several times or not at all"
+    elif prod(b.shape) > prod(a.shape):
+        text += ": each is read several times"
+    return text
+
+
 def _join_plain(a: Group, b: Group) -> _Joined:
     """Neither reduces: one of the two index spaces must serve both."""
     if prod(a.shape) != prod(b.shape):
-        raise Refused("different numbers of elements")
+        raise Refused(_sizes(a, b))
     try:
         views = _moved(a, b.shape, FULL) | b.views
         shape = b.shape
@@ -201,7 +222,7 @@ def _join(a: Group, b: Group) -> Iterator[_Joined]:
         else:
             views = {}
             for key, view in b.views.items():
-                found = view.reshape(a.space(b.level[key[0]] if not _reads_full(key[0]) else FULL))
+                found = view.reshape(a.space(b.level[key[0]] if not reads_full(key[0]) else FULL))
                 if found is None:
                     raise Refused("their sources have no common axes")
                 views[key] = found
@@ -218,10 +239,10 @@ def _join(a: Group, b: Group) -> Iterator[_Joined]:
                 except Refused:
                     continue
         if not fits:
-            raise Refused("different numbers of elements")
+            raise Refused(_sizes(a, b))
 
 
-def _reads_full(node: Node) -> bool:
+def reads_full(node: Node) -> bool:
     """Reductions read at the full level and give their result at the row level."""
     return node.op.lowering is Lowering.REDUCE
 
@@ -289,7 +310,7 @@ class Partition:
             raise Refused(f"the kernel would read more than {MAX_BUFFERS} values")
         if (a.axes or b.axes) and any(n.op is not ops.update for n in a.final | b.final):
             raise Refused("writes at computed positions are not made in the loop of a reduction")
-        reason = "nothing fits"
+        reason = "their sources have no common axes"
         for joined in _join(a, b):
             try:
                 self._check_edges(a, b, joined)
@@ -342,8 +363,8 @@ class Partition:
                 if position in in_memory_sources(node):
                     raise Refused(f"{describe(base)} must be in memory before it is read")
                 self._check_edge(node, position, base, joined, a.final | b.final)
-                reading_full = joined.level[node] == FULL or _reads_full(node)
-                made_late = after[base] or _reads_full(base)
+                reading_full = joined.level[node] == FULL or reads_full(node)
+                made_late = after[base] or reads_full(base)
                 if everything and joined.axes and made_late and reading_full:
                     raise Refused("a full reduction must end before its result is used everywhere")
                 after[node] |= made_late
@@ -355,11 +376,11 @@ class Partition:
             raise Refused(f"{describe(base)} is complete only when its kernel has ended")
         view = joined.views[node, position]
         if joined.level[base] == FULL:
-            if joined.level[node] == ROW and not _reads_full(node):
+            if joined.level[node] == ROW and not reads_full(node):
                 raise Refused("reads single elements of a value that is made by rows")
             if not _dense(view):
                 raise Refused(f"reads {describe(base)} in another order than it is made")
-        elif joined.level[node] == FULL or _reads_full(node):
+        elif joined.level[node] == FULL or reads_full(node):
             if not _row_dense(view, joined.axes):
                 raise Refused(f"reads {describe(base)} at other rows than it is made")
         elif not _dense(view):

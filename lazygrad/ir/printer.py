@@ -211,13 +211,17 @@ def decision_record(decision: Any) -> Record:
         "producer": decision.producer,
         "consumer": decision.consumer,
         "fused": decision.fused,
+        "kind": decision.kind,
         "reason": decision.reason,
     }
 
 
 def decision_text(record: Record) -> str:
-    """+ for two that were put together, - for two that were not."""
+    """+ for two that were put together, - for two that were not; the same for values that are
+    computed again, or kept in memory."""
     mark, verb = ("+", "with") if record["fused"] else ("-", "apart from")
+    if record["kind"] == "memory":
+        verb = "computed again for" if record["fused"] else "kept for"
     return f"{mark} {record['producer']} {verb} {record['consumer']}: {record['reason']}"
 
 

@@ -16,6 +16,7 @@ from lazygrad.ir.kernel import Access, Instr, Kernel, Store, check_kernel, lower
 from lazygrad.ir.node import Node
 from lazygrad.ir.operands import Folded, Operand, fold_movement, is_virtual
 from lazygrad.ir.ops import Lowering
+from lazygrad.ir.recompute import recompute
 from lazygrad.ir.simplify import simplify
 from lazygrad.ir.views import View
 
@@ -264,6 +265,7 @@ def make_schedule(
     """
     folded = fold_movement(simplify(outputs))
     partition = Partition(folded)
+    recompute(partition, folded.outputs)
     scheduler = _Scheduler(partition, folded.outputs)
     kernels = scheduler.lower()
     lowered(list(kernels.values()))

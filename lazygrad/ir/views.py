@@ -159,6 +159,50 @@ class View:
             box = (*self.box[:axis], (0, count), *self.box[axis + 1 :], (0, size))
         return View(shape, tuple(strides), self.offset, box)
 
+    def at(self, places: View) -> View | None:
+        """This view read at `places`, a view of its row-major index space; None if not affine."""
+        if places.box is not None:
+            return None
+        if places.is_contiguous and places.numel == self.numel:
+            return self.reshape(places.shape)
+        steps = contiguous_strides(self.shape)
+        start, rest = [], places.offset
+        for step in steps:
+            start.append(rest // step)
+            rest %= step
+        if any(not 0 <= first < extent for first, extent in zip(start, self.shape)):
+            return None
+        reach = list(start)  # the last index used along each axis
+        strides, spans = [], []
+        for extent, stride in zip(places.shape, places.strides):
+            axis, times = _axis_of(stride, extent, self.shape, steps)
+            if axis is None:
+                if stride and extent > 1:
+                    return None
+                strides.append(0)
+                spans.append((0, extent))
+                continue
+            reach[axis] += times * (extent - 1)
+            strides.append(times * self.strides[axis])
+            spans.append((0, extent))
+            if self._cuts(axis):
+                if times != 1 or reach[axis] != start[axis] + extent - 1:
+                    return None
+                assert self.box is not None
+                low, high = (min(max(b - start[axis], 0), extent) for b in self.box[axis])
+                spans[-1] = (low, high)
+        if any(last >= extent for last, extent in zip(reach, self.shape)):
+            return None
+        used = {_axis_of(s, n, self.shape, steps)[0] for n, s in zip(places.shape, places.strides)}
+        if any(self._cuts(a) for a in range(len(self.shape)) if a not in used):
+            return None
+        offset = self.offset + sum(a * b for a, b in zip(start, self.strides))
+        whole = all(span == (0, n) for span, n in zip(spans, places.shape))
+        return View(places.shape, tuple(strides), offset, None if whole else tuple(spans))
+
+    def _cuts(self, axis: int) -> bool:
+        return self.box is not None and self.box[axis] != (0, self.shape[axis])
+
     def strided(self, other: View) -> View | None:
         """`other` applied to this view's row-major order: only where that is the buffer's order."""
         if self.box is not None or not self.has_dense_strides:
@@ -222,6 +266,16 @@ class View:
         if position != len(new):
             return None
         return View(shape, tuple(strides), self.offset, tuple(box))
+
+
+def _axis_of(stride: int, extent: int, shape: Shape, steps: Shape) -> tuple[int | None, int]:
+    """The axis of a row-major `shape` that an axis of this stride walks, and how many at a time."""
+    if stride > 0 and extent > 1:
+        for axis, step in enumerate(steps):
+            if shape[axis] > 1 and stride % step == 0:
+                times = stride // step
+                return (axis, times) if times * (extent - 1) < shape[axis] else (None, 0)
+    return None, 0
 
 
 def _reshape_strides(old: Shape, strides: Shape, new: Shape) -> Shape | None:

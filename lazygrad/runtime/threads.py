@@ -1,7 +1,7 @@
 """How many threads kernels use.
 
-Owns: `set_num_threads` and `get_num_threads`. Must not know: what runs on them. Results never depend
-on it. The pool itself is in `c/runtime.c`; nothing is compiled or started here.
+Owns: `set_num_threads` and `get_num_threads`. Must not know: what runs on them. Results never
+depend on it. The pool itself is in `c/runtime.c`; nothing is compiled or started here.
 """
 
 from __future__ import annotations
