@@ -151,6 +151,7 @@ class Look:
                 for step, size in zip(steps, moved)
             ],
             "bytes": sum(moved),
+            "memory": printer.memory_record(self.schedule),
             "refused": self.refused(),
         }
 
@@ -195,6 +196,7 @@ def summary_text(record: Record) -> str:
     for kernel in kernels:
         text = f"  {kernel['name']}, {printer.size_text(kernel['bytes'])}"
         lines.append(printer.commented(text, ", ".join(kernel["places"][:4])))
+    lines.append(f"  {printer.memory_text(record['memory'])}")
     reasons = [printer.decision_text(d) for d in record["refused"]]
     lines += [f"  {reason}" for reason in dict.fromkeys(reasons)]
     return "\n".join(lines)

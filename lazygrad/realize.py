@@ -344,6 +344,11 @@ def _named(stage: Callable[[Structure], Any], shape: Structure) -> Any:
         )
         error.add_note("ops recorded at " + ", ".join(list(lines)[:6]))
         error.add_note(f"realized from {place_text(user_place())}")
+        if isinstance(error, compiler.CompileError) and compiler.compiler() is not None:
+            from lazygrad.runtime import repro
+
+            path = repro.write(shape, f"{error}\n{error.log}", error.source)
+            error.add_note(f"graph, C source and the compiler's words are in {path}")
         raise
 
 
@@ -361,7 +366,10 @@ def _validate(shape: Structure, buffers: list[Buffer]) -> None:
         else:
             good = np.array_equal(got, expected)
         if not good:
-            raise AssertionError(f"{node!r} differs from the interpreter:\n{got}\n{expected}")
+            from lazygrad.runtime import repro
+
+            what = f"{node!r} differs from the interpreter:\n{got}\n{expected}"
+            raise AssertionError(f"{what}\ngraph and C source are in {repro.write(shape, what)}")
 
 
 __all__ = ["Buffer", "observers", "read", "realize_nodes", "run_program"]

@@ -46,12 +46,18 @@ class Decision:
     kept in memory for it?
     """
 
-    producer: str
-    consumer: str
     fused: bool
     reason: str
     edge: tuple[Node, Node] = field(compare=False, repr=False)
     kind: str = "fuse"
+
+    @property
+    def producer(self) -> str:
+        return describe(self.edge[0])
+
+    @property
+    def consumer(self) -> str:
+        return describe(self.edge[1])
 
     @property
     def verb(self) -> str:
@@ -79,6 +85,7 @@ class Group:
     views: dict[Key, View]
     alone: str | None = None  # why nothing may be fused into this group
     final: set[Node] = field(default_factory=set)  # results that are only in memory
+    sources: set[Node] = field(default_factory=set)  # values in memory that it reads
 
     @property
     def row_shape(self) -> Shape:
@@ -118,6 +125,7 @@ def _single(number: int, node: Node, operands: tuple[Operand, ...]) -> Group:
     elif on_host(node):
         group.alone = "runs on the host"
     memory = in_memory_sources(node)
+    group.sources = {o.base for o in operands if not is_virtual(o.base)}
     for position, operand in enumerate(operands):
         if position not in memory:
             group.views[node, position] = operand.view
@@ -255,9 +263,14 @@ class Partition:
         self.groups: dict[int, Group] = {}
         self.group_of: dict[Node, int] = {}
         self.ancestors: dict[int, int] = {}  # group -> bits of all groups it depends on
-        self.parents: dict[int, set[int]] = {}
+        self.parents: dict[int, set[int]] = {}  # groups that it reads from,
+        self.children: dict[int, set[int]] = {}  # and that read from it
         self.position = {node: number for number, node in enumerate(folded.nodes)}
         self.decisions: list[Decision] = []
+        self.uses: dict[Node, list[Key]] = {}  # who reads a value, and as which source
+        for node in folded.nodes:
+            for place, operand in enumerate(folded.operands[node]):
+                self.uses.setdefault(operand.base, []).append((node, place))
         self.refused: list[tuple[Node, Node]] = []
         for number, node in enumerate(folded.nodes):
             self._add(number, node)
@@ -279,6 +292,9 @@ class Partition:
                 producers.append(operand.base)
         self.ancestors[number] = bits
         self.parents[number] = {self.group_of[p] for p in producers}
+        self.children[number] = set()
+        for parent in self.parents[number]:
+            self.children[parent].add(number)
         for producer in reversed(list(dict.fromkeys(producers))):
             self._try_edge(producer, node)
 
@@ -292,9 +308,7 @@ class Partition:
         except Refused as refusal:
             reason, fused = str(refusal), False
             self.refused.append((producer, consumer))
-        self.decisions.append(
-            Decision(describe(producer), describe(consumer), fused, reason, (producer, consumer))
-        )
+        self.decisions.append(Decision(fused, reason, (producer, consumer)))
 
     def _fuse(self, first: int, second: int) -> str:
         """Make two groups one, or raise Refused with the reason."""
@@ -338,36 +352,48 @@ class Partition:
         )
 
     def _count_sources(self, a: Group, b: Group) -> int:
-        inside = {*a.nodes, *b.nodes}
-        return len(
-            {
-                operand.base
-                for node in inside
-                for operand in self.folded.operands[node]
-                if operand.base not in inside and not is_virtual(operand.base)
-            }
-        )
+        both = (a.number, b.number)
+        return sum(self.group_of.get(n) not in both for n in a.sources | b.sources)
 
     def _check_edges(self, a: Group, b: Group, joined: _Joined) -> None:
         """Every value that passes inside the group must be read at the index it is made at."""
-        everything = not any(
-            n != 1 and axis not in joined.axes for axis, n in enumerate(joined.shape)
-        )
+        final = a.final | b.final
+        whole = all(n == 1 or axis in joined.axes for axis, n in enumerate(joined.shape))
+        if whole and joined.axes:
+            self._check_ends(a, b, joined)
+        for node, position, base in self._new_edges(a, b, joined):
+            if position in in_memory_sources(node):
+                raise Refused(f"{describe(base)} must be in memory before it is read")
+            self._check_edge(node, position, base, joined, final)
+
+    def _new_edges(self, a: Group, b: Group, joined: _Joined) -> Iterator[tuple[Node, int, Node]]:
+        """Edges inside the joined group that were not inside one of the two, seen as it is now."""
+        fewer, more = (a, b) if len(a.nodes) < len(b.nodes) else (b, a)
+        kept = more.shape == joined.shape and more.axes == joined.axes
+        for node in fewer.nodes if kept else (*a.nodes, *b.nodes):
+            for position, operand in enumerate(self.folded.operands[node]):
+                if operand.base in joined.level:
+                    yield node, position, operand.base
+        if kept:  # what the larger group reads of the smaller one
+            for base in fewer.nodes:
+                for node, position in self.uses.get(base, ()):
+                    if self.group_of.get(node) == more.number:
+                        yield node, position, base
+
+    def _check_ends(self, a: Group, b: Group, joined: _Joined) -> None:
+        """A reduction over everything ends its kernel but for what is left of the rows."""
         after: dict[Node, bool] = {}  # node -> whether it needs a finished reduction
         for node in sorted((*a.nodes, *b.nodes), key=self.position.__getitem__):
             after[node] = False
-            for position, operand in enumerate(self.folded.operands[node]):
+            for operand in self.folded.operands[node]:
                 base = operand.base
-                if base not in joined.level:
-                    continue
-                if position in in_memory_sources(node):
-                    raise Refused(f"{describe(base)} must be in memory before it is read")
-                self._check_edge(node, position, base, joined, a.final | b.final)
-                reading_full = joined.level[node] == FULL or reads_full(node)
-                made_late = after[base] or reads_full(base)
-                if everything and joined.axes and made_late and reading_full:
-                    raise Refused("a full reduction must end before its result is used everywhere")
-                after[node] |= made_late
+                if base in joined.level:
+                    late = after[base] or reads_full(base)
+                    if late and (joined.level[node] == FULL or reads_full(node)):
+                        raise Refused(
+                            "a full reduction must end before its result is used everywhere"
+                        )
+                    after[node] |= late
 
     def _check_edge(
         self, node: Node, position: int, base: Node, joined: _Joined, final: set[Node]
@@ -393,23 +419,38 @@ class Partition:
             joined.level,
             joined.views,
         )
-        a.nodes = sorted(a.nodes + b.nodes, key=self.position.__getitem__)
+        in_order = self.position[a.nodes[-1]] < self.position[b.nodes[0]]
+        a.nodes += b.nodes
+        if not in_order:
+            a.nodes.sort(key=self.position.__getitem__)
         a.final |= b.final
         for node in b.nodes:
             self.group_of[node] = a.number
-        low, high = 1 << a.number, 1 << b.number
-        both = (self.ancestors[a.number] | self.ancestors[b.number]) & ~(low | high)
-        self.parents[a.number] |= self.parents[b.number]
-        self.parents[a.number] -= {a.number, b.number}
-        del self.groups[b.number], self.ancestors[b.number], self.parents[b.number]
-        for parents in self.parents.values():
-            if b.number in parents:
-                parents.discard(b.number)
-                parents.add(a.number)
-        for number, bits in self.ancestors.items():
-            if bits & (low | high):
-                self.ancestors[number] = (bits & ~high) | low | both
-        self.ancestors[a.number] = both
+        a.sources = {n for n in a.sources | b.sources if self.group_of.get(n) != a.number}
+        self._join_relations(a.number, b.number)
+
+    def _join_relations(self, a: int, b: int) -> None:
+        """Group b is a from now on: for those before it, and all that come after the two."""
+        low, high = 1 << a, 1 << b
+        both = (self.ancestors[a] | self.ancestors[b]) & ~(low | high)
+        for parent in self.parents[b]:
+            self.children[parent].discard(b)
+            self.children[parent].add(a)
+        for child in self.children[b]:
+            self.parents[child].discard(b)
+            self.parents[child].add(a)
+        self.parents[a] = (self.parents[a] | self.parents[b]) - {a, b}
+        self.children[a] = (self.children[a] | self.children[b]) - {a, b}
+        del self.groups[b], self.ancestors[b], self.parents[b], self.children[b]
+        self.ancestors[a] = both
+        seen = {a}
+        stack = [a]
+        while stack:
+            for child in self.children[stack.pop()]:
+                if child not in seen:
+                    seen.add(child)
+                    self.ancestors[child] = (self.ancestors[child] & ~high) | low | both
+                    stack.append(child)
 
     def _retry_refused(self) -> None:
         """Try edges again that failed while a group was smaller: it may reduce by now."""

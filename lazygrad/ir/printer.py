@@ -265,19 +265,39 @@ def step_record(step: Step, names: Names, name_of: NameOf) -> Record:
     }
 
 
+def memory_record(schedule: Schedule) -> Record:
+    """Bytes in use while the program runs: what it reads, what it makes, and in between."""
+    owners = {schedule.memory.get(n, n) for n in schedule.outputs}
+    leaves = {n for step in schedule.steps for n in reads(step) if n.buffer is not None}
+    made = sum(nbytes(n) for n in owners if n.buffer is None)
+    held = sum(nbytes(n) for n in leaves)
+    return {
+        "input_bytes": held,
+        "output_bytes": made,
+        "arena": schedule.arena,
+        "peak": held + made + schedule.arena,
+    }
+
+
+def memory_text(record: Record) -> str:
+    """One line of `memory_record`."""
+    return (
+        f"memory at most {size_text(record['peak'])}: inputs {size_text(record['input_bytes'])}, "
+        f"results {size_text(record['output_bytes'])}, temporaries {size_text(record['arena'])}"
+    )
+
+
 def schedule_record(schedule: Schedule, names: Names, name_of: NameOf) -> Record:
     """The steps in order and the plan of memory."""
     steps = [step_record(step, names, name_of) for step in schedule.steps]
-    owners = {schedule.memory.get(n, n) for n in schedule.outputs}
     return {
         "steps": steps,
         "memory": {
-            "arena": schedule.arena,
+            **memory_record(schedule),
             "temporaries": [
                 {**value_record(names, n), "offset": at} for n, at in schedule.offsets.items()
             ],
             "outputs": [value_record(names, n) for n in schedule.outputs],
-            "output_bytes": sum(nbytes(n) for n in owners if n.buffer is None),
             "in_place": [
                 {"name": names[node], "over": names[owner], "slot": names.slot(owner)}
                 for node, owner in schedule.memory.items()

@@ -20,7 +20,6 @@ from lazygrad.ir.fusion import (
     Decision,
     Group,
     Partition,
-    describe,
     reads_full,
 )
 from lazygrad.ir.node import Node
@@ -94,16 +93,8 @@ class _Work:
         if compared.compute_again:
             self.commit(group, uses, copy, (base, first[0]))
         edge = (base, first[0])
-        self.partition.decisions.append(
-            Decision(
-                describe(base),
-                describe(first[0]),
-                compared.compute_again,
-                str(compared),
-                edge,
-                kind="memory",
-            )
-        )
+        decision = Decision(compared.compute_again, str(compared), edge, kind="memory")
+        self.partition.decisions.append(decision)
 
     # -- what it would take -----------------------------------------------------------------------
     def copy(self, group: Group, base: Node, uses: list[Use]) -> _Copy | None:

@@ -7,6 +7,7 @@ memory: a leaf, an output, or a temporary in one arena.
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -232,11 +233,11 @@ def plan_memory(schedule: Schedule) -> None:
     for node, (first, last) in sorted(span.items(), key=lambda item: -nbytes(item[0])):
         size = -(-max(nbytes(node), 1) // ALIGNMENT) * ALIGNMENT
         start = 0
-        for low, high, begin, end in sorted(placed):
+        for low, high, begin, end in placed:
             if begin <= last and first <= end and low < start + size and start < high:
                 start = high
         schedule.offsets[node] = start
-        placed.append((start, start + size, first, last))
+        insort(placed, (start, start + size, first, last))
         schedule.arena = max(schedule.arena, start + size)
 
 
