@@ -16,10 +16,9 @@ from lazygrad.runtime import cache, compiler
 def _source(shape: Structure) -> str:
     """The C of the whole program, planned anew."""
     from lazygrad.runtime.build import plan
-    from lazygrad.runtime.units import unit_text
 
     _, code = plan(shape)
-    return unit_text(code.all().values(), code.target)
+    return code.device.unit_text(list(code.all().values()))
 
 
 def write(shape: Structure, log: str, source: str | None = None) -> Path:
