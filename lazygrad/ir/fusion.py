@@ -16,7 +16,8 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from lazygrad.ir import ops
-from lazygrad.ir.node import Node, Shape, place_text
+from lazygrad.ir.decision import Decision, describe
+from lazygrad.ir.node import Node, Shape
 from lazygrad.ir.operands import (
     Folded,
     Operand,
@@ -36,37 +37,6 @@ MAX_BUFFERS = 40  # distinct values read from memory by a kernel
 
 FULL, ROW = "full", "row"
 Key = tuple[Node, int]
-
-
-@dataclass(frozen=True)
-class Decision:
-    """One choice of the pass: were these two put together, and why (not).
-
-    Of kind "memory": two that are apart. Is the producer's value computed again by its reader, or
-    kept in memory for it?
-    """
-
-    fused: bool
-    reason: str
-    edge: tuple[Node, Node] = field(compare=False, repr=False)
-    kind: str = "fuse"
-
-    @property
-    def producer(self) -> str:
-        return describe(self.edge[0])
-
-    @property
-    def consumer(self) -> str:
-        return describe(self.edge[1])
-
-    @property
-    def verb(self) -> str:
-        if self.kind == "memory":
-            return "computed again for" if self.fused else "kept in memory for"
-        return "fused with" if self.fused else "kept apart from"
-
-    def __str__(self) -> str:
-        return f"{self.producer} {self.verb} {self.consumer}: {self.reason}"
 
 
 class Refused(Exception):
@@ -93,11 +63,6 @@ class Group:
 
     def space(self, level: str) -> Shape:
         return self.shape if level == FULL else self.row_shape
-
-
-def describe(node: Node) -> str:
-    place = place_text(node.place)
-    return f"{node.op.name}{list(node.shape)}" + (f" ({place})" if place else "")
 
 
 def writes_in_place(node: Node) -> bool:

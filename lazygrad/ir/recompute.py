@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from math import prod
 
 from lazygrad.ir import cost
+from lazygrad.ir.decision import Decision
 from lazygrad.ir.fusion import (
     FULL,
     MAX_BUFFERS,
     MAX_NODES,
-    Decision,
     Group,
     Partition,
     reads_full,

@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from lazygrad.ir import ops
-from lazygrad.ir.fusion import Decision, Group, Partition, check_partition, writes_in_place
+from lazygrad.ir.decision import Decision
+from lazygrad.ir.fusion import Group, Partition, check_partition, writes_in_place
 from lazygrad.ir.kernel import Access, Instr, Kernel, Store, check_kernel, lower
 from lazygrad.ir.node import Node
 from lazygrad.ir.operands import Folded, Operand, fold_movement, is_virtual
