@@ -222,8 +222,10 @@ def hypot(input: Tensor, other: Tensor) -> Tensor:
     require("hypot", P.pair_dtype(node_of(input), node_of(other)))
     a, b = input.abs(), other.abs()
     top = a.maximum(b)
-    scale = where(top == 0, top.new_ones(()), top)
-    return top * ((a / scale).square() + (b / scale).square()).sqrt()
+    infinite = (a == math.inf) | (b == math.inf)  # also beside NaN, as C's hypot
+    scale = where((top == 0) | infinite, top.new_ones(()), top)
+    size = top * ((a / scale).square() + (b / scale).square()).sqrt()
+    return where(infinite, math.inf, size)
 
 
 @declare(inplace=True, out=True)

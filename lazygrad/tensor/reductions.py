@@ -120,10 +120,16 @@ def _mean_dim(input: Tensor, axes: tuple[int, ...], keepdim: bool, dtype: DType 
 
 
 def _mean_node(x: Node, axes: tuple[int, ...], keepdim: bool, dtype: DType | None) -> Node:
-    value = P.cast(x, _check_float("mean", x, dtype))
+    kind = _check_float("mean", x, dtype)
+    value = _wide(P.cast(x, kind))
     count = product(x.shape[a] for a in axes)
     total = _over(ops.sum_, value, axes, keepdim)
-    return ops.div(total, P.scalar(count, value.dtype, value.device))
+    return P.cast(ops.div(total, P.scalar(count, value.dtype, value.device)), kind)
+
+
+def _wide(x: Node) -> Node:
+    """Half types as float32: sums of them may be beyond their largest number, means are not."""
+    return P.cast(x, D.float32) if x.dtype.is_half else x
 
 
 @declare(out=True)
@@ -160,6 +166,8 @@ def nanmean(
 def _var_nodes(
     x: Node, axes: tuple[int, ...], correction: float, keepdim: bool
 ) -> tuple[Node, Node]:
+    """Variance and mean, of half types in float32."""
+    x = _wide(x)
     count = product(x.shape[a] for a in axes)
     size = P.scalar(count, x.dtype, x.device)
     center = ops.div(ops.sum_(x, arg=axes) if axes else x, size)
@@ -186,13 +194,14 @@ def _spread_check(name: str, input: Tensor) -> None:
 
 @composite("VarBackward0", saves=("input",))
 def _var(input: Tensor, axes: tuple[int, ...], correction: float, keepdim: bool) -> Tensor:
-    return wrap(_var_nodes(node_of(input), axes, correction, keepdim)[0])
+    var = _var_nodes(node_of(input), axes, correction, keepdim)[0]
+    return wrap(P.cast(var, input.dtype))
 
 
 @composite("StdBackward0", saves=("input", "result"))
 def _std(input: Tensor, axes: tuple[int, ...], correction: float, keepdim: bool) -> Tensor:
     var = _var_nodes(node_of(input), axes, correction, keepdim)[0]
-    return wrap(_root(var))
+    return wrap(P.cast(_root(var), input.dtype))
 
 
 def _root(var: Node) -> Node:
@@ -205,13 +214,13 @@ def _root(var: Node) -> Node:
 @composite("VarMeanBackward0", saves=("input",))
 def _var_mean(input: Tensor, axes: Any, correction: float, keepdim: bool) -> tuple[Tensor, Tensor]:
     var, center = _var_nodes(node_of(input), axes, correction, keepdim)
-    return wrap(var), wrap(center)
+    return wrap(P.cast(var, input.dtype)), wrap(P.cast(center, input.dtype))
 
 
 @composite("StdMeanBackward0", saves=("input", "result"))
 def _std_mean(input: Tensor, axes: Any, correction: float, keepdim: bool) -> tuple[Tensor, Tensor]:
     var, center = _var_nodes(node_of(input), axes, correction, keepdim)
-    return wrap(_root(var)), wrap(center)
+    return wrap(P.cast(_root(var), input.dtype)), wrap(P.cast(center, input.dtype))
 
 
 def _spread_function(name: str, run: Any) -> Any:
