@@ -27,7 +27,7 @@ Place = tuple[CodeType, int] | None  # code object and instruction offset: resol
 _PACKAGE = str(Path(__file__).resolve().parent.parent) + os.sep
 _PACKAGE_LEN = len(_PACKAGE)
 _COMMANDS = _PACKAGE + "cli" + os.sep  # written as a user would: the demo's lines are shown
-_INTERNAL: dict[CodeType, bool] = {}  # named cache: is this code object ours?
+_INTERNAL: dict[str, bool] = {}  # named cache: is this file ours?
 
 
 class _Override(threading.local):
@@ -47,12 +47,12 @@ def user_place(depth: int = 2) -> Place:
     internal = _INTERNAL
     while frame is not None:
         code = frame.f_code
-        ours = internal.get(code)
-        if ours is None:
-            name = code.co_filename
-            ours = internal[code] = name[:_PACKAGE_LEN] == _PACKAGE and not name.startswith(
-                _COMMANDS
-            )
+        name = code.co_filename  # its hash is known, a code object's is worked out each time
+        try:
+            ours = internal[name]
+        except KeyError:
+            ours = name[:_PACKAGE_LEN] == _PACKAGE and not name.startswith(_COMMANDS)
+            internal[name] = ours
         if not ours:
             return (code, frame.f_lasti)
         frame = frame.f_back

@@ -123,7 +123,7 @@ class Builder:
         recording, entry = self.recording, self.entry
         finals = self.finals()
         pending = [node for node in finals if node.buffer is None]
-        ran = None if recording.reason else run_recorded(pending)
+        ran = None if recording.reason else run_recorded(pending) if pending else []
         if ran is None:
             recording.refuse("")
             realize_nodes(pending)
