@@ -154,6 +154,15 @@ def test_hooks() -> None:
 # -- in place -----------------------------------------------------------------------------------
 
 
+def test_hooks_of_a_record_see_the_gradients_of_all_outputs() -> None:
+    x, seen = leaf(1, 2), []
+    first, second = x.split(1)
+    first.grad_fn.register_prehook(lambda old: seen.append([g and g.tolist() for g in old]))
+    second.grad_fn.register_hook(lambda new, old: seen.append(len(old)))
+    first.backward(lg.ones(1))
+    assert seen == [[[1.0], None], 2]
+
+
 def test_a_retained_gradient_is_of_the_last_value() -> None:
     def run(change: Any, use: Any) -> list[Any]:
         x = leaf(1, 1)

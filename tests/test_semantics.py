@@ -109,6 +109,13 @@ def test_in_place_with_a_wider_dtype_is_one_record() -> None:
     assert x.grad.tolist() == [4, 6] and x.grad.dtype is lg.float32
 
 
+def test_a_repeated_tensor_may_be_copied_onto_itself() -> None:
+    x = lg.arange(2).expand(3, 2)
+    assert x.copy_(x).tolist() == x.copy_(x[:]).tolist() == [[0, 1]] * 3
+    with pytest.raises(RuntimeError, match="more than one element of the written-to tensor"):
+        x.copy_(x.clone())
+
+
 def test_assignment_drops_all_leading_ones_of_a_value_of_another_shape() -> None:
     x = lg.tensor([[-4]])
     with pytest.raises(RuntimeError, match="some elements of the input tensor"):

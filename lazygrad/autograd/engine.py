@@ -296,6 +296,8 @@ class _Job:
             return
         if all(value is None for value in grads):
             return
+        if fn.pre_hooks or fn.post_hooks:  # they see all outputs' gradients
+            grads += [None] * (len(getattr(fn, "out_nodes", ())) - len(grads))
         if fn.pre_hooks:
             for hook in list(fn.pre_hooks.values()):
                 changed = hook(tuple(grads))

@@ -15,7 +15,7 @@ from lazygrad.autograd.modes import mode
 from lazygrad.ir import ops
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.aliasing import adopt, check_inplace, check_overlap
-from lazygrad.tensor.core import Meta, Tensor, alias, node_of, shape_of, wrap
+from lazygrad.tensor.core import Meta, Tensor, alias, node_of, shape_of, view_of, wrap
 from lazygrad.tensor.creation import check_sizes, filled_node
 from lazygrad.tensor.declare import declare
 from lazygrad.tensor.history import fn_of, meta_of, needs_grad, record
@@ -31,7 +31,8 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
         raise TypeError(
             f"copy_(): argument 'other' (position 1) must be Tensor, not {type(src).__name__}"
         )
-    check_inplace(self, (src,) if self.dtype.kind == "f" else ())
+    onto_itself = src._storage is self._storage and view_of(src) == view_of(self)
+    check_inplace(self, (src,) if self.dtype.kind == "f" else (), may_repeat=onto_itself)
     check_overlap(self, src)
     shape = shape_of(self)
     own = shape_of(src)

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.runtime.device import from_array
 from lazygrad.tensor import (
     convert,
     dlpack,
@@ -34,6 +33,7 @@ from lazygrad.tensor import (
     views,
 )
 from lazygrad.tensor.core import Tensor, as_class, shape_of
+from lazygrad.tensor.creation import as_tensor
 from lazygrad.tensor.declare import DECLARED, explained, inplace_form, sized_form, takes_more
 from lazygrad.tensor.history import needs_grad
 from lazygrad.tensor.inplace import inplace_operator
@@ -97,7 +97,8 @@ def install() -> None:
     for name, getter in views.PROPERTIES.items():
         setattr(Tensor, name, property(getter))
     for name, (operation, swapped) in _OPERATORS.items():
-        setattr(Tensor, name, _operator(operation, swapped))
+        takes_arrays = name in ("__eq__", "__ne__")
+        setattr(Tensor, name, _operator(operation, swapped, takes_arrays))
     for name in (
         "add",
         "sub",
@@ -127,9 +128,21 @@ def install() -> None:
         setattr(Tensor, name, value)
 
 
-def _operator(operation: Callable[[Any, Any], Any], swapped: bool) -> Any:
-    """An operator that gives way to the other operand's where it cannot take it."""
-    if swapped:
+def _operator(operation: Callable[[Any, Any], Any], swapped: bool, arrays: bool = False) -> Any:
+    """An operator that gives way to the other operand's where it cannot take it.
+
+    With `arrays` it takes a numpy array as a tensor, where PyTorch's does.
+    """
+    if arrays:
+
+        def run(self: Tensor, other: Any) -> Any:
+            if isinstance(other, np.ndarray):
+                other = as_tensor(other)
+            elif not isinstance(other, _OPERANDS):
+                return NotImplemented
+            return operation(self, other)
+
+    elif swapped:
 
         def run(self: Tensor, other: Any) -> Any:
             if not isinstance(other, _OPERANDS):
@@ -162,6 +175,12 @@ def _invert(self: Tensor) -> Tensor:
     return logic.bitwise_not(self)
 
 
+def _rtruediv(self: Tensor, other: Any) -> Any:
+    if isinstance(other, np.ndarray):
+        return elementwise.reciprocal(self) * other  # type: ignore[attr-defined]
+    return _rdiv(other, self) if isinstance(other, _OPERANDS) else NotImplemented
+
+
 def _rsub(a: Any, b: Tensor) -> Tensor:
     return elementwise.rsub(b, a)
 
@@ -170,7 +189,6 @@ _OPERATORS: dict[str, tuple[Any, bool]] = {
     "__radd__": (elementwise._plain_add, True),
     "__rsub__": (_rsub, True),
     "__rmul__": (elementwise.mul, True),
-    "__rtruediv__": (_rdiv, True),
     "__floordiv__": (elementwise.floor_divide, False),
     "__rfloordiv__": (elementwise.floor_divide, True),
     "__mod__": (elementwise.remainder, False),
@@ -294,51 +312,26 @@ def _deepcopy(self: Tensor, memo: dict[int, Any]) -> Tensor:
 
 
 def _copy(self: Tensor) -> Tensor:
-    """copy.copy: another handle on the same memory."""
+    """copy.copy: another handle on the same memory, a leaf."""
     made = as_class(views.alias(self), type(self))
     if needs_grad(self):
-        if self.grad_fn is not None:
-            raise RuntimeError(
-                "Only Tensors created explicitly by the user (graph leaves) support the copy "
-                "protocol at the moment."
-            )
         made.requires_grad = True
     made.__dict__.update(self.__dict__)
     return made
 
 
 def _reduce(self: Tensor, protocol: Any = None) -> Any:
-    if self.grad_fn is not None:
-        raise RuntimeError(
-            "Only Tensors created explicitly by the user (graph leaves) support the pickle "
-            "protocol at the moment."
-        )
-    convert.value_read("the value of a tensor")
-    view = numpy_bridge.view_of(self)
-    stored = numpy_bridge.memory.read(self._storage)
-    if stored.buffer is None:
-        convert.realize_nodes([stored])
-    raw = stored.buffer.array(stored.dtype.np, stored.shape).tobytes()
-    numpy_bridge.memory.forget()
     return _rebuild, (
         type(self),
-        raw,
-        self.dtype,
-        self._storage.shape,
-        self._view is None,
-        view,
+        self._storage,
+        self._view,
         needs_grad(self),
         self.__dict__ or None,
     )
 
 
-def _rebuild(
-    cls: type, raw: bytes, dtype: Any, shape: Any, whole: bool, view: Any, wants: bool, notes: Any
-) -> Any:
-    values = np.frombuffer(raw, dtype.np).reshape(shape)
-    node = elementwise.ops.buffer_leaf(from_array(values, "cpu"), tuple(shape), dtype, "cpu")
-    made = numpy_bridge.on_storage(numpy_bridge.memory.Storage(node), None if whole else view)
-    made = as_class(made, cls)
+def _rebuild(cls: type, stored: Any, view: Any, wants: bool, notes: Any) -> Any:
+    made = as_class(numpy_bridge.on_storage(stored, view), cls)
     if wants:
         made.requires_grad = True
     if notes:
@@ -373,6 +366,7 @@ _PLAIN: dict[str, Any] = {
     "__sub__": _fast(elementwise._plain_sub),
     "__mul__": _fast(elementwise.mul),
     "__truediv__": _fast(elementwise.true_divide),
+    "__rtruediv__": _rtruediv,
     "__neg__": elementwise.neg,  # type: ignore[attr-defined]
     "__pos__": elementwise.positive,
     "__abs__": elementwise.abs,  # type: ignore[attr-defined]

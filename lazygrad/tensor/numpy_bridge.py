@@ -93,7 +93,10 @@ def numpy(self: Tensor, *, force: bool = False) -> np.ndarray:
             )
         self = self.cpu()
     if self.dtype is D.bfloat16:
-        raise TypeError("Got unsupported ScalarType BFloat16")
+        raise TypeError(
+            "Got unsupported ScalarType BFloat16: numpy has no such dtype. Use tensor.float() "
+            "first."
+        )
     return memory.export(self._storage, view_of(self))
 
 
@@ -110,7 +113,9 @@ def array_protocol(self: Tensor, dtype: Any = None, copy: bool | None = None) ->
 def array_wrap(
     self: Tensor, array: np.ndarray, context: Any = None, return_scalar: bool = False
 ) -> Tensor:
-    """What numpy functions on tensors return: tensors."""
+    """What numpy functions on tensors return: tensors. PyTorch gives bool as uint8."""
+    if array.dtype == bool:
+        array = array.astype(np.uint8)
     return from_numpy(np.ascontiguousarray(array).reshape(array.shape))
 
 

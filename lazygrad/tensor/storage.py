@@ -26,7 +26,7 @@ from lazygrad.ir.dtypes import DType
 from lazygrad.ir.node import Node, Shape, toposort
 from lazygrad.ir.views import View
 from lazygrad.realize import realize_nodes, realize_soon, traces, value_read
-from lazygrad.runtime.device import device
+from lazygrad.runtime.device import device, from_array
 from lazygrad.runtime.memory import Buffer, pool
 from lazygrad.runtime.stats import stats
 
@@ -101,6 +101,16 @@ class Storage:
         if traces:
             traces[-1].made(self)
 
+    def __reduce__(self) -> Any:
+        """Pickled once, however many tensors lie on it."""
+        value_read("the value of a tensor")
+        node = read(self)
+        if node.buffer is None:
+            realize_nodes([node])
+        raw = node.buffer.array(node.dtype.np, node.shape).tobytes()
+        forget()
+        return _rebuilt, (raw, node.dtype, node.shape)
+
     @property
     def stamp(self) -> int:
         """Changes with every write."""
@@ -128,6 +138,11 @@ class Storage:
         held = self.node or self.shared
         assert held is not None
         return held.shape
+
+
+def _rebuilt(raw: bytes, dtype: DType, shape: Shape) -> Storage:
+    buffer = from_array(np.frombuffer(raw, dtype.np).reshape(shape), "cpu")
+    return Storage(ops.buffer_leaf(buffer, tuple(shape), dtype, "cpu"))
 
 
 class _Depth(threading.local):
