@@ -465,7 +465,8 @@ def _new_kind(name: str, make: Any) -> Any:
         **more: Any,
     ) -> Tensor:
         size = size or (more.pop("size"),)
-        return make(*size, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+        kind, where = dtype or self.dtype, device or self.device
+        return make(*size, dtype=kind, device=where, requires_grad=requires_grad)
 
     function.__name__ = name
     return declare(name, function=False)(function)
@@ -487,7 +488,8 @@ def new_full(
     requires_grad: bool = False,
     **more: Any,
 ) -> Tensor:
-    return full(size, fill_value, dtype=dtype or self.dtype, requires_grad=requires_grad)
+    kind, where = dtype or self.dtype, device or self.device
+    return full(size, fill_value, dtype=kind, device=where, requires_grad=requires_grad)
 
 
 @declare(function=False)
@@ -500,7 +502,8 @@ def new_tensor(
     requires_grad: bool = False,
     **more: Any,
 ) -> Tensor:
-    return tensor(data, dtype=dtype or self.dtype, requires_grad=requires_grad)
+    kind, where = dtype or self.dtype, device or self.device
+    return tensor(data, dtype=kind, device=where, requires_grad=requires_grad)
 
 
 @declare(function=False)

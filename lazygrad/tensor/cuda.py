@@ -273,7 +273,7 @@ class Event:
 
     def synchronize(self) -> None:
         if self._event is not None and self._backend is not None:
-            with self._backend.gpu.active(), self._backend.failures():
+            with self._backend.gpu.active(), self._backend.gpu.failures():
                 self._event.synchronize()
 
     def elapsed_time(self, end_event: Event) -> float:

@@ -264,11 +264,13 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
         values = values.reshape(1)
     found = [where.astype(np.int64) for where in np.nonzero(np.atleast_1d(values))]
     if as_tuple:
-        return tuple(from_values(where, D.int64) for where in found)
+        return tuple(from_values(where, D.int64, input._storage.device) for where in found)
     if not input.ndim:
-        return from_values(np.zeros((int(bool(values)), 0), np.int64), D.int64)
+        return from_values(
+            np.zeros((int(bool(values)), 0), np.int64), D.int64, input._storage.device
+        )
     # in memory all positions of one axis lie together, as in PyTorch
-    return from_values(np.stack(found), D.int64).t()
+    return from_values(np.stack(found), D.int64, input._storage.device).t()
 
 
 @declare()

@@ -113,7 +113,7 @@ class _Combine(Function):
         if not with_self:
             out[spots] = _identity(out.dtype, reduce)
         _COMBINE[reduce].at(out, spots, data)
-        made = from_values(out, x.dtype)
+        made = from_values(out, x.dtype, str(x.device))
         ctx.rest = axis, reduce, with_self
         ctx.save_for_backward(x, index, src, made)
         return made

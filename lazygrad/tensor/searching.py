@@ -165,7 +165,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
         return int(np.flatnonzero(row == found[counts.argmax()])[-1])
 
     where = np.apply_along_axis(pick, axis, values)
-    index = from_values(np.expand_dims(where, axis), D.int64)
+    index = from_values(np.expand_dims(where, axis), D.int64, input._storage.device)
     picked = input.gather(axis, index)
     if not keepdim:
         picked, index = picked.squeeze(axis), index.squeeze(axis)
@@ -278,12 +278,14 @@ def unique(
     found, inverse, counts = np.unique(
         values, return_inverse=True, return_counts=True, axis=dim, equal_nan=False
     )
-    parts = [from_values(found, input.dtype)]
+    parts = [from_values(found, input.dtype, input._storage.device)]
     if return_inverse:
         shape = values.shape if dim is None else (values.shape[dim],)
-        parts.append(from_values(inverse.astype(np.int64).reshape(shape), D.int64))
+        parts.append(
+            from_values(inverse.astype(np.int64).reshape(shape), D.int64, input._storage.device)
+        )
     if return_counts:
-        parts.append(from_values(counts.astype(np.int64), D.int64))
+        parts.append(from_values(counts.astype(np.int64), D.int64, input._storage.device))
     return parts[0] if len(parts) == 1 else tuple(parts)
 
 
@@ -300,12 +302,18 @@ def unique_consecutive(
     kept = flat[starts]
     if dim is not None:
         kept = np.moveaxis(kept, 0, dim)
-    parts = [from_values(kept, input.dtype)]
+    parts = [from_values(kept, input.dtype, input._storage.device)]
     inverse = np.cumsum(starts) - 1
     if return_inverse:
-        parts.append(from_values(inverse.reshape(values.shape if dim is None else -1), D.int64))
+        parts.append(
+            from_values(
+                inverse.reshape(values.shape if dim is None else -1), D.int64, input._storage.device
+            )
+        )
     if return_counts:
-        parts.append(from_values(np.bincount(inverse).astype(np.int64), D.int64))
+        parts.append(
+            from_values(np.bincount(inverse).astype(np.int64), D.int64, input._storage.device)
+        )
     return parts[0] if len(parts) == 1 else tuple(parts)
 
 
@@ -323,10 +331,14 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     if values.size and values.min() < 0:
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
     if weights is None:
-        return from_values(np.bincount(values, minlength=minlength).astype(np.int64), D.int64)
+        return from_values(
+            np.bincount(values, minlength=minlength).astype(np.int64),
+            D.int64,
+            input._storage.device,
+        )
     given = host_values(weights)
     kind = weights.dtype if weights.dtype in (D.float32, D.float64) else D.float64
-    return from_values(np.bincount(values, given, minlength), kind)
+    return from_values(np.bincount(values, given, minlength), kind, input._storage.device)
 
 
 @declare()
@@ -335,7 +347,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     values = host_values(input)
     low, high = (min, max) if min != max else (values.min(), values.max())
     counts, _ = np.histogram(values, bins, (low, high))
-    return from_values(counts.astype(np.float64), input.dtype)
+    return from_values(counts.astype(np.float64), input.dtype, input._storage.device)
 
 
 @declare(method=False)
@@ -363,7 +375,11 @@ def searchsorted(
             )
         ]
         found = np.stack(rows).reshape(values.shape)
-    return from_values(np.asarray(found, np.int64), D.int32 if out_int32 else D.int64)
+    return from_values(
+        np.asarray(found, np.int64),
+        D.int32 if out_int32 else D.int64,
+        sorted_sequence._storage.device,
+    )
 
 
 @declare()
@@ -386,7 +402,8 @@ def isin(
         if isinstance(test_elements, Tensor)
         else np.asarray(test_elements)
     )
-    return from_values(np.isin(a, b, invert=invert), D.bool_)
+    made = from_values(np.isin(a, b, invert=invert), D.bool_)
+    return made.to(elements.device) if isinstance(elements, Tensor) else made
 
 
 @declare()

@@ -67,12 +67,24 @@ class Op:
         if len(srcs) > 1:
             for src in srcs:
                 if src.device != device:
+                    if self.lowering is Lowering.INDEXED and len(srcs) > 1:
+                        srcs = _with_index_beside(srcs)
                     device = common_device(srcs)
                     break
         return Node(self, srcs, arg, shape, dtype, device, value)
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
+
+
+def _with_index_beside(srcs: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Positions may come from another device: they are copied to where they are used."""
+    from lazygrad.ir.ops.extern import to_device
+
+    base, index, *rest = srcs
+    if index.dtype.kind == "i" and index.device != base.device:
+        index = to_device(index, base.device)
+    return (base, index, *rest)
 
 
 def common_device(srcs: Sequence[Node]) -> str:

@@ -7,9 +7,7 @@ know: planning; what generates text is imported when something is planned.
 from __future__ import annotations
 
 import functools
-from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
     from lazygrad.ir.operands import Operand
 
 _BLAS = "cublas_"  # then the dtype: names of products that it makes
-_REMEMBERED = 64  # launches that an error may have come from
 
 
 class Backend(Device):
@@ -43,7 +40,6 @@ class Backend(Device):
         self.pool = GpuPool(self.gpu)
         self.arch = 10 * self.gpu.capability[0] + self.gpu.capability[1]
         self._modules: dict[str, list[Any]] = {}
-        self._recent: deque[Launch] = deque(maxlen=_REMEMBERED)
         self.gpu.at_close(self._modules.clear)
 
     # -- memory -----------------------------------------------------------------------------------
@@ -56,27 +52,10 @@ class Backend(Device):
         return buffer
 
     def synchronize(self) -> None:
-        with self.failures():
-            self.gpu.synchronize()
-        self._recent.clear()
-
-    @contextmanager
-    def failures(self) -> Iterator[None]:
-        """Say which kernels an error of the driver may have come from, and their lines."""
-        try:
-            yield
-        except self.gpu.drv.Error as error:
-            names = dict.fromkeys(
-                f"{launch.name}" + (f" ({launch.place})" if launch.place else "")
-                for launch in reversed(self._recent)
-            )
-            recent = ", ".join(list(names)[:8])
-            one = "" if len(names) == 1 else "; CUDA_LAUNCH_BLOCKING=1 finds the one"
-            where = f" in one of the last kernels: {recent}{one}" if names else ""
-            raise RuntimeError(f"CUDA error: {error}{where}") from error
+        self.gpu.synchronize()
 
     def launched(self, launch: Launch) -> None:
-        self._recent.append(launch)
+        self.gpu.recent.append(f"{launch.name} ({launch.place})" if launch.place else launch.name)
 
     def event(self) -> Any:
         """An event, recorded now."""
@@ -105,7 +84,7 @@ class Backend(Device):
         found = self._modules.get(path)
         if found is None:
             code = Path(path).read_bytes() + b"\0"
-            with self.gpu.active(), self.failures():
+            with self.gpu.active(), self.gpu.failures():
                 module = self.gpu.drv.module_from_buffer(code)
                 found = [module.get_function(name) for name in compiler.symbols(path)]
             self._modules[path] = found

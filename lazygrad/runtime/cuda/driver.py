@@ -13,6 +13,7 @@ import atexit
 import functools
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,6 +27,7 @@ class _State(threading.local):
 
 _state = _State()
 _forked: list[bool] = []
+_REMEMBERED = 64  # launches that an error may have come from
 
 
 @functools.cache
@@ -79,10 +81,16 @@ class Gpu:
         self.context = self.raw.retain_primary_context()
         self.owner = threading.get_ident()
         self.closed = False
+        self.recent: deque[str] = deque(maxlen=_REMEMBERED)  # kernels that an error may be of
         self._closing: list[Callable[[], None]] = []
+        self._before = _state.current
         self.context.push()
         _state.current = self
         self.stream = drv.Stream()
+        if threading.current_thread() is not threading.main_thread():
+            self.owner = 0  # a thread must not end with a context
+            drv.Context.pop()
+            _state.current = self._before
         self.capability: tuple[int, int] = self.raw.compute_capability()
         atexit.register(self.close)
 
@@ -113,21 +121,38 @@ class Gpu:
             _state.current = before
             self.drv.Context.pop()
 
+    @contextmanager
+    def failures(self) -> Iterator[None]:
+        """Say which kernels an error of the driver may have come from, and their lines."""
+        try:
+            yield
+        except self.drv.Error as error:
+            names = list(dict.fromkeys(reversed(self.recent)))
+            one = "" if len(names) == 1 else "; CUDA_LAUNCH_BLOCKING=1 finds the one"
+            where = f" in one of the last kernels: {', '.join(names[:8])}{one}" if names else ""
+            raise RuntimeError(f"CUDA error: {error}{where}") from error
+
     def synchronize(self) -> None:
-        with self.active():
+        """Wait until the stream has come to its end. Raises RuntimeError for what went wrong."""
+        with self.active(), self.failures():
             self.stream.synchronize()
+        self.recent.clear()
 
     def close(self) -> None:
         """Let go of everything, last of all of the context."""
         if self.closed or _forked:
             return
-        with self.active():
-            self.stream.synchronize()
-            for action in self._closing:
-                action()
+        try:
+            with self.active():
+                self.stream.synchronize()
+                for action in self._closing:
+                    action()
+        except self.drv.Error:  # said when it happened; a device in error lets go of nothing
+            pass
+        finally:
             self._closing.clear()
             self.closed = True
             del self.stream
-        if _state.current is self and threading.get_ident() == self.owner:
-            _state.current = None
-            self.drv.Context.pop()
+            if _state.current is self and threading.get_ident() == self.owner:
+                _state.current = self._before
+                self.drv.Context.pop()

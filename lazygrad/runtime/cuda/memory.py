@@ -95,10 +95,10 @@ class GpuBuffer:
         """A copy of the values in the host's memory, when all work so far has ended."""
         out = np.empty(shape, dtype)
         gpu = self.pool.gpu
-        with gpu.active():
+        with gpu.active(), gpu.failures():
             if out.size:
                 gpu.drv.memcpy_dtoh_async(out, self.address, gpu.stream)
-            gpu.stream.synchronize()
+            gpu.synchronize()
         return out
 
     def load(self, values: np.ndarray) -> None:

@@ -52,7 +52,7 @@ class GpuProgram(Program):
         Raises IndexError or RuntimeError for errors that kernels report.
         """
         backend = self.backend(leaves, order)
-        with backend.gpu.active():
+        with backend.gpu.active(), backend.gpu.failures():
             return self._run(backend, leaves, observe, order)
 
     def backend(self, leaves: Sequence[Node], order: Sequence[Node]) -> Backend:

@@ -1,0 +1,382 @@
+"""The CUDA backend as a user meets it: devices, memory, errors. On a GPU or the emulated one."""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lazygrad as lg
+import lazygrad.nn.functional as F
+from lazygrad.runtime.cuda import compiler
+from lazygrad.runtime.cuda.device import Backend
+from lazygrad.runtime.cuda.graphs import Graph
+from lazygrad.runtime.device import device
+from lazygrad.runtime.stats import stats
+
+if not lg.cuda.is_available():
+    pytest.skip("needs a GPU, or `make test-emulated`", allow_module_level=True)
+EMULATED = "EMULATOR_RUNNING" in os.environ
+
+
+@pytest.fixture(scope="module")
+def gpu() -> Backend:
+    found = device("cuda:0")
+    assert isinstance(found, Backend)
+    return found
+
+
+def rows(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+# -- values ---------------------------------------------------------------------------------------
+CASES: dict[str, Callable[[lg.Tensor], lg.Tensor]] = {
+    "chain": lambda x: (x * 2 + 1).tanh() - x.exp(),
+    "bias": lambda x: x + x[0],
+    "ragged": lambda x: x.reshape(-1)[:1001] * 3,
+    "half": lambda x: (x.half() * x.half()).float(),
+    "bfloat16": lambda x: (x.bfloat16().sigmoid() * 2).float(),
+    "double": lambda x: x.double().sin(),
+    "bool": lambda x: (x > 0) & ~(x < 1),
+    "integers": lambda x: (x * 100).int() // 7 % 5,
+    "transpose": lambda x: x.t() * 2 + x.t().flip(0),
+    "transposed copy": lambda x: x.t().contiguous(),
+    "padded": lambda x: F.pad(x, (1, 2, 3, 0)),
+    "cat": lambda x: lg.cat([x, x * 2], 1),
+    "sum": lambda x: x.sum(),
+    "sum of rows": lambda x: x.sum(1),
+    "sum of columns": lambda x: x.sum(0),
+    "sum of long rows": lambda x: x.repeat(1, 60).sum(1),
+    "sum of tall columns": lambda x: x.repeat(60, 1).sum(0),
+    "sum of much": lambda x: x.repeat(20, 20).sum(),
+    "sum of two axes": lambda x: x.reshape(10, 10, 37).sum((0, 2)),
+    "prod": lambda x: (x.abs() + 0.5).prod(1),
+    "any": lambda x: (x > 2).any(1),
+    "argmax": lambda x: x.argmax(1),
+    "argmin of columns": lambda x: x.argmin(0),
+    "max with nan": lambda x: lg.where(x > 2, float("nan"), x).max(1).values,
+    "softmax": lambda x: lg.softmax(x, 1),
+    "softmax of columns": lambda x: lg.softmax(x, 0),
+    "layer norm": lambda x: F.layer_norm(x, (37,)),
+    "variance": lambda x: x.var(1),
+    "logsumexp": lambda x: x.logsumexp(1),
+    "product": lambda x: x.t() @ x,
+    "batched product": lambda x: x.reshape(10, 10, 37) @ x.reshape(10, 37, 10),
+    "integer product": lambda x: (x * 10).long().t() @ (x * 10).long(),
+    "gather": lambda x: x[lg.arange(0, 100, 3, device=x.device)],
+    "scatter add": lambda x: lg.zeros(5, 37, device=x.device).index_add(
+        0, lg.arange(100, device=x.device) % 5, x
+    ),
+    "cumsum": lambda x: x.cumsum(1),
+    "sort": lambda x: x.sort(1).values,
+    "topk": lambda x: x.topk(3, 1).values,
+    "unique": lambda x: (x * 2).round().unique(),
+    "empty": lambda x: x[:0].sum(0),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_same_values_as_on_the_cpu(name: str) -> None:
+    x = lg.tensor(rows(100, 37))
+    want, got = CASES[name](x), CASES[name](x.cuda())
+    assert got.is_cuda and got.dtype is want.dtype and got.shape == want.shape
+    np.testing.assert_allclose(got.cpu().numpy(), want.numpy(), rtol=2e-5, atol=2e-5)
+
+
+def test_gradients_as_on_the_cpu() -> None:
+    found = []
+    for where in ("cpu", "cuda"):
+        x = lg.tensor(rows(20, 30), device=where, requires_grad=True)
+        w = lg.tensor(rows(30, 5), device=where, requires_grad=True)
+        loss = F.cross_entropy(F.gelu(x @ w), lg.arange(20, device=where) % 5)
+        loss.backward()
+        found.append([t.cpu().detach().numpy() for t in (loss, x.grad, w.grad)])
+    for want, got in zip(*found):
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+
+
+def test_gradients_cross_devices() -> None:
+    x = lg.tensor(rows(4, 5), requires_grad=True)
+    (x.cuda() * 3).cpu().sum().backward()
+    assert x.grad.device == lg.device("cpu")
+    assert x.grad.tolist() == [[3.0] * 5] * 4
+
+
+def test_random_numbers_have_the_cpus_bits() -> None:
+    for make in (lg.rand, lg.randn):
+        lg.manual_seed(3)
+        want = make(1000).numpy()
+        lg.manual_seed(3)
+        np.testing.assert_array_equal(make(1000, device="cuda").cpu().numpy(), want)
+
+
+def test_a_model_trains() -> None:
+    lg.manual_seed(0)
+    model = lg.nn.Sequential(lg.nn.Linear(8, 16), lg.nn.ReLU(), lg.nn.Linear(16, 3)).cuda()
+    assert all(p.is_cuda for p in model.parameters())
+    optimizer = lg.optim.Adam(model.parameters(), lr=0.05)
+    x, y = lg.tensor(rows(60, 8)).cuda(), lg.arange(60, device="cuda") % 3
+    losses = []
+    for _ in range(8):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.9 * losses[0]
+    assert all(p.is_cuda and p.grad.is_cuda for p in model.parameters())
+
+
+# -- devices --------------------------------------------------------------------------------------
+def test_where_tensors_are() -> None:
+    x = lg.ones(3, device="cuda")
+    assert repr(x) == "tensor([1., 1., 1.], device='cuda:0')"
+    assert x.get_device() == 0 and x.cuda() is x and not x.cpu().is_cuda
+    assert (x + 1).device == lg.device("cuda", 0) == lg.zeros_like(x).device
+    assert lg.rand_like(x).is_cuda and lg.tensor([1], device=0).is_cuda
+    assert x.to("cpu").to(x).is_cuda and lg.ones(2).to(0).is_cuda
+    assert x.clone().is_cuda and x.new_zeros(2).is_cuda and x.half().is_cuda
+    assert pickle.loads(pickle.dumps(x)).is_cuda
+
+
+def test_numbers_and_0d_tensors_of_the_host_go_along() -> None:
+    x = lg.ones(3, device="cuda")
+    assert (x * lg.tensor(2.0) + 1).tolist() == [3.0, 3.0, 3.0]
+    assert (lg.tensor(2.0) - x).is_cuda
+
+
+MIXED: dict[str, Callable[[lg.Tensor, lg.Tensor], object]] = {
+    "add": lambda a, b: a + b,
+    "matmul": lambda a, b: a @ b,
+    "cat": lambda a, b: lg.cat([a, b]),
+    "where": lambda a, b: lg.where(a > 0, a, b),
+    "linear": lambda a, b: F.linear(a, b),
+}
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_tensors_of_two_devices_do_not_meet(name: str) -> None:
+    with pytest.raises(RuntimeError, match="Expected all tensors to be on the same device"):
+        MIXED[name](lg.ones(3, 3), lg.ones(3, 3, device="cuda"))
+
+
+def test_numpy_does_not_read_a_gpus_memory() -> None:
+    x = lg.ones(3, device="cuda")
+    with pytest.raises(TypeError, match="can't convert cuda:0 device type tensor to numpy"):
+        x.numpy()
+    assert x.numpy(force=True).tolist() == [1, 1, 1]
+
+
+def test_a_device_that_is_not_there() -> None:
+    with pytest.raises(RuntimeError, match="invalid device ordinal"):
+        lg.ones(3, device="cuda:99")
+
+
+def test_the_default_device() -> None:
+    lg.set_default_device("cuda")
+    try:
+        assert lg.ones(3).is_cuda and lg.randn(3).is_cuda and lg.arange(3).is_cuda
+        assert lg.tensor([1.0]).is_cuda and lg.nn.Linear(2, 2).weight.is_cuda
+    finally:
+        lg.set_default_device(None)
+    assert not lg.ones(3).is_cuda
+
+
+def test_inplace_and_views() -> None:
+    x = lg.zeros(4, 5, device="cuda")
+    x[1] = 7
+    x[:, 2].add_(1)
+    x.copy_(x.cpu() * 2)
+    other = [0, 0, 2, 0, 0]
+    assert x.cpu().tolist() == [other, [14, 14, 16, 14, 14], other, other]
+
+
+# -- lazygrad.cuda --------------------------------------------------------------------------------
+def test_properties() -> None:
+    assert lg.cuda.device_count() >= 1 and lg.cuda.current_device() == 0
+    found = lg.cuda.get_device_properties(0)
+    assert found.name == lg.cuda.get_device_name() and found.total_memory > 0
+    assert (found.major, found.minor) == lg.cuda.get_device_capability()
+    assert found.warp_size == 32 and "total_memory" in repr(found)
+
+
+def test_memory_is_counted() -> None:
+    gc.collect()
+    before = lg.cuda.memory_allocated()
+    x = lg.ones(1 << 20, device="cuda") + 1
+    lg.realize(x)
+    assert lg.cuda.memory_allocated() >= before + (4 << 20)
+    assert lg.cuda.max_memory_allocated() >= lg.cuda.memory_allocated()
+    assert lg.cuda.memory_reserved() >= lg.cuda.memory_allocated()
+    del x
+    gc.collect()
+    assert lg.cuda.memory_allocated() == before
+    lg.cuda.empty_cache()
+    assert lg.cuda.memory_reserved() >= lg.cuda.memory_allocated()
+    free, total = lg.cuda.mem_get_info()
+    assert 0 < free <= total
+
+
+def test_events_and_streams() -> None:
+    stream = lg.cuda.current_stream()
+    start, stop = (lg.cuda.Event(enable_timing=True) for _ in range(2))
+    with lg.cuda.stream(lg.cuda.Stream()):
+        start.record()
+        lg.realize(lg.ones(1000, device="cuda") + 1)
+        stop.record(stream)
+    stream.synchronize()
+    assert start.elapsed_time(stop) >= 0 and stop.query() and stream.query()
+    assert stream == lg.cuda.default_stream() and stream.cuda_stream != 0
+
+
+def test_several_devices() -> None:
+    if lg.cuda.device_count() < 2:
+        pytest.skip("needs two GPUs")
+    x, y = lg.ones(3, device="cuda:0"), lg.ones(3, device="cuda:1")
+    assert (y + 1).device == lg.device("cuda:1") and (x + y.to(x)).tolist() == [2, 2, 2]
+    with pytest.raises(RuntimeError, match="cuda:0 and cuda:1"):
+        x + y
+    with lg.cuda.device(1):
+        assert lg.ones(2, device="cuda").get_device() == 1
+    assert lg.ones(2, device="cuda").get_device() == 0
+
+
+# -- errors ---------------------------------------------------------------------------------------
+def test_an_index_out_of_range_names_the_line() -> None:
+    x, index = lg.ones(5, 3, device="cuda"), lg.tensor([0, 7], device="cuda")
+    picked = x[index * 1]
+    with pytest.raises(IndexError, match=r"index 7 is out of bounds.*test_cuda.py"):
+        picked.tolist()
+    assert (x + 1).sum().item() == 30  # the device goes on
+
+
+def test_out_of_memory_names_the_largest(gpu: Backend) -> None:
+    kept = lg.ones(1 << 20, device="cuda") * 2
+    lg.realize(kept)
+    with pytest.raises(lg.cuda.OutOfMemoryError, match="CUDA out of memory") as error:
+        gpu.allocate(1 << 50)
+    assert "4.00 MiB  mul[1048576] test_cuda.py" in str(error.value)
+    assert kept[0].item() == 2
+    gc.collect()
+    before = gpu.pool.in_use
+    with pytest.raises(lg.cuda.OutOfMemoryError):
+        gpu.allocate(1 << 50)
+    assert gpu.pool.in_use == before
+
+
+def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        check=False,
+    )
+
+
+def test_after_a_fork() -> None:
+    code = """
+import os, sys, lazygrad as lg
+x = lg.ones(3, device="cuda")
+pid = os.fork()
+if pid:
+    os.waitpid(pid, 0)
+    print(x.sum().item())
+else:
+    try: x.cpu().tolist()
+    except RuntimeError as error: print(error, flush=True)
+    os._exit(0)
+"""
+    done = run(code)
+    assert "you must use the 'spawn' start method\n3.0" in done.stdout, done.stderr
+
+
+def test_the_process_ends_well_with_live_tensors() -> None:
+    done = run("import lazygrad as lg; x = lg.ones(3, device='cuda') + 1; print(x.tolist())")
+    assert done.returncode == 0 and done.stdout == "[2.0, 2.0, 2.0]\n" and not done.stderr
+
+
+def test_without_nvcc(tmp_path: Path) -> None:
+    code = "import lazygrad as lg; (lg.ones(3, device='cuda') + 1).tolist()"
+    done = run(code, PATH=str(tmp_path), LAZYGRAD_CACHE_DIR=str(tmp_path), CUDA_HOME="")
+    if Path("/usr/local/cuda/bin/nvcc").exists():
+        pytest.skip("there is an nvcc in the usual place")
+    assert "no nvcc was found" in done.stderr and "lazygrad doctor" in done.stderr
+
+
+@pytest.mark.skipif(not EMULATED, reason="a kernel that the emulator ends")
+def test_an_illegal_access_names_kernel_and_line() -> None:
+    code = """
+import lazygrad as lg
+from lazygrad.ir.node import Node
+x = lg.ones(1000, device="cuda") + 1
+lg.realize(x)
+x._storage.node.buffer.address = 4096
+y = x * 3
+y.tolist()
+"""
+    done = run(code)
+    (line,) = [s for s in done.stderr.splitlines() if s.startswith("RuntimeError: CUDA error:")]
+    assert "an illegal memory access" in line and "lg_mul" in line and "(<string>:7)" in line
+
+
+@pytest.mark.skipif(not EMULATED, reason="uses the emulator's nvcc")
+def test_an_nvcc_that_does_not_know_the_gpu(tmp_path: Path, monkeypatch: object) -> None:
+    fake = tmp_path / "nvcc"
+    fake.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in\n'
+        "  *--list-gpu-arch*) echo compute_75; echo compute_80;;\n"
+        "  *--version*) echo release 1;;\n"
+        '  *compute_80*) while [ $# -gt 1 ]; do [ "$1" = -o ] && echo ptx > "$2"; shift; done;;\n'
+        "  *) echo \"nvcc fatal: Unsupported gpu architecture 'sm_90'\" >&2; exit 1;;\n"
+        "esac\n"
+    )
+    fake.chmod(0o755)
+    monkeypatch.setattr(compiler, "required", lambda: str(fake))  # type: ignore[attr-defined]
+    path = compiler.build("text", [], 90)
+    assert path.endswith("unit.ptx") and Path(path).read_text() == "ptx\n"
+
+
+# -- what a program costs -------------------------------------------------------------------------
+def test_the_same_program_is_compiled_once() -> None:
+    def step(rows_: int) -> float:
+        x = lg.ones(rows_, 40, device="cuda")
+        return float((x.exp() / 7).softmax(1).sum().item())
+
+    step(640)
+    compiles = stats.compiles
+    step(1280)
+    step(960)
+    assert stats.compiles == compiles
+
+
+def test_fused_and_unfused_have_the_same_bits() -> None:
+    x = lg.tensor(rows(50, 1000)).cuda()
+    fused = ((x * 3).exp() + 1).half().float().sum(1)
+    parts = x
+    for step in (lambda t: t * 3, lg.exp, lambda t: t + 1, lg.Tensor.half, lg.Tensor.float):
+        parts = step(parts)
+        lg.realize(parts)
+    assert fused.tolist() == parts.sum(1).tolist()
+
+
+def test_a_captured_graph_runs_again(gpu: Backend) -> None:
+    a, b = lg.ones(1000, device="cuda") + 1, lg.zeros(1000, device="cuda") + 5
+    lg.realize(a, b)
+    source, target = a._storage.node.buffer, b._storage.node.buffer
+    graph = Graph(gpu.gpu)
+    with graph.captured():
+        target.assign(source)
+    assert graph.nodes == 1 and b[0].item() == 5
+    graph.launch()
+    assert b[0].item() == 2
+    graph.close()
