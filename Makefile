@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-emulated lint long bench clean
+.PHONY: demo test test-emulated test-gpu lint long bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m lazygrad demo
@@ -13,7 +13,11 @@ test: $(VENV)/.test
 
 # the CUDA backend on an emulated GPU: tests/emulator/README.md
 test-emulated: $(VENV)/.emulator
-	$(BIN)/python tests/emulator/run.py $(BIN)/python -m pytest -n auto tests/test_emulator.py tests/test_sass.py
+	$(BIN)/python tests/emulator/run.py $(BIN)/python -m pytest -n auto tests/test_emulator.py tests/test_sass.py tests/test_cuda.py
+
+# the same on a real GPU, with what is installed: numpy, cffi, jinja2, networkx, pytest, pycuda
+test-gpu:
+	$(PYTHON) -m pytest -q tests/test_cuda.py tests/test_cuda_source.py
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
