@@ -1,0 +1,120 @@
+"""Kernels bound by memory: every way through it gives what numpy gives, at awkward sizes too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from graphs import compiled, interpreted, leaf, normal, same_bits
+
+from lazygrad.codegen.cpu import render
+from lazygrad.codegen.loops import strategy_of
+from lazygrad.codegen.target import Target
+from lazygrad.ir import ops
+from lazygrad.ir.dtypes import DType, bfloat16, bool_, float32, float64, int16, int64, uint8
+from lazygrad.ir.node import Node
+from lazygrad.ir.schedule import KernelStep, make_schedule
+from lazygrad.runtime import compiler
+
+pytestmark = pytest.mark.skipif(compiler.compiler() is None, reason="no C compiler")
+DTYPES = (float32, float64, int64, int16, uint8, bool_, bfloat16)
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def values(dtype: DType, *shape: int) -> Node:
+    return leaf(rng().integers(0, 2 if dtype is bool_ else 100, shape).astype(dtype.np), dtype)
+
+
+def transposed(dtype: DType) -> list[Node]:
+    found = []
+    for rows, columns in ((1, 9), (64, 128), (65, 129), (130, 70), (7, 300)):
+        x, y = values(dtype, rows, columns), values(dtype, columns, rows)
+        found.append(ops.where(ops.eq(y, y), ops.permute(x, arg=(1, 0)), y))
+    x = values(dtype, 3, 40, 50)
+    return [*found, *(ops.copy(ops.permute(x, arg=p)) for p in ((2, 1, 0), (1, 2, 0), (0, 2, 1)))]
+
+
+def walked(dtype: DType) -> list[Node]:
+    """Every other element, and backwards, of rows that end anywhere in a vector."""
+    found = []
+    for size in (*range(1, 20), 63, 64, 65, 131):
+        x = values(dtype, 3, size)
+        found.append(ops.copy(ops.slice_(x, arg=((0, 3, 1), (0, size, 2)))))
+        found.append(ops.copy(ops.flip(x, arg=(1,))))
+    return found
+
+
+def equal(outputs: list[Node]) -> None:
+    wanted = interpreted(outputs)
+    for node, have, want in zip(outputs, compiled(outputs), wanted):
+        assert same_bits(have, want), node
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.name)
+def test_transposes(dtype: DType) -> None:
+    equal(transposed(dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.name)
+def test_steps_through_rows(dtype: DType) -> None:
+    equal(walked(dtype))
+
+
+def test_reductions_of_several_places_at_once() -> None:
+    """Sums and extremes that are walked in four places, of every number of rows and chunks."""
+    found, wanted = [], []
+    for rows, columns in ((1, 5), (3, 64), (4, 65), (5, 4097), (9, 1), (1, 300_000), (2, 70_000)):
+        data = rng().normal(size=(rows, columns)).astype(np.float32)
+        x = leaf(data, float32)
+        for axes in ((0,), (1,), (0, 1)):
+            found += [ops.sum_(x, arg=axes), ops.max_(x, arg=axes)]
+            wanted += [
+                data.sum(axes, np.float64, keepdims=True),
+                data.max(axes, keepdims=True),
+            ]
+    for node, have, want in zip(found, compiled(found), wanted):
+        np.testing.assert_allclose(have, want, rtol=1e-5, atol=1e-3, err_msg=repr(node))
+
+
+def kernel_of(node: Node) -> tuple[str, str]:
+    (step,) = make_schedule([node]).steps
+    assert isinstance(step, KernelStep)
+    return strategy_of(step.kernels[0]), render(step.kernels[0], Target(32)).body
+
+
+def test_forms() -> None:
+    """Which loops are chosen: the fast forms are not lost by accident."""
+    x, y = normal(rng(), 90, 80), normal(rng(), 80, 90)
+    strategy, text = kernel_of(ops.add(ops.permute(x, arg=(1, 0)), y))
+    assert strategy == "tiled" and "v_tile_f32x8" in text and "v_lds" not in text
+    assert "v_ld2_f32x8" in kernel_of(ops.copy(ops.slice_(x, arg=((0, 90, 1), (0, 80, 2)))))[1]
+    assert "many" in kernel_of(ops.sum_(x, arg=(1,)))[1]
+    assert "many" in kernel_of(ops.sum_(x, arg=(0, 1)))[1]
+    assert "row + 4" in kernel_of(ops.sum_(x, arg=(0,)))[1]
+    centred = ops.sub(x, ops.spread(ops.sum_(x, arg=(1,)), x.shape))
+    assert "v_ahead" in kernel_of(centred)[1]
+
+
+@pytest.fixture
+def tiny_cache() -> Iterator[None]:
+    """Every result is larger than half the cache, and so stored past it."""
+    target = compiler.target()
+    before = target.cache_bytes
+    object.__setattr__(target, "cache_bytes", 64)
+    yield
+    object.__setattr__(target, "cache_bytes", before)
+
+
+def test_results_stored_past_the_caches(tiny_cache: None) -> None:
+    found = []
+    for shape in ((77,), (1000,), (13, 64), (13, 65), (40, 50)):
+        x = normal(rng(), *shape)
+        found += [ops.neg(x), ops.sub(x, ops.spread(ops.sum_(x, arg=(x.ndim - 1,)), shape))]
+    found.append(ops.copy(ops.permute(normal(rng(), 70, 140), arg=(1, 0))))
+    wanted = interpreted(found)
+    for have, want in zip(compiled(found), wanted):
+        np.testing.assert_allclose(have, want, rtol=1e-5, atol=1e-5)
