@@ -109,6 +109,28 @@ def test_in_place_with_a_wider_dtype_is_one_record() -> None:
     assert x.grad.tolist() == [4, 6] and x.grad.dtype is lg.float32
 
 
+def test_a_product_written_through_data_saves_what_was_there() -> None:
+    x = lg.tensor(2.0, requires_grad=True)
+    y = x.data
+    y.mul_(x)
+    assert lg.autograd.grad(y, x)[0].item() == 2 and x.item() == 4
+
+
+def test_axes_added_without_a_record_are_summed_over_in_backward() -> None:
+    x = lg.ones(2, 3, requires_grad=True)
+    y = x * x
+    with lg.no_grad():
+        y.unsqueeze_(0)
+    y.sum().backward()
+    assert x.grad.tolist() == [[2.0] * 3] * 2
+
+
+def test_a_slice_of_everything_is_a_view_to_write_through() -> None:
+    x = lg.ones(2, 2, requires_grad=True) * 1
+    x[..., np.array([-1, -1]), -2:] = 2
+    assert x.grad_fn.name() == "CopySlices"
+
+
 def test_a_repeated_tensor_may_be_copied_onto_itself() -> None:
     x = lg.arange(2).expand(3, 2)
     assert x.copy_(x).tolist() == x.copy_(x[:]).tolist() == [[0, 1]] * 3

@@ -191,7 +191,7 @@ def adopt(t: Tensor, result: Tensor, name: str | None = None, twice: int = 0) ->
     """Write `result` into `t` and let t's history be the result's. `check_inplace` came before.
 
     `name` is given for operations whose result does not depend on t, and names the record.
-    `twice` says how many other operands were in the same memory.
+    `twice` says how many other operands t was itself.
     """
     node = node_of(result)
     stored = t._storage
@@ -220,8 +220,9 @@ def adopt(t: Tensor, result: Tensor, name: str | None = None, twice: int = 0) ->
             attach(result, fn_class(name or "CopyBackwards")([node_of(t)], [node], [edge], []), 0)
     elif name is not None and needs_grad(t):
         _from_both(t, result)
+    before = node_of(t)
     _rebase(t, result, node)
-    _move_saved(t, result, twice)
+    _move_saved(t, result, before, twice)
     return t
 
 
@@ -249,7 +250,7 @@ def _from_both(t: Tensor, result: Tensor) -> None:
         fn.in_nodes, fn.edges = (*fn.in_nodes, old), (*fn.edges, edge_of(t))
 
 
-def _move_saved(t: Tensor, result: Tensor, twice: int) -> None:
+def _move_saved(t: Tensor, result: Tensor, before: Node, twice: int) -> None:
     """What an in-place operation saves: its result is t now; of what t was it kept a copy.
 
     Of its other operands it did not, even where they are in the same memory.
@@ -258,7 +259,7 @@ def _move_saved(t: Tensor, result: Tensor, twice: int) -> None:
     if not isinstance(fn, GradFn) or not fn.saved:
         return
     stored = t._storage
-    own = [entry for entry in fn.saved if entry[0] is stored]
+    own = [entry for entry in fn.saved if entry[0] is stored and entry[5] is before]
     copied = own[: len(own) - twice]
     fn.saved = [
         (stored, stored.version, stored.unnoticed, *rest, t._view)

@@ -87,7 +87,7 @@ def inplace_form(
         for other in args:
             if isinstance(other, Tensor) and other._storage is self._storage:
                 check_overlap(self, other)
-                twice += 1
+                twice += other is self
         result = fn(self, *args, **kwargs)
         if compares:
             result = _truth(name, self, args, result)
