@@ -243,3 +243,7 @@ def test_halves_are_summed_in_float32(dtype: str) -> None:
     assert big.mean().item() == big.double().mean().to(big.dtype).item()
     assert big.std().item() == big.double().std().to(big.dtype).item()
     assert big.mean(0).dtype is big.var(0).dtype is big.dtype
+
+
+def test_the_norm_of_halves_is_summed_in_float32() -> None:
+    assert lg.full((4,), 300.0, dtype=lg.float16).norm().item() == 600.0

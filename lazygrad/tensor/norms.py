@@ -83,7 +83,9 @@ def _vector_norm(
     input: Tensor, p: float, axes: tuple[int, ...], keepdim: bool, dtype: DType | None
 ) -> Tensor:
     x = node_of(input)
-    return wrap(_norm_node(x if dtype is None else P.cast(x, dtype), p, axes, keepdim))
+    x = x if dtype is None else P.cast(x, dtype)
+    wide = P.cast(x, D.float32) if x.dtype.is_half else x  # squares overflow before their sum does
+    return wrap(P.cast(_norm_node(wide, p, axes, keepdim), x.dtype))
 
 
 def vector_norm(
