@@ -11,9 +11,13 @@ demo: $(VENV)/.demo
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -n auto
 
-# the CUDA backend on an emulated GPU: tests/emulator/README.md
+# the CUDA backend on an emulated GPU, whose settings are the hardest: tests/emulator/README.md
+EMULATED := $(BIN)/python tests/emulator/run.py $(BIN)/python -m pytest -n auto
+HARD := EMULATOR_ORDER=2 EMULATOR_LAZY=1 EMULATOR_ALIGN=16 LAZYGRAD_POOL=0
 test-emulated: $(VENV)/.emulator
-	$(BIN)/python tests/emulator/run.py $(BIN)/python -m pytest -n auto tests/test_emulator.py tests/test_sass.py tests/test_cuda.py
+	$(EMULATED) tests/test_emulator.py tests/test_sass.py tests/test_cuda.py
+	$(HARD) $(EMULATED) --device cuda tests/test_ops.py tests/test_autograd.py
+	$(HARD) $(EMULATED) --device cuda tests/test_random_programs.py -k compiled
 
 # the same on a real GPU, with what is installed: numpy, cffi, jinja2, networkx, pytest, pycuda
 test-gpu:
