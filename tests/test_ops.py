@@ -21,6 +21,7 @@ from graphs import (
     dtypes_of,
     interpreted,
     leaf,
+    normal,
     same_bits,
     sample,
     stored_sample,
@@ -723,6 +724,11 @@ def test_a_program_with_ops_on_the_host_keeps_no_memory_alive() -> None:
     assert buffer() is None
 
 
+def test_a_transfer_keeps_the_bits() -> None:
+    x = ops.exp(normal(rng_of("transfer"), 3, 5))
+    check(ops.copy, [ops.to_device(x, DEVICE)], ["here"])
+
+
 def test_every_primitive_is_in_a_test_of_this_file() -> None:
     others = {
         "gather",
@@ -741,6 +747,7 @@ def test_every_primitive_is_in_a_test_of_this_file() -> None:
         "iota",
         "random",
         "normal",
+        "transfer",
     }
     made = movements(lambda *shape: stored_sample(rng_of(shape), shape, float32, ops.add, 0))
     moved = {node.op.name for node in made.values()}
