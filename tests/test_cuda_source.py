@@ -67,7 +67,15 @@ CASES: dict[str, Make] = {
     "uniform": lambda: lg.rand(1000),
     "normal": lambda: lg.randn(1000),
 }
-PRODUCTS = ((float32, 0), (float32, 2), (float64, 0), (float16, 1), (int64, 0))
+PLAIN, WINDOWS = (0, 0, 0, 0), (0, 0, 3, 2)  # axes in an index of the matrices
+PRODUCTS = (
+    (float32, 0, PLAIN),
+    (float32, 2, PLAIN),
+    (float32, 1, WINDOWS),
+    (float64, 0, PLAIN),
+    (float16, 1, PLAIN),
+    (int64, 0, PLAIN),
+)
 
 
 def kernels(make: Make) -> dict[str, tuple[str, str]]:
@@ -142,8 +150,10 @@ def real_nvcc() -> bool:
 @pytest.mark.parametrize("arch", ["sm_80", "sm_90"])
 def test_kernels_compile_without_warnings_stack_or_spills(arch: str, tmp_path: Path) -> None:
     bodies = {n: body for make in CASES.values() for n, (body, _) in kernels(make).items()}
-    for dtype, axes in PRODUCTS:
-        symbol, text = product_source(dtype, axes)
+    for dtype, axes, digits in PRODUCTS:
+        tail = [v for count in digits for v in (count, *(4, 1) * count)]
+        dims = (axes, 64, 64, 64, 64, 1, 64, 1, 64, 1, *(2, 0, 0, 0) * axes, *tail)
+        symbol, text = product_source(dtype, dims)
         bodies[symbol] = text
     report = ptxas(translation_unit(list(bodies.values())), arch, tmp_path)
     assert len(report) >= len(bodies)
