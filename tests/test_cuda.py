@@ -71,6 +71,9 @@ CASES: dict[str, Callable[[lg.Tensor], lg.Tensor]] = {
     "product": lambda x: x.t() @ x,
     "batched product": lambda x: x.reshape(10, 10, 37) @ x.reshape(10, 37, 10),
     "integer product": lambda x: (x * 10).long().t() @ (x * 10).long(),
+    "convolution": lambda x: F.conv2d(
+        x[:64].reshape(1, 1, 64, 37), x[:4, :9].reshape(4, 1, 3, 3), padding=1
+    ),
     "gather": lambda x: x[lg.arange(0, 100, 3, device=x.device)],
     "scatter add": lambda x: lg.zeros(5, 37, device=x.device).index_add(
         0, lg.arange(100, device=x.device) % 5, x

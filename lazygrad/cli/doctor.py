@@ -190,16 +190,47 @@ def _is_noexec(folder: Path) -> bool:
 
 
 def gpu() -> Iterator[Finding]:
-    """What there is of CUDA; nothing of it is needed."""
-    driver = Path("/proc/driver/nvidia/version")
-    there = driver.exists() or shutil.which("nvidia-smi") is not None
+    """What there is of CUDA; nothing of it is needed, so what is missing is a note."""
+    from lazygrad.runtime.cuda import blas
+    from lazygrad.runtime.cuda import compiler as nvcc
+
+    there = Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None
     yield Finding("gpu", OK if there else NOTE, "NVIDIA driver found" if there else "none found")
-    nvcc = shutil.which("nvcc")
-    yield Finding("nvcc", OK if nvcc else NOTE, _nvcc_version(nvcc) if nvcc else "not found")
     if importlib.util.find_spec("pycuda") is None:
-        yield Finding("pycuda", NOTE, "not installed")
+        yield Finding("pycuda", NOTE, "not installed: pip install lazygrad[cuda] (docs/cuda.md)")
     else:
         yield Finding("pycuda", OK, importlib.metadata.version("pycuda"))
+        yield _device()
+    path = nvcc.find()
+    if path is None:
+        yield Finding("nvcc", NOTE, f"not found (tried {', '.join(nvcc.candidates())})")
+        return
+    yield Finding("nvcc", OK, _nvcc_version(path))
+    if Path(path).read_bytes()[:2] == b"#!":
+        detail = "is a script: building pycuda takes the folder above it for the toolkit's"
+        yield Finding("nvcc script", NOTE, f"{path} {detail}; put the toolkit's bin before in PATH")
+    found = blas.load()
+    words = "found" if found is not None else "not found: matrix products are generated"
+    yield Finding("cublas", OK if found is not None else NOTE, words)
+
+
+def _device() -> Finding:
+    """Whether a GPU can be opened, and compiled for."""
+    from lazygrad.runtime.cuda import compiler as nvcc
+    from lazygrad.runtime.cuda.driver import driver
+
+    try:
+        drv = driver()
+        first = drv.Device(0)
+        arch = 10 * first.compute_capability()[0] + first.compute_capability()[1]
+    except (AssertionError, RuntimeError) as failure:
+        return Finding("cuda", NOTE, str(failure))
+    detail = f"{drv.Device.count()} device(s), the first {first.name()} (sm_{arch})"
+    path = nvcc.find()
+    known = nvcc.architectures(path) if path else []
+    if known and arch not in known:
+        return Finding("cuda", NOTE, f"{detail}, which nvcc does not know: PTX is used instead")
+    return Finding("cuda", OK, detail)
 
 
 def _nvcc_version(path: str) -> str:

@@ -109,7 +109,7 @@ class Storage:
             realize_nodes([node])
         raw = node.buffer.array(node.dtype.np, node.shape).tobytes()
         forget()
-        return _rebuilt, (raw, node.dtype, node.shape)
+        return _rebuilt, (raw, node.dtype, node.shape, node.device)
 
     @property
     def stamp(self) -> int:
@@ -140,9 +140,9 @@ class Storage:
         return held.shape
 
 
-def _rebuilt(raw: bytes, dtype: DType, shape: Shape) -> Storage:
-    buffer = from_array(np.frombuffer(raw, dtype.np).reshape(shape), "cpu")
-    return Storage(ops.buffer_leaf(buffer, tuple(shape), dtype, "cpu"))
+def _rebuilt(raw: bytes, dtype: DType, shape: Shape, where: str) -> Storage:
+    buffer = from_array(np.frombuffer(raw, dtype.np).reshape(shape), where)
+    return Storage(ops.buffer_leaf(buffer, tuple(shape), dtype, where))
 
 
 class _Depth(threading.local):

@@ -76,7 +76,8 @@ def layout(rows: int, columns: int, row_stride: int, column_stride: int) -> Layo
 
 
 def takes(dtype: DType, dims: Sequence[int]) -> bool:
-    """Whether the library can make this product (dimensions of `codegen.gemm.gemm_dims`)."""
+    """Whether the library can make this product (dimensions of `codegen.gemm.gemm_dims`): one of
+    matrices whose indices have one stride each."""
     axes, m, n, k, ai, ak, bk, bj, ci, cj = dims[:10]
     many = any(dims[10 + 4 * axes :])  # an index of several axes
     if dtype.name not in _TYPES or axes > 1 or many or 0 in (m, n, k):
