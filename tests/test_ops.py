@@ -736,6 +736,7 @@ def test_every_primitive_is_in_a_test_of_this_file() -> None:
         "scatter_add",
         "update",
         "matmul",
+        "conv",
         "cumsum",
         "argsort",
         "argcummax",
