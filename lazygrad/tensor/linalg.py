@@ -39,10 +39,11 @@ slogdet_result = named("linalg_slogdet", "sign", "logabsdet")
 def _host(function: Any, *tensors: Tensor) -> Any:
     """numpy's function on the values; its results as tensors of the first one's dtype."""
     kind = tensors[0].dtype
+    where = tensors[0]._storage.device
     got = function(*(host_values(t) for t in tensors))
     if isinstance(got, tuple):
-        return tuple(from_values(np.asarray(part, order="C"), kind) for part in got)
-    return from_values(np.asarray(got, order="C"), kind)
+        return tuple(from_values(np.asarray(part, order="C"), kind, where) for part in got)
+    return from_values(np.asarray(got, order="C"), kind, where)
 
 
 def _check(name: str, a: Any, square: bool = True, floats: bool = True) -> None:
