@@ -12,7 +12,8 @@ import lazygrad as lg
 from lazygrad import nn, optim
 from lazygrad.config import config
 from lazygrad.ir.node import toposort
-from lazygrad.runtime.memory import pool
+from lazygrad.runtime import memory as host_memory
+from lazygrad.runtime.memory import Buffer, Pool, pool
 from lazygrad.runtime.stats import stats
 from lazygrad.tensor import storage as memory
 from lazygrad.tensor.core import node_of
@@ -125,6 +126,46 @@ def test_a_failed_allocation_names_the_largest_values() -> None:
     assert isinstance(caught.value, MemoryError) and len(lines) == 10
     assert f"{1011 * 400:,} bytes  float32[1011, 100] exp test_long_runs.py:" in lines[0]
     assert lg.memory_stats()["current"] == current and (kept[0] + 1).shape == (1000, 100)
+
+
+def advised(address: int) -> bool:
+    """Whether the system was asked for huge pages at this address."""
+    inside = False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        first = line.split()[0]
+        if "-" in first and not first.endswith(":"):
+            low, high = (int(end, 16) for end in first.split("-"))
+            inside = low <= address < high
+        elif inside and first == "VmFlags:":
+            return "hg" in line.split()
+    return False
+
+
+@pytest.mark.skipif(
+    not Path("/sys/kernel/mm/transparent_hugepage").exists(), reason="no huge pages here"
+)
+def test_large_blocks_are_asked_for_in_huge_pages() -> None:
+    size, small = 5 << 20, 1 << 20
+    address, owner = Pool().new(size)
+    assert address % (1 << 21) == 0 and advised(address) and advised(address + (1 << 22) - 1)
+    assert not advised(address + (1 << 22))  # what fills no huge page takes what it needs
+    assert owner.nbytes >= size and not advised(Pool().new(small)[0])
+
+
+def test_large_blocks_without_huge_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_memory, "_ADVICE", None)
+    address, owner = Pool().new(5 << 20)
+    assert address % host_memory.ALIGNMENT == 0 and owner.nbytes >= 5 << 20
+    monkeypatch.setattr(host_memory, "_ADVICE", -1)  # refused by the system
+    address, owner = Pool().new(5 << 20)
+    owner[:] = 7
+    assert address % (1 << 21) == 0 and int(owner.sum()) == 7 * owner.nbytes
+
+
+@pytest.mark.parametrize("size", [1 << 46, 1 << 63, 1 << 70])
+def test_no_address_is_out_of_memory(size: int) -> None:
+    with pytest.raises(lg.OutOfMemoryError):
+        Buffer(size)
 
 
 @pytest.mark.slow

@@ -8,8 +8,10 @@ block serves many requests.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
+import mmap
 import threading
 from typing import Any
 
@@ -17,6 +19,9 @@ import numpy as np
 
 ALIGNMENT = 64
 _SMALL = 4096
+_LARGE = 1 << 22  # from here on blocks are mapped alone, in huge pages where the system has them
+_HUGE_PAGE = 1 << 21
+_ADVICE = getattr(mmap, "MADV_HUGEPAGE", None)
 _KEEP_BYTES = 1 << 32  # free blocks beyond this are given back to the system
 
 
@@ -34,6 +39,21 @@ def _rounded(nbytes: int) -> int:
         return 1 << (nbytes - 1).bit_length()
     step = 1 << max((nbytes - 1).bit_length() - 4, 6)
     return -(-nbytes // step) * step
+
+
+def _mapped(size: int) -> tuple[int, Any]:
+    """(address, owner) of fresh memory that starts at a huge page.
+
+    Only whole huge pages are asked for: the rest of the block takes no more memory than it needs.
+    Raises OSError, ValueError or OverflowError.
+    """
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    mapping = mmap.mmap(-1, size + _HUGE_PAGE, flags=flags)
+    raw = np.frombuffer(mapping, np.uint8)
+    start = -raw.ctypes.data % _HUGE_PAGE
+    with contextlib.suppress(OSError):  # a system built without them: the memory is as good
+        mapping.madvise(_ADVICE, start, size // _HUGE_PAGE * _HUGE_PAGE)  # type: ignore[arg-type]
+    return raw.ctypes.data + start, raw
 
 
 class Pool:
@@ -67,8 +87,10 @@ class Pool:
     def new(self, size: int) -> tuple[int, Any]:
         """(address, owner) of fresh memory. Raises MemoryError."""
         try:
+            if size >= _LARGE and _ADVICE is not None:
+                return _mapped(size)
             raw = np.empty(size + ALIGNMENT, np.uint8)
-        except ValueError as error:  # more than an address can say
+        except (OSError, ValueError, OverflowError) as error:  # none left, or no such address
             raise MemoryError(str(error)) from None
         address = raw.ctypes.data
         return -(-address // ALIGNMENT) * ALIGNMENT, raw
