@@ -116,6 +116,30 @@ def test_a_product_written_through_data_saves_what_was_there() -> None:
     assert lg.autograd.grad(y, x)[0].item() == 2 and x.item() == 4
 
 
+def test_what_is_read_through_data_is_checked_by_the_versions_of_data() -> None:
+    x = lg.tensor([2.0, 3.0], requires_grad=True)
+    y = x.data
+    z = x * y
+    y[:1].mul_(3)
+    with pytest.raises(RuntimeError, match=r"is at version 1; expected version 0"):
+        z.sum().backward()
+    y = (x * 1).detach().data
+    y.add_(1)
+    z = x * y
+    y.data.add_(10)  # counts for itself: not seen, and backward reads what is there
+    z.sum().backward()
+    assert x.grad.tolist() == [17, 14]
+
+
+@pytest.mark.parametrize("value", [True, lg.tensor([True, False, True])])
+def test_a_mask_that_lies_in_the_written_tensor_is_refused(value: object) -> None:
+    mask = lg.tensor([[True, False], [True, True]])
+    with pytest.raises(RuntimeError, match="some elements of the input tensor"):
+        mask.t()[mask] = value
+    mask[mask] = False  # each place reads itself
+    assert not mask.any()
+
+
 def test_axes_added_without_a_record_are_summed_over_in_backward() -> None:
     x = lg.ones(2, 3, requires_grad=True)
     y = x * x
@@ -147,13 +171,11 @@ def test_assignment_drops_all_leading_ones_of_a_value_of_another_shape() -> None
     assert y.tolist() == [[1, 1, 1], [0, 0, 0]]
 
 
-@pytest.mark.parametrize("name", ["amax", "amin", "prod"])
+@pytest.mark.parametrize("name", ["amax", "amin", "prod", "max", "min"])
 def test_reductions_of_one_number_save_their_result(name: str) -> None:
     x = lg.tensor(2.0, requires_grad=True)
-    y = getattr(x, name)(0)
-    y.backward(retain_graph=True)
-    y.fill_(3)
-    z = getattr(x, name)(0)
+    getattr(x, name)().backward(retain_graph=True)
+    z = getattr(x, name)()
     z.mul_(1)
     with pytest.raises(RuntimeError, match=r"is at version 1; expected version 0"):
         z.backward()

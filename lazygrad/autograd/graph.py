@@ -25,8 +25,9 @@ from lazygrad.ir.ops import BUFFER, Lowering, Op
 
 Entry = tuple[Node, Op, tuple[Node, ...], Any]  # a node and its sources, kept from being dropped
 Edge = tuple[Any, int] | None
-# storage, its version and unnoticed writes then, who made the value, output number, value, view
-Saved = tuple[Any, int, int, Any, int, Node, Any]
+# storage, version and all writes then, who made the value, output number, value, view, and where
+# versions are counted, if not in the storage
+Saved = tuple[Any, int, int, Any, int, Node, Any, list[int] | None]
 
 _sequence = itertools.count()
 _classes: dict[str, type[GradFn]] = {}  # named cache: PyTorch shows each name as a class
@@ -357,14 +358,15 @@ class GradFn(BaseFn):
         """Raise if values have been freed, or were changed in place since."""
         if self.released:
             raise RuntimeError(SECOND_TIME)
-        for storage, version, unnoticed, maker, number, node, view in self.saved:
-            if storage.version != version:
-                raise RuntimeError(_modified(storage, version, maker, number))
-            if storage.unnoticed != unnoticed or storage.shared is not None:
+        for storage, version, writes, maker, number, node, view, counter in self.saved:
+            now = storage.version if counter is None else counter[0]
+            if now != version:
+                raise RuntimeError(_modified(storage, now, version, maker, number))
+            if storage.writes != writes or storage.shared is not None:
                 self._substitute(node, storage, view)
 
     def _substitute(self, node: Node, storage: Any, view: Any) -> None:
-        """A saved value was written through `.data`: backward reads what is there now."""
+        """A saved value was written unseen by its version: backward reads what is there now."""
         core, read = tensors.core, tensors.storage.read
         now = read(storage)
         now = now if view is None else core.strided(now, view)
@@ -442,7 +444,7 @@ SECOND_TIME = (
 )
 
 
-def _modified(storage: Any, version: int, maker: Any, number: int) -> str:
+def _modified(storage: Any, now: int, version: int, maker: Any, number: int) -> str:
     from lazygrad.tensor.promotion import type_name
 
     shape = list(storage.shape)
@@ -450,7 +452,7 @@ def _modified(storage: Any, version: int, maker: Any, number: int) -> str:
     return (
         "one of the variables needed for gradient computation has been modified by an inplace "
         f"operation: [lazygrad.{type_name(storage.dtype)}Tensor {shape}]{source} is at version "
-        f"{storage.version}; expected version {version} instead. Hint: "
+        f"{now}; expected version {version} instead. Hint: "
         + (
             "the backtrace further above shows the operation that failed to compute its "
             "gradient. The variable in question was changed in there or anywhere later. Good "

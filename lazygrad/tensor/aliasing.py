@@ -37,6 +37,7 @@ from lazygrad.tensor.history import (
     needs_grad,
     recording,
     renew,
+    saved_entry,
     strided_in,
 )
 from lazygrad.tensor.size import Size, extents
@@ -262,10 +263,10 @@ def _move_saved(t: Tensor, result: Tensor, before: Node, twice: int) -> None:
     own = [entry for entry in fn.saved if entry[0] is stored and entry[5] is before]
     copied = own[: len(own) - twice]
     fn.saved = [
-        (stored, stored.version, stored.unnoticed, *rest, t._view)
+        saved_entry(t, node, maker, number)
         if storage is result._storage
-        else (storage, version, unnoticed, *rest, view)
-        for storage, version, unnoticed, *rest, view in _without(fn.saved, copied)
+        else (storage, version, writes, maker, number, node, *where)
+        for storage, version, writes, maker, number, node, *where in _without(fn.saved, copied)
     ]
 
 

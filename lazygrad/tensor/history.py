@@ -220,7 +220,9 @@ def saved_entry(t: Tensor, node: Node, maker: str | None, number: int) -> Saved:
             "a clone to get a normal tensor and use it in autograd, or use `lazygrad.no_grad()` "
             "instead of `lazygrad.inference_mode()`."
         )
-    return (stored, stored.version, stored.unnoticed, maker, number, node, t._view)
+    counter = t._meta.loose if t._meta is not None else None
+    version = stored.version if counter is None else counter[0]
+    return (stored, version, stored.writes, maker, number, node, t._view, counter)
 
 
 def saving(result: Tensor, *tensors: Tensor) -> Tensor:

@@ -405,6 +405,8 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
     by_mask = _are_masks(items)
     if by_mask and isinstance(value, Tensor) and value._storage is self._storage:
         value = value.clone() if value.numel() == 1 else value
+    for mask in masks:
+        check_overlap(base, mask, any_place=True)
     _put(base, tensors, value, False, by_mask)
 
 
@@ -445,6 +447,7 @@ def _are_masks(items: Sequence[Any]) -> bool:
 
 def _fill_mask(self: Tensor, mask: Tensor, value: Any) -> None:
     check_inplace(self, (value,), may_repeat=True)
+    check_overlap(self, mask)
     x = node_of(self)
     m = node_of(mask)
     if isinstance(value, Tensor):

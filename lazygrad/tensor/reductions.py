@@ -300,7 +300,9 @@ def _extreme(name: str, op: Any, with_index: Any, pair: Any) -> Any:
         x = node_of(input)
         axes = tuple(range(len(x.shape)))
         _check_nonempty(name, x, axes, False)
-        return record(f"{name.capitalize()}Backward1", (input,), (x,), _over(op, x, axes, False))
+        found = _over(op, x, axes, False)
+        result = record(f"{name.capitalize()}Backward1", (input,), (x,), found)
+        return result if x.shape else saving(result, input, result)
 
     function.__name__ = function.__qualname__ = name
     return declare(name, out=True)(function)

@@ -122,6 +122,11 @@ class Storage:
         return self.loose + self.exports
 
     @property
+    def writes(self) -> int:
+        """Changes with every write, and with what may have written."""
+        return self.version + self.loose + self.exports
+
+    @property
     def dtype(self) -> DType:
         held = self.node or self.shared
         assert held is not None
