@@ -184,6 +184,7 @@ def test_reductions_of_one_number_save_their_result(name: str) -> None:
 def test_strides_of_empty_arrays_are_numpys() -> None:
     t = lg.from_numpy(np.arange(0).reshape(2, 0).astype(float))
     assert t.stride() == (0, 0) and t[-1:].storage_offset() == 0 and (t + 1).shape == (2, 0)
+    assert lg.zeros(2, 4)[2:].numpy().strides == t.view_as(t).stride() == (0, 0)
 
 
 def test_records_of_draws() -> None:

@@ -68,14 +68,15 @@ class FunctionCtx(BaseFn):
                 result.append(None)  # type: ignore[arg-type]
                 continue
             t, version, number = kept
-            if t._storage.version != version:
+            now = core.version_of(t)
+            if now != version:
                 meta = t._meta
                 maker = (
                     type(self).__name__
                     if number is not None
                     else (meta.fn.name() if meta is not None and meta.fn is not None else None)
                 )
-                raise RuntimeError(_modified(t._storage, version, maker, number or 0))
+                raise RuntimeError(_modified(t._storage, now, version, maker, number or 0))
             if number is not None:  # an output: its history is this record, held weakly there
                 made = core.alias(t)
                 history.attach(made, self, number)
@@ -229,8 +230,9 @@ def _kept(t: Any, outputs: list[Any], finished: list[Any]) -> Any:
         return None
     for number, out in enumerate(outputs):
         if t is out and finished[number]._meta is not None and not (finished[number] is not out):
-            return core.alias(out), out._storage.version, number
-    return t, t._storage.version, None
+            made = core.alias(out)
+            return made, core.version_of(made), number
+    return t, core.version_of(t), None
 
 
 def once_differentiable(function: Callable[..., Any]) -> Callable[..., Any]:

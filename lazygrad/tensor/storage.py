@@ -360,7 +360,7 @@ def export(storage: Storage, view: View) -> np.ndarray:
     """A numpy array over the storage's memory."""
     shared = pin(storage)
     size = shared.dtype.itemsize
-    steps = tuple(stride * size for stride in view.strides)
+    steps = tuple(stride * size if view.numel else 0 for stride in view.strides)  # as numpy's own
     base = Export(shared, view.offset * size, view.shape, steps)
     shared.exports.append(weakref.ref(base))
     return np.asarray(base)

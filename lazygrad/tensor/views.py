@@ -85,7 +85,7 @@ def infer_size(shape: Sequence[int], numel: int) -> tuple[int, ...]:
 def _shape_view(input: Tensor, shape: tuple[int, ...], name: str) -> Tensor | None:
     """`input` under another shape on the same memory, or None."""
     view = view_of(input)
-    if prod(shape) == 0:
+    if prod(shape) == 0 and shape != view.shape:
         found: View | None = View(shape, contiguous_strides(shape), view.offset)
     else:
         found = view.reshape(shape)
