@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from graphs import compiled, interpreted, leaf, normal, same_bits
 
+import lazygrad as lg
 from lazygrad.codegen.cpu import render
 from lazygrad.codegen.loops import strategy_of
 from lazygrad.codegen.target import Target
@@ -16,6 +17,7 @@ from lazygrad.ir.dtypes import DType, bfloat16, bool_, float32, float64, int16, 
 from lazygrad.ir.node import Node
 from lazygrad.ir.schedule import KernelStep, make_schedule
 from lazygrad.runtime import compiler
+from lazygrad.tensor.core import node_of
 
 pytestmark = pytest.mark.skipif(compiler.compiler() is None, reason="no C compiler")
 DTYPES = (float32, float64, int64, int16, uint8, bool_, bfloat16)
@@ -118,3 +120,50 @@ def test_results_stored_past_the_caches(tiny_cache: None) -> None:
     wanted = interpreted(found)
     for have, want in zip(compiled(found), wanted):
         np.testing.assert_allclose(have, want, rtol=1e-5, atol=1e-5)
+
+
+def picked(rows: int, row: tuple[int, ...], picks: int, dtype: np.dtype) -> tuple:
+    """A table, and places in it of which some count from the end."""
+    table = rng().integers(0, 100, (rows, *row)).astype(dtype)
+    return table, rng().integers(-rows, rows, picks)
+
+
+@pytest.mark.parametrize("picks", [1, 3, 4, 5, 67, 131, 4096 + 70])
+@pytest.mark.parametrize("row", [(), (1,), (7,), (600,)], ids=str)
+@pytest.mark.parametrize("name", ["float32", "float64", "int16", "bool"])
+def test_gathers_that_ask_early(name: str, row: tuple[int, ...], picks: int) -> None:
+    """Tables larger than the near caches, and a plain one."""
+    for rows in (1, 300_000 if len(row) == 0 or row[0] == 1 else 40_000 // row[0] * 10):
+        table, at = picked(rows, row, picks, np.dtype(name))
+        np.testing.assert_array_equal(lg.tensor(table)[lg.tensor(at)].numpy(), table[at])
+        both = lg.tensor(table)[lg.tensor(at)[:, None], ...].neg() if name == "float32" else None
+        if both is not None:
+            np.testing.assert_array_equal(both.numpy(), -table[at[:, None]])
+
+
+def test_what_gathers_ask_for() -> None:
+    """The request is in the text of every size; a parameter says whether the table is large."""
+
+    def requests(table: lg.Tensor, at: lg.Tensor) -> tuple[str, tuple[int, ...]]:
+        (step,) = make_schedule([node_of(table[at])]).steps
+        assert isinstance(step, KernelStep)
+        made = render(step.kernels[0], Target(32))
+        return made.body, made.dims
+
+    at = lg.tensor(np.arange(9))
+    small, few = requests(lg.zeros(50, 256).realize(), at)
+    large, many = requests(lg.zeros(5000, 256).realize(), at)
+    assert "v_row_ahead" in small and small == large
+    changed = {(a, b) for a, b in zip(few, many) if a != b}
+    assert changed == {(0, 1), (50, 5000)}
+    small, few = requests(lg.zeros(50).realize(), at)
+    large, many = requests(lg.zeros(500_000).realize(), at)
+    assert "v_gather_ahead_f32x" in small and small == large
+    assert {(a, b) for a, b in zip(few, many) if a != b} == {(0, 1), (50, 500_000)}
+
+
+@pytest.mark.parametrize("shape", [(300_000,), (3000, 100)])
+def test_an_index_out_of_range_is_not_read_early(shape: tuple[int, ...]) -> None:
+    at = lg.zeros(200, dtype=lg.int64).realize() + lg.arange(200).eq(150) * (1 << 60)
+    with pytest.raises(IndexError, match=str(1 << 60)):
+        lg.ones(shape).realize()[at].realize()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from lazygrad.codegen.ahead import later_elements, later_row
 from lazygrad.codegen.target import Target
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType, compute_dtype
@@ -65,6 +66,7 @@ class Emitter:
         self.errors: list[int] = []  # instructions or stores with a cell for errors
         self.streams: list[tuple[int, int]] = []  # (buffer, parameter that says: past the caches)
         self.tiles: dict[int, str] = {}  # loads read from a transposed copy: value -> its row
+        self.early: dict[int, list[Statement]] = {}  # by gather: requests for later elements
         self.uniform = self._uniform()
 
     # -- what varies along the vector -------------------------------------------------------------
@@ -194,7 +196,9 @@ class Emitter:
             outer, text = [], self.apply(number, ins)
         node = ins.node if ins.op.lowering is not Lowering.LEAF else None
         line = Statement(f"{self.declare(number)}{text};", node)
-        return ([*outer, line], []) if self.uniform[number] else (outer, [line])
+        if self.uniform[number]:
+            return [*outer, line], []
+        return outer, [*self.early.pop(number, []), line]
 
     def number(self, ins: Instr) -> str:
         register = self.register(ins.dtype)
@@ -339,10 +343,12 @@ class Emitter:
                     f"if ((u64){at} >= (u64){size}) {{ v_bad_index({cell}, {at}); {at} = 0; }}"
                 )
             )
+            outer += map(Statement, later_row(self, number, step, size))
             outer.append(Statement(f"b{number} += {at} * {step};"))
             read, more = self.read(number, f"b{number}", stored, access)
             return outer + more, self.from_storage(read, ins.dtype)
         inner = self.params.add(stride)
+        self.early[number] = [*map(Statement, later_elements(self, number, inner, step))]
         call = (
             f"v_gather_{self.vector(stored)}(b{number}, {inner}, x, v{index}, {step}, {size}, "
             f"m, {cell})"

@@ -134,6 +134,10 @@ V_FN void v_ahead(const void *p, i64 bytes) {
   for (i64 i = 0; i < bytes; i += 64) __builtin_prefetch((const char *)p + i, 0, 2);
 }
 
+//@ v_row_ahead : v_ahead
+/* fetch the beginning of a row; the processor itself fetches what follows */
+V_FN void v_row_ahead(const void *p, i64 bytes) { v_ahead(p, bytes < 2048 ? bytes : 2048); }
+
 //@ v_fence :
 /* other threads see what was streamed before this */
 #if defined V_SSE2
@@ -171,6 +175,15 @@ V_FN @TxV v_gather_@TxV(const @T *p, i64 s, i64 x, i64xV index, i64 step, i64 si
     else r[l] = p[(x + l) * s + index[l] * step];
   }
   return r;
+}
+
+//@ v_gather_ahead_@TxV T=f32,f64,i8,i16,i32,i64,u8,u16 : @TxV i64xV
+/* fetch what v_gather will read with these indices; one out of range does no harm */
+V_FN void v_gather_ahead_@TxV(const @T *p, i64 s, i64 x, i64xV index, i64 step) {
+  for (i64 l = 0; l < NV; l++) {
+    const u64 at = (u64)(x + l) * s + (u64)index[l] * step;
+    __builtin_prefetch((const void *)((u64)p + at * sizeof(@T)), 0, 3);
+  }
 }
 
 //@ v_put_@TxV T=f32,f64,i8,i16,i32,i64,u8,u16 : @TxV i64xV v_bad_index
