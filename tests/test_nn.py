@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -315,3 +316,48 @@ def test_a_network_against_torch() -> None:
         )
     for mine, other in zip(ours.buffers(), theirs.buffers(), strict=True):
         np.testing.assert_allclose(mine.numpy(), other.numpy(), rtol=1e-10)
+
+
+def _with_gradients(module: Any) -> list[Any]:
+    made = [module.tensor([1.0, 2.0]), module.tensor([[3.0], [4.0]]), module.ones(1)]
+    for p in made:
+        p.requires_grad_()
+    (made[0] * made[0]).sum().backward()
+    (made[1] * module.tensor([[5.0], [-7.0]])).sum().backward()
+    return made
+
+
+UTILITIES: dict[str, Callable[[Any, list[Any]], Any]] = {
+    "norm": lambda m, ps: m.nn.utils.clip_grad_norm_(ps, 1.5),
+    "norm of the largest": lambda m, ps: m.nn.utils.clip_grad_norm_(ps, 2.0, float("inf")),
+    "norm, small already": lambda m, ps: m.nn.utils.clip_grad_norm_(ps, 1e6),
+    "value": lambda m, ps: m.nn.utils.clip_grad_value_(ps, 4.5),
+    "vector": lambda m, ps: m.nn.utils.parameters_to_vector(ps),
+    "back": lambda m, ps: m.nn.utils.vector_to_parameters(m.arange(5.0), ps),
+}
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("name", UTILITIES)
+def test_utilities_against_torch(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    results = []
+    for module in (lg, torch):
+        parameters = _with_gradients(module)
+        value = UTILITIES[name](module, parameters)
+        found = [p.grad for p in parameters if p.grad is not None] + parameters
+        found += [] if value is None else [value]
+        results.append([t.detach().tolist() for t in found])
+    assert all(np.allclose(a, b, rtol=1e-6) for a, b in zip(*results, strict=True))
+
+
+def test_utilities() -> None:
+    parameters = _with_gradients(lg)
+    assert nn.utils.clip_grad_norm_(parameters, 1.0).item() == pytest.approx(94**0.5)
+    total = sum(float((p.grad**2).sum()) for p in parameters if p.grad is not None)
+    assert total == pytest.approx(1.0, rel=1e-5)
+    nn.utils.vector_to_parameters(lg.arange(5.0), parameters)
+    assert nn.utils.parameters_to_vector(parameters).tolist() == [0, 1, 2, 3, 4]
+    with pytest.raises(RuntimeError, match="non-finite"):
+        parameters[0].grad.fill_(float("nan"))
+        nn.utils.clip_grad_norm_(parameters, 1.0, error_if_nonfinite=True)

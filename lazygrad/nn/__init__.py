@@ -6,7 +6,7 @@ everything here is a composition of public tensor ops.
 
 from __future__ import annotations
 
-from lazygrad.nn import functional, init
+from lazygrad.nn import functional, init, utils
 from lazygrad.nn.activations import (
     CELU,
     ELU,
@@ -237,4 +237,5 @@ __all__ = [
     "ZeroPad3d",
     "functional",
     "init",
+    "utils",
 ]
