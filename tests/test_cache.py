@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from lazygrad.runtime import compiler
+from lazygrad.runtime.device import Text
+from lazygrad.runtime.units import shares
 
 pytestmark = pytest.mark.skipif(compiler.compiler() is None, reason="no C compiler")
 ROOT = Path(__file__).parent.parent
@@ -188,3 +190,67 @@ def test_the_folder_is_private_and_its_names_are_digests(filled: tuple[Path, dic
     assert versioned.stat().st_mode & 0o077 == 0
     for path in versioned.glob("??/*"):
         assert len(path.name) == 32 and path.name.startswith(path.parent.name)
+
+
+MANY = """
+import json, os, sys
+import numpy as np
+import lazygrad as lg
+from lazygrad.runtime import cache
+PATCH
+x = lg.tensor(np.arange(60, dtype=np.float32).reshape(5, 12) / 30)
+for k in range(KERNELS):  # sums of different functions, along one axis and the other
+    part = x
+    for bit in range(4):
+        part = part.sin() if k >> bit & 1 else part.exp().neg()
+    x = x / 2 + part.sum(k % 2, keepdim=True)
+values = x.tolist()
+files = [f for e in cache.entries() for f in e.files]
+print(json.dumps({"values": values, "units": files.count("unit.so") - 1,  # the bridge is one
+                  "kernels": files.count("at.json"), "templates": files.count("template.bin")}))
+"""
+
+
+def many(folder: Path, kernels: int, threads: int, patch: str = "") -> dict:
+    program = MANY.replace("KERNELS", str(kernels)).replace("PATCH", patch)
+    env = {"LAZYGRAD_CACHE_DIR": str(folder), "LAZYGRAD_NUM_THREADS": str(threads)}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, **env},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_many_kernels_are_compiled_in_two_units(tmp_path: Path) -> None:
+    one, two = (many(tmp_path / str(n), 14, n) for n in (1, 2))
+    few = many(tmp_path / "few", 4, 2)
+    assert one["kernels"] == two["kernels"] > 10 > few["kernels"]
+    assert (one["units"], two["units"], few["units"]) == (1, 2, 1)
+    assert one["values"] == two["values"]
+
+
+def test_shares_of_a_unit_are_about_equal() -> None:
+    sizes = [5, 900, 40, 300, 320, 310, 7, 8]
+    texts = {str(n): Text("x" * size, (f"f{n}",)) for n, size in enumerate(sizes)}
+    parts = shares(texts, 2)
+    lengths = [sum(len(t.body) for t in part.values()) for part in parts]
+    assert sorted(key for part in parts for key in part) == sorted(texts)
+    assert max(lengths) - min(lengths) <= 50 and shares(texts, 1)[0].keys() == texts.keys()
+
+
+def test_compiled_templates_are_kept(tmp_path: Path) -> None:
+    """A process with a new program compiles no template that an earlier one has compiled."""
+    first = many(tmp_path, 2, 1)
+    assert first["templates"] >= 2
+    refuse = "import jinja2; jinja2.Environment._generate = None"
+    again = many(tmp_path, 4, 1, refuse)
+    assert again["kernels"] > first["kernels"] and again["templates"] == first["templates"]
+    for path in tmp_path.glob("v*/*/*/template.bin"):  # broken ones are misses
+        path.write_bytes(path.read_bytes()[:50])
+    assert many(tmp_path, 4, 1)["values"] == again["values"]
+    assert many(tmp_path, 5, 1)["templates"] == first["templates"]

@@ -14,7 +14,12 @@ from lazygrad.cli.output import console, error, print_json, since, table
 from lazygrad.ir.printer import size_text
 from lazygrad.runtime import cache
 
-_KINDS = {"unit.so": "compiled unit", "program.json": "program", "at.json": "kernel"}
+_KINDS = {
+    "unit.so": "compiled unit",
+    "program.json": "program",
+    "at.json": "kernel",
+    "template.bin": "template",
+}
 
 
 def kind_of(entry: cache.Entry) -> str:

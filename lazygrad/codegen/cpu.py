@@ -9,11 +9,10 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import replace
-from functools import cache
 from math import prod
-from pathlib import Path
 from typing import Any
 
+from lazygrad.codegen.environment import environment
 from lazygrad.codegen.expr import Emitter, Statement
 from lazygrad.codegen.loops import (
     APART,
@@ -42,21 +41,6 @@ from lazygrad.ir.node import place_text
 from lazygrad.ir.ops import Lowering
 
 PARTIAL_BYTES = 16  # a full reduction's partial result: a value and, for argmax, its index
-
-
-@cache
-def environment() -> Any:
-    """The Jinja2 environment: strict, and without a look at the files after the first."""
-    import jinja2
-
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        auto_reload=False,
-    )
 
 
 def readable_name(kernel: Kernel) -> str:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from math import prod
-from pathlib import Path
-from typing import Any
+
+from lazygrad.codegen.environment import environment
 
 ITEM_ROWS = 32  # rows of C that are one work item
 ITEM_COLS = 192  # columns of C that are one work item,
@@ -93,22 +92,6 @@ _X86_FMA = {
 }
 
 
-@cache
-def _template() -> Any:
-    """templates/gemm.c.j2."""
-    import jinja2  # late: needed only when something is compiled
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        auto_reload=False,
-    )
-    return environment.get_template("gemm.c.j2")
-
-
 def _fma(name: str, compute: str, vector_bytes: int, lanes: int) -> str:
     """The definition of name(a, b, c) = a * b + c: one rounding where the hardware does that."""
     plain = f"#define {name}(a, b, c) ((a) * (b) + (c))"
@@ -158,7 +141,8 @@ def gemm_source(dtype: str, symbol: str, vector_bytes: int) -> str:
     names = {"V": f"{g}_v", "U": f"{g}_vu", "I": f"{g}_i", "S": f"{g}_su"}
     load, narrow = (text.format(**names) for text in _CONVERSIONS.get(dtype, _SAME))
     pack_cols = _PACK_BYTES // kind.size
-    return _template().render(
+    template = environment().get_template("gemm.c.j2")
+    return template.render(
         symbol=symbol,
         dtype=dtype,
         stored=kind.stored,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from lazygrad.codegen.cpu import environment
+from lazygrad.codegen.environment import environment
 from lazygrad.codegen.loops import GRAIN
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType

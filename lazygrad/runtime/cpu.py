@@ -38,6 +38,10 @@ class Backend(Device):
     def __init__(self, number: int):
         self.name = "cpu"
 
+    @property
+    def units_at_once(self) -> int:  # type: ignore[override]
+        return min(2, compiler.available_threads())
+
     def allocate(self, nbytes: int) -> Buffer:
         return Buffer(nbytes)
 

@@ -60,6 +60,7 @@ class Device(ABC):
     name: str
     on_host: ClassVar[bool] = False  # whether numpy reads and writes its memory
     program: ClassVar[type[Program]]  # how finished programs run
+    units_at_once: int = 1  # how many units to compile side by side
 
     # -- memory -----------------------------------------------------------------------------------
     @abstractmethod

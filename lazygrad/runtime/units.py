@@ -7,22 +7,26 @@ planning needs, so that a compiler can be at work while that is loaded.
 
 from __future__ import annotations
 
+import functools
 import json
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from lazygrad.codegen.environment import keep_templates
 from lazygrad.ir.node import Node
 from lazygrad.ir.ops import Lowering
 from lazygrad.ir.structure import digest
-from lazygrad.runtime import cache
+from lazygrad.runtime import cache, templates
 from lazygrad.runtime.device import Device, Text
 from lazygrad.runtime.stats import stats
 from lazygrad.runtime.store import code_version
 
+SPLIT = 10  # kernels that one compiler makes sooner than two, which both read the same functions
 Where = tuple[str, int, int]  # unit path, size of its table, position in it
 
 
+keep_templates(templates.find, templates.keep)
 _functions: dict[str, Where] = {}  # named cache: kernel key and symbol -> where
 
 
@@ -52,7 +56,10 @@ def _known(key: str, text: Text) -> bool:
 
 
 def compile_missing(texts: Iterable[Text], device: Device) -> None:
-    """Compile, in one unit, the kernels of `texts` that no unit has yet. Raises CompileError."""
+    """Compile the kernels of `texts` that no unit has yet: many of them in units side by side.
+
+    Raises CompileError.
+    """
     missing = {}
     for text in texts:
         key = _key(text, device)
@@ -63,7 +70,32 @@ def compile_missing(texts: Iterable[Text], device: Device) -> None:
     if not missing:
         return
     with stats.stage("compile"):
-        path = device.build_unit(list(missing.values()))
+        compilation = Compilation(device)
+        first, *others = shares(missing, device.units_at_once if len(missing) > SPLIT else 1)
+        for share in others:
+            compilation.run(functools.partial(_compile, share, device))
+        try:
+            _compile(first, device)
+        finally:
+            compilation.join()
+        compilation.wait()
+
+
+def shares(missing: dict[str, Text], count: int) -> list[dict[str, Text]]:
+    """The texts in `count` parts of about the same length: the longest first, each to the
+    shortest part."""
+    parts: list[dict[str, Text]] = [{} for _ in range(count)]
+    sizes = [0] * count
+    for key, text in sorted(missing.items(), key=lambda item: -len(item[1].body)):
+        at = sizes.index(min(sizes))
+        parts[at][key] = text
+        sizes[at] += len(text.body)
+    return parts
+
+
+def _compile(missing: dict[str, Text], device: Device) -> None:
+    """Compile texts in one unit, and record where each is."""
+    path = device.build_unit(list(missing.values()))
     count = sum(len(text.symbols) for text in missing.values())
     at = 0
     for key, text in missing.items():
@@ -93,13 +125,17 @@ class Compilation:
 
     def start(self, texts: Callable[[], Iterable[Text]]) -> None:
         """Compile what `texts()` gives, on another thread."""
-        thread = threading.Thread(target=self._run, args=(texts,), daemon=True)
+        self.run(lambda: compile_missing(texts(), self.device))
+
+    def run(self, work: Callable[[], None]) -> None:
+        """Do this on another thread."""
+        thread = threading.Thread(target=self._guarded, args=(work,), daemon=True)
         self.threads.append(thread)
         thread.start()
 
-    def _run(self, texts: Callable[[], Iterable[Text]]) -> None:
+    def _guarded(self, work: Callable[[], None]) -> None:
         try:
-            compile_missing(texts(), self.device)
+            work()
         except Exception as error:  # told to whoever waits for the result
             self.errors.append(error)
 
@@ -109,9 +145,12 @@ class Compilation:
         for text in self.device.early_products(list(dict.fromkeys(kinds))):
             self.start(lambda text=text: [text])  # type: ignore[misc]
 
-    def wait(self) -> None:
-        """Raises what the compiling raised."""
+    def join(self) -> None:
         for thread in self.threads:
             thread.join()
+
+    def wait(self) -> None:
+        """Raises what the compiling raised."""
+        self.join()
         if self.errors:
             raise self.errors[0]

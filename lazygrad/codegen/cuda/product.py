@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from lazygrad.codegen.cpu import environment
+from lazygrad.codegen.environment import environment
 from lazygrad.ir.dtypes import DType
 
 TILE = 64  # rows and columns of C that a block makes

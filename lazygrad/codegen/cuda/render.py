@@ -12,11 +12,12 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from lazygrad.codegen.cpu import environment, heading, readable_name
+from lazygrad.codegen.cpu import heading, readable_name
 from lazygrad.codegen.cuda import plan as plans
 from lazygrad.codegen.cuda.expr import Emitter
 from lazygrad.codegen.cuda.plan import Plan, divisor
 from lazygrad.codegen.cuda.reducers import PARTIAL_BYTES, reducer
+from lazygrad.codegen.environment import environment
 from lazygrad.codegen.expr import Statement
 from lazygrad.codegen.loops import Stage, crossing_axis, crossing_loads
 from lazygrad.codegen.target import Phase, Rendered
