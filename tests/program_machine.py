@@ -241,7 +241,11 @@ class Writer:
         if len(self.tensors()) < 2:
             return self.create()
         kinds, weights = zip(*STATEMENTS)
-        text: str = self.rng.choices(kinds, weights)[0](self)
+        return self.of_kind(self.rng.choices(kinds, weights)[0])
+
+    def of_kind(self, kind: Callable[[Writer], str]) -> str:
+        """A statement of this kind; another where that would be undefined."""
+        text = kind(self)
         return self.create() if self.is_odd(text) else text
 
     def is_odd(self, text: str) -> bool:
@@ -813,24 +817,35 @@ def _seen(machine: Machine, value: Any) -> Any:
         return [phrase for phrase in PHRASES if phrase in str(error)] or str(error)
 
 
+def traits(machine: Machine) -> dict[str, Any]:
+    """What can be seen of every tensor without computing it."""
+    tensors = ((k, v) for k, v in machine.names.items() if isinstance(v, machine.module.Tensor))
+    return {name: _traits(value) for name, value in tensors}
+
+
+def _traits(value: Any) -> dict[str, Any]:
+    return {
+        "dtype": str(value.dtype).split(".")[1],
+        "shape": tuple(value.shape),
+        "stride": [s for s, e in zip(value.stride(), value.shape) if e > 1 and value.numel()],
+        "offset": value.storage_offset(),
+        "requires_grad": value.requires_grad,
+        "version": value._version,
+        "is_view": value._is_view(),
+    }
+
+
 def _picture(machine: Machine, value: Any) -> Any:
     if not isinstance(value, machine.module.Tensor):
         if isinstance(value, str):
             return value.replace("dtype=torch.", "dtype=lazygrad.")
         return np.array(value) if isinstance(value, np.ndarray) else value
     grad = value.grad if value.is_leaf or value.retains_grad else None
-    return {
+    return _traits(value) | {
         "value": value.detach().numpy().copy()
         if machine.regime == "end"
         else np.array(value.tolist(), str(value.dtype).split(".")[1]).reshape(tuple(value.shape)),
-        "dtype": str(value.dtype).split(".")[1],
-        "shape": tuple(value.shape),
-        "stride": [s for s, e in zip(value.stride(), value.shape) if e > 1 and value.numel()],
-        "offset": value.storage_offset(),
-        "requires_grad": value.requires_grad,
         "is_leaf": value.is_leaf,
-        "version": value._version,
-        "is_view": value._is_view(),
         "grad_fn": None if value.grad_fn is None else value.grad_fn.name().split("::")[-1],
         "grad": None if grad is None else grad.detach().numpy().copy(),
     }
@@ -952,14 +967,14 @@ class Session:
                 return f"{machine.name} and {self.machines[0].name}: {found}"
         return None
 
-    def compare(self) -> str | None:
+    def compare(self, looks: Sequence[Callable[[Machine], Any]] = (picture, mark)) -> str | None:
         try:
-            return None if self.over else self._compare()
+            return None if self.over else self._compare(looks)
         except Exception as error:
             return f"looking: {type(error).__name__}: {error}"
 
-    def _compare(self) -> str | None:
-        for look in (picture, mark):
+    def _compare(self, looks: Sequence[Callable[[Machine], Any]]) -> str | None:
+        for look in looks:
             first = look(self.machines[0])
             for machine in self.machines[1:]:
                 found = differs(look(machine), first, machine.name != "torch")

@@ -7,14 +7,17 @@ The language and the comparison are in program_machine.py, which also runs large
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import hypothesis.strategies as st
 import program_machine as machine
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from lazygrad.config import config
+
+RANDOM = st.randoms(use_true_random=False)
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +49,7 @@ def test_regimes_agree_compiled() -> None:
 
 @pytest.mark.filterwarnings("ignore")
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
-@given(st.randoms(use_true_random=False))
+@given(RANDOM)
 def test_regimes_agree_on_what_hypothesis_finds(rng: random.Random) -> None:
     failure = machine.random_program(machine.lazy_machines(), rng)
     assert failure is None, failure
@@ -59,6 +62,82 @@ def test_as_torch(part: int) -> None:
     pytest.importorskip("torch")
     machines = [*machine.lazy_machines(), machine.torch_machine()]
     check(machines, range(part * 500, part * 500 + 500))
+
+
+class Regimes(RuleBasedStateMachine):
+    """The same language, driven by hypothesis: it chooses what comes next, and shrinks.
+
+    After each statement the outcomes and all that is seen without computing agree; at the end the
+    values, gradients and who shares memory with whom.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.session = machine.Session(self.machines(), 0)
+        alike = all(m.module is machine.lazygrad for m in self.session.machines)
+        self.writer = machine.Writer(random.Random(0), self.session.names, chance=alike)
+        self.run(machine.Writer.create, random.Random(1))
+        self.run(machine.Writer.create, random.Random(2))
+
+    def machines(self) -> list[machine.Machine]:
+        return machine.lazy_machines()
+
+    def run(self, kind: Callable[[machine.Writer], str], rng: random.Random) -> None:
+        if self.session.over:
+            return
+        self.writer.rng = rng
+        text = self.writer.of_kind(kind) if self.writer.tensors() else self.writer.create()
+        self.agree(self.session.step(text))
+        self.writer.note(text)
+
+    def agree(self, found: str | None) -> None:
+        assert not found, str(machine.Failure(self.session.program, found or ""))
+
+    @rule(kind=st.sampled_from([kind for kind, _ in machine.STATEMENTS]), rng=RANDOM)
+    def statement(self, kind: Callable[[machine.Writer], str], rng: random.Random) -> None:
+        self.run(kind, rng)
+
+    @rule(kind=st.sampled_from([machine.Writer.inplace, machine.Writer.setitem]), rng=RANDOM)
+    def write(self, kind: Callable[[machine.Writer], str], rng: random.Random) -> None:
+        self.run(kind, rng)
+
+    @rule(kind=st.sampled_from([machine.Writer.view, machine.Writer.to_numpy]), rng=RANDOM)
+    def share(self, kind: Callable[[machine.Writer], str], rng: random.Random) -> None:
+        self.run(kind, rng)
+
+    @rule(rng=RANDOM)
+    def flush(self, rng: random.Random) -> None:
+        """One tensor is computed, under the regime that otherwise waits for the end."""
+        if self.writer.tensors():
+            self.writer.rng = rng
+            self.session.names[self.writer.any()].realize()
+
+    @invariant()
+    def looks_alike(self) -> None:
+        self.agree(self.session.compare([machine.traits]))
+
+    def teardown(self) -> None:
+        self.agree(self.session.compare())
+
+
+class RegimesAndTorch(Regimes):
+    def machines(self) -> list[machine.Machine]:
+        pytest.importorskip("torch")
+        return [*machine.lazy_machines(), machine.torch_machine()]
+
+
+TestRegimes = pytest.mark.filterwarnings("ignore")(Regimes.TestCase)
+TestRegimesAndTorch = pytest.mark.torch(
+    pytest.mark.filterwarnings("ignore")(RegimesAndTorch.TestCase)
+)
+for case in (TestRegimes, TestRegimesAndTorch):
+    case.settings = settings(
+        max_examples=25,
+        stateful_step_count=15,
+        deadline=None,
+        derandomize=True,  # the gate stays as it is: searching is the command's business
+        suppress_health_check=list(HealthCheck),
+    )
 
 
 def test_a_difference_is_found_and_shrunk() -> None:
@@ -75,6 +154,14 @@ def test_a_difference_is_found_and_shrunk() -> None:
             return machine.lazygrad.zeros(*args, **kwargs)
 
     machines = [machine.Machine("end", machine.lazygrad), machine.Machine("wrong", Wrong())]
+
+    class Two(Regimes):
+        def machines(self) -> list[machine.Machine]:
+            return machines
+
+    few = settings(TestRegimes.settings, phases=[Phase.generate], print_blob=False)
+    with pytest.raises(AssertionError, match="wrong and end"):
+        run_state_machine_as_test(Two, settings=few)
     program = ["t1 = T.zeros(2)", "t2 = T.ones(2)", "t3 = t1 + 1", "t4 = t2 * 2"]
     failure = machine.replay(machines, program)
     assert failure is not None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,10 +14,8 @@ import pytest
 import lazygrad as lg
 from lazygrad import nn, optim
 
-STEPS = 50
 
-
-def train(seed: int, steps: int = STEPS) -> list[float]:
+def train(seed: int, steps: int) -> list[float]:
     """The losses of a small model, whose data and weights depend on the seed alone."""
     phase = lg.arange(64.0).reshape(8, 8) * 0.1 + seed
     x, y = lg.sin(phase), lg.cos(phase[:, :1])
@@ -34,13 +34,14 @@ def train(seed: int, steps: int = STEPS) -> list[float]:
     return losses
 
 
-def test_eight_threads_train_as_one() -> None:
-    alone = [train(seed) for seed in range(8)]
+@pytest.mark.parametrize("steps", [50, pytest.param(200, marks=pytest.mark.slow)])
+def test_eight_threads_train_as_one(steps: int) -> None:
+    alone = [train(seed, steps) for seed in range(8)]
     start = threading.Barrier(8)
 
     def run(seed: int) -> list[float]:
         start.wait()
-        return train(seed)
+        return train(seed, steps)
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(run, range(8))) == alone
@@ -80,9 +81,10 @@ def _in_child(expected: float) -> int:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_realize_after_fork() -> None:
+@pytest.mark.parametrize("times", [20, pytest.param(100, marks=pytest.mark.slow)])
+def test_realize_after_fork(times: int) -> None:
     expected = lg.arange(2_000_000.0).sum().item()  # large enough for all threads
-    assert [_in_child(expected) for _ in range(20)] == [0] * 20
+    assert [_in_child(expected) for _ in range(times)] == [0] * times
     assert lg.arange(2_000_000.0).sum().item() == expected
 
 
@@ -98,6 +100,26 @@ def test_the_number_of_threads_can_be_set_and_changes_no_bit() -> None:
         assert len(set(found)) == 1
     finally:
         lg.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"OMP_NUM_THREADS": "1"}, 1),
+        ({"OMP_NUM_THREADS": "3"}, 3),
+        ({"OMP_NUM_THREADS": "3", "LAZYGRAD_NUM_THREADS": "2"}, 2),
+    ],
+)
+def test_the_environment_says_how_many_threads(settings: dict[str, str], expected: int) -> None:
+    program = (
+        "import os, lazygrad as lg; lg.arange(2_000_000.0).exp().sum().item(); "
+        "print(lg.get_num_threads(), len(os.listdir('/proc/self/task')))"
+    )
+    unset = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+    few = {"OPENBLAS_NUM_THREADS": "1"}  # numpy's own threads are not counted
+    found = subprocess.check_output([sys.executable, "-c", program], env=unset | few | settings)
+    reported, running = map(int, found.split())
+    assert reported == expected and running <= expected
 
 
 @pytest.mark.parametrize(
