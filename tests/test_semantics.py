@@ -140,6 +140,36 @@ def test_a_mask_that_lies_in_the_written_tensor_is_refused(value: object) -> Non
     assert not mask.any()
 
 
+def test_a_view_of_shared_memory_saved_with_its_base_gets_its_gradient() -> None:
+    x = lg.tensor([1.0, -3.0], requires_grad=True)
+    array = x.detach().numpy()
+    lg.maximum(x, x.view_as(x)).sum().backward()
+    assert x.grad.tolist() == [1, 1] and array.tolist() == [1, -3]
+
+
+def test_a_product_written_into_shared_memory_saves_a_copy() -> None:
+    x, y = lg.full((2,), 3.0), lg.ones(2, requires_grad=True)
+    array = x.numpy()
+    x.mul_(y * 2)
+    x.sum().backward()
+    assert y.grad.tolist() == [6, 6] and array.tolist() == [6, 6]
+
+
+def test_hooks_after_accumulation_return_nothing() -> None:
+    x = lg.ones(2, requires_grad=True)
+    x.register_post_accumulate_grad_hook(lambda t: t.grad)
+    with pytest.raises(RuntimeError, match="should return None"):
+        x.sum().backward()
+
+
+def test_the_name_in_the_refusal_of_a_view_is_pytorchs() -> None:
+    x = lg.ones(3, 3, requires_grad=True) + 1
+    y = x.unbind()[-1].squeeze(0)
+    x.mul_(2)
+    with pytest.raises(RuntimeError, match="Output 0 of Squeeze1 is a view"):
+        y.add_(1)
+
+
 def test_axes_added_without_a_record_are_summed_over_in_backward() -> None:
     x = lg.ones(2, 3, requires_grad=True)
     y = x * x
@@ -184,6 +214,7 @@ def test_reductions_of_one_number_save_their_result(name: str) -> None:
 def test_strides_of_empty_arrays_are_numpys() -> None:
     t = lg.from_numpy(np.arange(0).reshape(2, 0).astype(float))
     assert t.stride() == (0, 0) and t[-1:].storage_offset() == 0 and (t + 1).shape == (2, 0)
+    assert t.masked_fill_(t > 1, 5) is t
     assert lg.zeros(2, 4)[2:].numpy().strides == t.view_as(t).stride() == (0, 0)
 
 

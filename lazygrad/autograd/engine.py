@@ -400,7 +400,8 @@ class _Job:
                 hook((), (value,))
         if meta.post_hooks:
             for hook in list(meta.post_hooks.values()):
-                hook(t)
+                if hook(t) is not None:
+                    raise RuntimeError("Tensor post accumulate grad hooks should return None.")
 
     def finish(self, roots: Sequence[Any]) -> None:
         """Compute results and gradients in one program."""

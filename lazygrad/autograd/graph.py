@@ -372,9 +372,13 @@ class GradFn(BaseFn):
         now = now if view is None else core.strided(now, view)
 
         inside = {entry[0] for entry in self.captured if entry[0] is not node}
+        known: dict[Node, Node] = {}  # the same node becomes the same one everywhere
 
         def swap(nodes: Sequence[Node]) -> tuple[Node, ...]:
-            return tuple(n if n in inside else _replaced(n, node, now) for n in nodes)
+            for n in nodes:
+                if n not in known:
+                    known[n] = n if n in inside else _replaced(n, node, now)
+            return tuple(known[n] for n in nodes)
 
         self.captured = [
             (now if out is node else out, op, swap(srcs), arg)

@@ -126,6 +126,7 @@ def check_inplace(t: Tensor, others: Sequence[Any] = (), may_repeat: bool = Fals
         not may_repeat
         and view is not None
         and 0 in view.strides
+        and view.numel
         and any(stride == 0 and extent > 1 for stride, extent in zip(view.strides, view.shape))
     ):
         raise RuntimeError(
@@ -260,7 +261,12 @@ def _move_saved(t: Tensor, result: Tensor, before: Node, twice: int) -> None:
     if not isinstance(fn, GradFn) or not fn.saved:
         return
     stored = t._storage
-    own = [entry for entry in fn.saved if entry[0] is stored and entry[5] is before]
+    own = [
+        entry
+        for entry in fn.saved
+        if entry[0] is stored
+        and (entry[5] is before or (stored.shared is not None and entry[6] == t._view))
+    ]  # memory that is shared is another node at each look
     copied = own[: len(own) - twice]
     fn.saved = [
         saved_entry(t, node, maker, number)

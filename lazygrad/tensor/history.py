@@ -308,7 +308,8 @@ def check_view_write(meta: Meta, what: str = "is being") -> None:
     """Raise if a view must not be written to, or what it is a view of. `meta` is the view's."""
     if not meta.creation:
         return
-    name = meta.fn.name().partition("Backward")[0] if meta.fn is not None else ""
+    stem, _, number = meta.fn.name().partition("Backward") if meta.fn is not None else ("", "", "")
+    name = stem + (number if number != "0" else "")
     if meta.fn is not None and meta.creation == "multi":
         text = f"Output {meta.nr} of {name} is a view and {what} modified inplace."
     else:
