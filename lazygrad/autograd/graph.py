@@ -268,13 +268,10 @@ class GradFn(BaseFn):
 
     def vjp(self, grads: Sequence[Node | None]) -> list[Node | None]:
         """The gradient of each input, given those of the outputs."""
-        for grad, out in zip(grads, self.out_nodes):
-            if grad is not None and grad.shape != out.shape:  # axes were added without a record
-                grads = [
-                    None if g is None else ops.sum_to(g, o.shape)
-                    for g, o in zip(grads, self.out_nodes)
-                ]
-                break
+        pairs = [*zip(grads, self.out_nodes)]
+        if any(g is not None and g.shape != o.shape for g, o in pairs):
+            # axes were added without a record
+            grads = [None if g is None else ops.sum_to(g, o.shape) for g, o in pairs]
         captured = self.captured
         if len(captured) == 1 and len(grads) == 1 and self.out_nodes[0] is captured[0][0]:
             return self._vjp_of_one(grads[0])
