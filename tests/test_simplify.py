@@ -36,6 +36,8 @@ def text(node: Node) -> list[object]:
 
 
 full = (2, 3)
+IMAGES = leaf(np.arange(8.0).reshape(2, 1, 4), float32)
+KERNEL = leaf(np.arange(4.0).reshape(2, 1, 2), float32)
 REMOVED: dict[str, list[tuple[Node, Node]]] = {
     "unit_factor": [
         (ops.mul(X, one()), X),
@@ -89,6 +91,24 @@ REMOVED: dict[str, list[tuple[Node, Node]]] = {
         (
             ops.sum_(ops.permute(X, arg=(1, 0)), arg=(0,)),
             ops.permute(ops.sum_(X, arg=(1,)), arg=(1, 0)),
+        ),
+    ],
+    "written_with_others": [
+        (
+            ops.conv(IMAGES, KERNEL, arg=((1,), (1,))),
+            ops.permute(
+                ops.reshape(
+                    ops.matmul(
+                        ops.reshape(KERNEL, arg=(2, 2)),
+                        ops.reshape(
+                            ops.permute(ops.window(IMAGES, arg=(2, 2, 1)), arg=(1, 3, 0, 2)),
+                            arg=(2, 6),
+                        ),
+                    ),
+                    arg=(2, 2, 3),
+                ),
+                arg=(1, 0, 2),
+            ),
         ),
     ],
     "reduce_nothing": [(ops.max_(X, arg=()), X), (ops.max_(I32, arg=()), I32)],

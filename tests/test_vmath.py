@@ -887,6 +887,10 @@ def test_every_chunk_declares_what_it_uses() -> None:
     texts = {name: strip.sub("", text) for name, (_, text) in parsed.items()}
     define = re.compile(r"(?:#define|typedef \w+|\bV_FN \w+|\bV_CALL \w+|\bV_COLD \w+|void) +(\w+)")
     owner = {symbol: name for name, text in texts.items() for symbol in define.findall(text)}
+    gone = re.compile(r"#undef +(\w+)")  # a macro of one chunk alone
+    for text in texts.values():
+        for symbol in gone.findall(text):
+            owner.pop(symbol, None)
     owner |= {name + "u": name for name in parsed if re.fullmatch(r"[fiu]\d+xV", name)}
 
     def closure(name: str) -> set[str]:
