@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -167,3 +167,31 @@ def test_an_index_out_of_range_is_not_read_early(shape: tuple[int, ...]) -> None
     at = lg.zeros(200, dtype=lg.int64).realize() + lg.arange(200).eq(150) * (1 << 60)
     with pytest.raises(IndexError, match=str(1 << 60)):
         lg.ones(shape).realize()[at].realize()
+
+
+def threads_of(node: Node, threads: int = 4) -> int:
+    """How many threads a node's kernel is given: the pool's rule, a grain for each at least."""
+    (step,) = make_schedule([node]).steps
+    assert isinstance(step, KernelStep)
+    phase = render(step.kernels[0], Target(32, threads)).phases[0]
+    return max(1, min(threads, phase.items // phase.grain))
+
+
+@pytest.mark.parametrize(
+    ("make", "alone", "all_of_them"),
+    [
+        (lambda n: ops.add(values(float32, n), values(float32, n)), 40_000, 200_000),
+        (lambda n: ops.add(values(uint8, n), values(uint8, n)), 150_000, 600_000),
+        (lambda n: ops.exp(ops.sin(ops.exp(values(float32, n)))), 12_000, 50_000),
+        (lambda n: ops.sum_(values(float32, n // 100, 100), arg=(1,)), 90_000, 400_000),
+        (lambda n: ops.exp(ops.spread(values(float32, 1, 1), (n // 100, 100))), 100, 400_000),
+    ],
+    ids=["add", "bytes", "functions", "rows", "constant"],
+)
+def test_threads_are_given_what_is_worth_it(
+    make: Callable[[int], Node], alone: int, all_of_them: int
+) -> None:
+    """By bytes and ops: a chain of functions is shared sooner than a sum of bytes."""
+    assert threads_of(make(alone)) == 1
+    assert threads_of(make(all_of_them)) == 4
+    assert threads_of(make(all_of_them), 1) == 1

@@ -20,13 +20,14 @@ from lazygrad.codegen.loops import (
     CHEAP,
     CHUNK,
     COLUMN_TILE,
-    GRAIN,
+    GRAIN_TIME,
     REACH,
     TILE,
     Loops,
     Stage,
     crossing_axis,
     crossing_loads,
+    element_cost,
     is_cheap,
     place,
     walked_apart,
@@ -312,6 +313,12 @@ def writes_may_meet(kernel: Kernel) -> bool:
     )
 
 
+def grain_of(kernel: Kernel, items: int) -> int:
+    """How many of the work items take as long as is worth giving to another thread."""
+    total = prod(kernel.extents) * element_cost(kernel)
+    return max(1, -(-GRAIN_TIME * items // total)) if total else max(1, items)
+
+
 def _launch(
     kernel: Kernel, strategy: str, symbol: str, target: Target
 ) -> tuple[tuple[Phase, ...], int]:
@@ -326,7 +333,7 @@ def _launch(
     if strategy == "full":
         items = prod(extents[:-1]) * max(-(-inner // CHUNK), 1)
         count = len(kernel.reductions)
-        grain = max(1, GRAIN * items // max(total, 1))
+        grain = grain_of(kernel, items)
         parts = Phase(symbol + "_parts", items if total else 0, grain)
         done = Phase(symbol + "_done", 1, 1)
         return (parts, done), max(items, 1) * count * PARTIAL_BYTES
@@ -339,7 +346,7 @@ def _launch(
         items = outer * -(-inner // column_tile(inner, target))
     else:
         items = outer * -(-inner // TILE)
-    grain = max(1, GRAIN * items // max(total, 1))
+    grain = grain_of(kernel, items)
     return (Phase(symbol, items, grain),), 0
 
 

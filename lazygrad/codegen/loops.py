@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lazygrad.ir import ops
+from lazygrad.ir.cost import BYTE, OP, RANDOM, op_cost
 from lazygrad.ir.fusion import FULL
 from lazygrad.ir.kernel import Kernel
 from lazygrad.ir.ops import Lowering
@@ -21,7 +22,8 @@ BAND = 64  # transposing kernels are walked in tiles of so many places along the
 REACH = 128  # and so many elements of the innermost axis: their copies stay in the caches
 APART = 4  # places in memory that a reduction reads from at once, if it does little else
 CHEAP = 3  # steps of a loop's body, reads included, up to which reading takes most of the time
-GRAIN = 32768  # elements worth giving to another thread
+GRAIN = 32768  # elements of a scan or a sort worth giving to another thread
+GRAIN_TIME = 16_000_000  # picoseconds of a kernel that are: waking a thread takes half as long
 
 
 @dataclass
@@ -196,3 +198,17 @@ def _needed(kernel: Kernel, stage: Stage, ready: frozenset[int]) -> list[int]:
         if number not in ready:
             stack.extend(ins.args)
     return sorted(wanted)
+
+
+def element_cost(kernel: Kernel) -> int:
+    """Picoseconds of a kernel for each place of its index space, at least those of one op."""
+    moved, computed = 0, 0
+    for ins in kernel.instrs:
+        if ins.level == FULL or ins.op.lowering is Lowering.REDUCE:
+            computed += RANDOM if ins.op in ops.DRAWS else op_cost(ins.op)
+            if ins.buffer is not None and ins.access is not None and any(ins.access.strides):
+                moved += ins.dtype.itemsize
+    for store in kernel.stores:
+        if store.level == FULL:
+            moved += kernel.instrs[store.value].dtype.itemsize
+    return max(moved * BYTE + computed, OP)

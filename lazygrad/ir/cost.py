@@ -13,8 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lazygrad.ir import ops
-from lazygrad.ir.node import Node
-from lazygrad.ir.ops import Lowering
+from lazygrad.ir.ops import Lowering, Op
 
 BYTE = 40  # picoseconds to read or write a byte, some of it in the cache
 OP = 40  # an element of a simple op, a vector at a time
@@ -25,15 +24,15 @@ RANDOM = 1200  # a random word
 _DIVISIONS = frozenset({"div", "sqrt", "rsqrt", "floordiv", "remainder", "fmod", "truncdiv"})
 
 
-def op_cost(node: Node) -> int:
+def op_cost(op: Op) -> int:
     """Picoseconds that one element of this op takes."""
-    if node.op is ops.RANDOM:
+    if op is ops.RANDOM:
         return RANDOM
-    if node.op.name in _DIVISIONS:
+    if op.name in _DIVISIONS:
         return DIVISION
-    if node.op.ulp:
+    if op.ulp:
         return FUNCTION
-    return 0 if node.op.lowering is Lowering.LEAF else OP
+    return 0 if op.lowering is Lowering.LEAF else OP
 
 
 @dataclass(frozen=True)

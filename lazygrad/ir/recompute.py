@@ -154,11 +154,11 @@ class _Work:
         again = 0
         read = self.sources(group)
         for node, operands in copy.operands.items():
-            again += cost.op_cost(node)
+            again += cost.op_cost(node.op)
             for operand in operands:
                 source = operand.base
                 if is_virtual(source):
-                    again += cost.op_cost(source)
+                    again += cost.op_cost(source.op)
                 elif source not in copy.operands and source not in read:
                     again += self.to_read(operand)
                     read.add(source)
