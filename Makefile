@@ -32,7 +32,8 @@ long: $(VENV)/.test
 	$(BIN)/python -m pytest -n auto -m slow
 
 bench: $(VENV)/.demo
-	$(BIN)/python benchmarks/figures.py
+	$(BIN)/python -m pip install --quiet --editable ".[bench]"
+	$(BIN)/python -m lazygrad bench
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
