@@ -26,7 +26,7 @@ def __getattr__(name: str) -> Any:
             "cuda": "lazygrad.tensor.cuda",
             "random": "lazygrad.tensor.random",
             "linalg": "lazygrad.tensor.linalg",
-            "jit": "lazygrad.trace",
+            "jit": "lazygrad.recorded",
         }.get(name, f"lazygrad.{name}")
         found = importlib.import_module(where)
         found = globals()[name] = found.jit if name == "jit" else found

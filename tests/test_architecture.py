@@ -22,7 +22,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 LOW = set(ALLOWED)
 ALLOWED["tensor"] = ALLOWED["autograd"] = {*LOW, "tensor", "autograd"}
-ALLOWED["trace"] = {*LOW, "tensor", "autograd"}
+ALLOWED["recorded"] = {*LOW, "tensor", "autograd"}
 ALLOWED["nn"] = ALLOWED["optim"] = {"tensor", "autograd", "ir", "config"}
 MIDDLE = {"tensor", "autograd"}
 LONGEST = 520

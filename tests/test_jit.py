@@ -872,3 +872,9 @@ def test_nothing_to_compute() -> None:
 def test_what_is_not_a_function() -> None:
     with pytest.raises(TypeError, match="expects a function"):
         lg.jit(3)
+
+
+def test_no_module_hides_a_function() -> None:
+    """A package of this name became `lg.trace` when `lg.jit` was first used."""
+    lg.jit(lambda x: x * 2)(lg.ones(2))
+    assert lg.trace(lg.eye(3)).item() == 3.0

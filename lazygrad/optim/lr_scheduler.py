@@ -31,7 +31,7 @@ class LRScheduler:
     TypeError for what is no optimizer.
     """
 
-    _not_watched = ("_last_lr",)  # written by every step and read by none (trace/watch.py)
+    _not_watched = ("_last_lr",)  # written by every step and read by none (recorded/watch.py)
     _not_saved: tuple[str, ...] = ("optimizer",)
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:

@@ -18,15 +18,15 @@ from lazygrad.autograd.modes import mode
 from lazygrad.config import config
 from lazygrad.ir.node import place_text, user_place
 from lazygrad.realize import observers, traces
+from lazygrad.recorded.build import Builder, Result
+from lazygrad.recorded.record import Recording, Stop, lock, run
+from lazygrad.recorded.replay import MISS, Entry
+from lazygrad.recorded.watch import PLAIN, Watched
 from lazygrad.tensor import random as randoms
 from lazygrad.tensor.core import Tensor
 from lazygrad.tensor.history import needs_grad
 from lazygrad.tensor.promotion import default
 from lazygrad.tensor.storage import depth
-from lazygrad.trace.build import Builder, Result
-from lazygrad.trace.record import Recording, Stop, lock, run
-from lazygrad.trace.replay import MISS, Entry
-from lazygrad.trace.watch import PLAIN, Watched
 
 TRIES = 4  # recordings of one kind of call that came to nothing, before it runs as without jit
 ENTRIES = 8  # recordings kept for one kind of call: they differ in numbers that decided something

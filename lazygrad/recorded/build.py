@@ -13,12 +13,12 @@ from typing import Any
 from lazygrad.ir.node import Node
 from lazygrad.ir.traced import Traced, plain
 from lazygrad.realize import Ran, realize_nodes, run_recorded
+from lazygrad.recorded.record import Recording, is_spent, state_of
+from lazygrad.recorded.replay import Entry, Given, Made, Part, Sources, Value, Write, picker
+from lazygrad.recorded.watch import PLAIN, Guard
 from lazygrad.runtime.memory import Buffer
 from lazygrad.tensor.core import Tensor
 from lazygrad.tensor.storage import Storage
-from lazygrad.trace.record import Recording, is_spent, state_of
-from lazygrad.trace.replay import Entry, Given, Made, Part, Sources, Value, Write, picker
-from lazygrad.trace.watch import PLAIN, Guard
 
 
 class Result:

@@ -3,6 +3,6 @@
 Owns: the public name. Must not know: anything else.
 """
 
-from lazygrad.trace.jit import Jitted, jit
+from lazygrad.recorded.jit import Jitted, jit
 
 __all__ = ["Jitted", "jit"]

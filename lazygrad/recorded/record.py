@@ -23,11 +23,11 @@ from lazygrad.autograd.graph import AccumulateGrad, BaseFn, GradFn
 from lazygrad.ir.node import Node, place_text, user_place
 from lazygrad.ir.traced import Tape, Traced, plain
 from lazygrad.realize import realize_nodes, traces
+from lazygrad.recorded.watch import NUMBERS, Box, Watched
 from lazygrad.runtime.memory import Buffer
 from lazygrad.tensor import storage as memory
 from lazygrad.tensor.core import Meta, Tensor
 from lazygrad.tensor.storage import Storage
-from lazygrad.trace.watch import NUMBERS, Box, Watched
 
 lock = threading.RLock()  # held while anything is recorded
 

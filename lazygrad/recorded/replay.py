@@ -20,12 +20,12 @@ from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
 from lazygrad.ir.node import Node, Shape
 from lazygrad.realize import realize_nodes
+from lazygrad.recorded.record import state_of
+from lazygrad.recorded.watch import Guard
 from lazygrad.runtime.memory import Buffer
 from lazygrad.runtime.stats import stats
 from lazygrad.tensor.core import Meta, Tensor
 from lazygrad.tensor.storage import Storage
-from lazygrad.trace.record import state_of
-from lazygrad.trace.watch import Guard
 
 MISS = object()  # an entry does not fit the call
 _new_tensor = object.__new__
