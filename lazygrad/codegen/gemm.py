@@ -157,6 +157,7 @@ def gemm_source(dtype: str, symbol: str, vector_bytes: int) -> str:
         shuffles=_shuffles(lanes),
         tiles=((1, 3), (rows, 1), (rows, 2), (rows, 3)),
         tile_rows=rows,
+        tile_step=DEPTH + max(1, lanes // rows),  # the last vector of a tile may stick out
         tile_vectors=_TILE_VECTORS,
         tile_cols=_TILE_VECTORS * lanes,
         depth=DEPTH,
