@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import doc_commands
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -47,3 +48,19 @@ def test_the_readme_shows_the_c_that_is_generated() -> None:
     wanted = [line.strip() for line in shown.group(1).splitlines()]
     missing = [line for line in wanted if line not in ("", "...") and line not in done.stdout]
     assert not missing
+
+
+# `coverage` and `bench` take minutes where peers are installed: test_coverage, test_bench
+COMMANDS = [e for e in doc_commands.examples() if e.name not in ("coverage", "bench")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("commands")
+    doc_commands.write_script(made)
+    return made
+
+
+@pytest.mark.parametrize("example", COMMANDS, ids=lambda e: e.command)
+def test_commands_print_what_the_page_shows(example: doc_commands.Example, folder: Path) -> None:
+    assert not doc_commands.differences(example, doc_commands.run(example, folder))
