@@ -23,7 +23,7 @@ from lazygrad.ir.schedule import HostStep, KernelStep, MatmulStep, Step, nbytes,
 from lazygrad.ir.simplify import simplify
 from lazygrad.ir.structure import Structure, structure
 from lazygrad.realize import observers
-from lazygrad.runtime.device import Product
+from lazygrad.runtime.device import Product, planner
 from lazygrad.runtime.program import HostCall, Launch, Program
 
 LINES, SOURCE = 2, 4  # levels of LAZYGRAD_DEBUG: a line for every kernel run; its C as well
@@ -53,13 +53,16 @@ def _node_of_tensor(tensor: Any) -> Node:
 
 # -- one program, all stages ----------------------------------------------------------------------
 class Look:
-    """The stages of one program, planned anew. Take records before the program runs."""
+    """The stages of one program, planned anew. Take records before the program runs.
 
-    def __init__(self, shape: Structure):
+    `backend` plans for another kind of device than the program's, present or not.
+    """
+
+    def __init__(self, shape: Structure, backend: str | None = None):
         from lazygrad.runtime.build import plan  # with it come jinja2 and networkx
 
         self.structure = shape
-        self.schedule, self.code = plan(shape)
+        self.schedule, self.code = plan(shape, to=planner(backend) if backend else None)
         self.names = printer.Names(self.schedule, shape.leaves)
 
     def name_of(self, step: Step) -> str:
@@ -100,23 +103,26 @@ class Look:
         return records
 
     def plans(self) -> list[Record]:
-        from lazygrad.codegen.printer import plan_record, product_record
+        from lazygrad.codegen.printer import phase_record, product_record
+        from lazygrad.codegen.target import Phase
 
-        records = []
+        device, records = self.code.device, []
         for step in self.distinct():
             if isinstance(step, KernelStep):
-                kernel = step.kernels[0]
-                records.append(plan_record(kernel, self.code.of(kernel), self.code.device.target))
+                made = self.code.of(step.kernels[0])
+                phases = [phase_record(p, device.launch_text(p)) for p in made.phases]
+                records.append(device.plan_record(step.kernels[0], made) | {"phases": phases})
                 continue
             record = printer.other_step_record(step, self.names)
             if isinstance(step, MatmulStep):
-                made = self.code.product(step)
-                record |= product_record(made.symbol, made.dims, made.items, made.grain)
+                product = self.code.product(step)
+                phase = Phase(product.symbol, product.items, product.grain)
+                record |= product_record(phase, product.dims, device.launch_text(phase))
             records.append(record)
         return records
 
     def sources(self) -> list[Record]:
-        """The C of every distinct kernel, with the user's lines as comments."""
+        """The source of every distinct kernel, with the user's lines as comments."""
         texts = {}
         for step in self.distinct():
             name = self.name_of(step)

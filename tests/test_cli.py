@@ -23,6 +23,7 @@ from lazygrad.ir.ops import REGISTRY
 from lazygrad.ir.printer import graph_record, graph_text, size_text
 from lazygrad.realize import observers, read, realize_nodes
 from lazygrad.runtime import cache, compiler
+from lazygrad.runtime.cuda.compiler import find as find_nvcc
 from lazygrad.runtime.memory import from_array
 
 np = pytest.importorskip("numpy")
@@ -178,6 +179,31 @@ def test_every_strategy_of_plans_has_words() -> None:
     every = [name for name in environment().list_templates() if "/" not in name]
     templates = {name.removesuffix(".c.j2") for name in every}
     assert set(_WORK_ITEM) == templates - others
+
+
+def test_every_plan_for_a_gpu_has_words() -> None:
+    from lazygrad.codegen.cpu import environment
+    from lazygrad.codegen.cuda.printer import _BLOCK
+
+    every = [n for n in environment().list_templates() if n.startswith("cuda/")]
+    templates = {name.removeprefix("cuda/").removesuffix(".cu.j2") for name in every}
+    assert set(_BLOCK) == templates - {"macros", "product"}
+
+
+def test_programs_can_be_seen_as_they_would_be_on_a_gpu(script: Path) -> None:
+    text = dump(script, "plan", "--backend", "cuda")
+    assert "threads: 256 a block, 32 a row; positions of 32 bits" in text
+    assert "a block takes 8 rows" in text
+    assert "1 block of 256 threads" in text
+    text = dump(script, "source", "--backend", "cuda")
+    assert "__global__" in text
+    assert f"// exp at model.py:{EXP}" in text
+
+
+@pytest.mark.skipif(find_nvcc() is None, reason="PTX is made by nvcc")
+def test_ptx_of_a_program(script: Path) -> None:
+    text = dump(script, "asm", "--backend", "cuda", "--kernel", "max_sub")
+    assert re.search(r"\.entry lg_max_sub_exp_sum_div_\w+\(", text)
 
 
 def test_source_names_the_users_lines(script: Path) -> None:

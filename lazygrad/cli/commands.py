@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 STAGES = ("graph", "groups", "schedule", "kernel", "plan", "source", "asm")
+_BACKEND = "Plan for this one; by default for the one that each program runs on."
 _SCRIPT_SETTINGS = {"ignore_unknown_options": True}  # they are the script's
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -51,7 +52,7 @@ def demo(epochs: int, seed: int, as_json: bool) -> None:
 
 @lazygrad.command(context_settings=_SCRIPT_SETTINGS)
 @click.option("--stage", type=click.Choice(STAGES), required=True, help="Which form to print.")
-@click.option("--backend", type=click.Choice(["cpu"]), default="cpu", show_default=True)
+@click.option("--backend", type=click.Choice(["cpu", "cuda"]), help=_BACKEND)
 @click.option("--kernel", default="", help="Only kernels whose name contains this.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write files into this folder.")
 @click.option("--full", is_flag=True, help="source: all that the compiler sees; asm: unfiltered.")

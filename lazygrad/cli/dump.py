@@ -33,7 +33,7 @@ class Wanted:
     """What the command line asks for."""
 
     stage: str
-    backend: str = "cpu"
+    backend: str | None = None  # None: the one that each program runs on
     kernel: str = ""
     out: Path | None = None
     full: bool = False
@@ -51,8 +51,8 @@ class Section:
 
 def dump_script(script: str, args: tuple[str, ...], module: bool, wanted: Wanted) -> int:
     """Run the script, then print what was asked for. Returns the exit code."""
-    if wanted.stage == "asm" and compiler.compiler() is None:
-        error("no C compiler was found, so there is no assembly; `lazygrad doctor` says what to do")
+    if wanted.stage == "asm" and (what := _missing(wanted.backend)):
+        error(f"{what} was found, so there is no assembly; `lazygrad doctor` says what to do")
         return 1
     if wanted.kernel and wanted.stage not in BY_KERNEL:
         raise click.UsageError(f"--kernel selects from the stages {', '.join(BY_KERNEL)}")
@@ -72,6 +72,15 @@ def dump_script(script: str, args: tuple[str, ...], module: bool, wanted: Wanted
     return code
 
 
+def _missing(backend: str | None) -> str:
+    """The compiler that this backend lacks, "" if it is there."""
+    if backend == "cuda":
+        from lazygrad.runtime.cuda import compiler as cuda
+
+        return "" if cuda.find() else "no nvcc"
+    return "" if compiler.compiler() else "no C compiler"
+
+
 @dataclass
 class Collector:
     """Observer that takes the wanted stage of every program, each structure once."""
@@ -88,7 +97,7 @@ class Collector:
         self.seen.add(shape.key)
         place = user_place(3)
         found = place_line(place)
-        look = Look(shape)
+        look = Look(shape, self.wanted.backend)
         self.programs.append(
             {
                 "program": len(self.programs) + 1,
@@ -99,6 +108,7 @@ class Collector:
                 "step_count": len(look.schedule.steps),
                 "interpreted": program is None,
                 "stage": self.wanted.stage,
+                "suffix": look.code.device.suffix,
                 **self.take(look),
             }
         )
@@ -125,11 +135,11 @@ class Collector:
             return {"kernels": kernels, "unit": look.unit(names) if self.wanted.full else None}
         if not names:
             return {"kernels": [], "unit": None}
-        text = compiler.assembly(look.unit(names))
+        text = look.code.device.assembly(look.unit(names))
         if self.wanted.full:
             return {"kernels": [], "unit": text}
-        symbols = {s: name for name in names for s in look.code.all()[name].symbols}
-        found = function_assembly(text, list(symbols))
+        symbols = [s for name in names for s in look.code.all()[name].symbols]
+        found = look.code.device.functions(text, symbols)
         return {"kernels": [{"name": s, "text": t} for s, t in found.items()], "unit": None}
 
     def chosen(self, records: list[Record]) -> list[Record]:
@@ -137,29 +147,6 @@ class Collector:
         found = [r for r in records if self.wanted.kernel in r["name"]]
         self.matched += len(found)
         return found
-
-
-def function_assembly(text: str, symbols: list[str]) -> dict[str, str]:
-    """The instructions and labels of these functions, without the assembler's directives."""
-    found: dict[str, list[str]] = {}
-    current: list[str] | None = None
-    for line in text.splitlines():
-        label = line[:-1] if line.endswith(":") else ""
-        if label in symbols:
-            current = found.setdefault(label, [])
-        elif line.lstrip().startswith(".size"):
-            current = None
-        word = line.strip()
-        if current is not None and not _is_directive(word):
-            current.append(line)
-    return {symbol: "\n".join(lines) for symbol, lines in found.items()}
-
-
-def _is_directive(word: str) -> bool:
-    """Lines that neither do anything nor are jumped to."""
-    if word.endswith(":"):
-        return word.startswith((".LF", ".LV"))
-    return word.startswith(".")
 
 
 # -- text -----------------------------------------------------------------------------------------
@@ -200,7 +187,7 @@ def sections(program: Record) -> list[Section]:
     name = f"program-{program['program']}"
     if stage in TEXTS:
         return [Section(f"{name}.{stage}.txt", TEXTS[stage](program))]
-    suffix = "c" if stage == "source" else "s"
+    suffix = program["suffix"] if stage == "source" else "s"
     if program["unit"]:
         return [Section(f"{name}.{suffix}", program["unit"])]
     return [

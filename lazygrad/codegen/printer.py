@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from lazygrad.codegen.expr import Emitter
-from lazygrad.codegen.loops import BAND, CHUNK, TILE, place
-from lazygrad.codegen.target import Rendered, Target
+from lazygrad.codegen.loops import BAND, CHUNK, TILE, Loops, place
+from lazygrad.codegen.target import Phase, Rendered, Target
 from lazygrad.ir.kernel import Kernel
 from lazygrad.ir.printer import size_text
 
@@ -27,17 +27,28 @@ _WORK_ITEM = {  # one for each strategy of `loops`; a test compares the two
 
 
 def plan_record(kernel: Kernel, made: Rendered, target: Target) -> Record:
-    """What `codegen` decided for one kernel; values are numbered as the kernel's are."""
+    """What `codegen` decided for one kernel of the CPU."""
     loops = place(kernel)
     emitter = Emitter(kernel, target)
-    return {
-        "name": made.name,
-        "strategy": loops.strategy,
-        "extents": list(kernel.extents),
-        "reduced": list(kernel.reduced),
+    return loops_record(kernel, made, loops, loops.strategy) | {
         "lanes": emitter.lanes,
         "element_bytes": emitter.width,
         "vector_bytes": emitter.lanes * emitter.width,
+        "how": [f"vectors: {emitter.lanes} lanes of {emitter.width} bytes"],
+        "items": f"a work item is {_WORK_ITEM[loops.strategy]}",
+    }
+
+
+def loops_record(kernel: Kernel, made: Rendered, loops: Loops, strategy: str) -> Record:
+    """What plans of all backends have; values are numbered as the kernel's are.
+
+    A backend adds `how` it is done in its own words, and what a work item is (`items`).
+    """
+    return {
+        "name": made.name,
+        "strategy": strategy,
+        "extents": list(kernel.extents),
+        "reduced": list(kernel.reduced),
         "constants": loops.constants,
         "first": loops.first,
         "first_stores": loops.first_stores,
@@ -53,7 +64,6 @@ def plan_record(kernel: Kernel, made: Rendered, target: Target) -> Record:
             }
             for stage in loops.stages
         ],
-        "phases": [{"symbol": p.symbol, "items": p.items, "grain": p.grain} for p in made.phases],
         "parameters": len(made.dims),
         "error_cells": len(made.errors),
         "scratch": made.scratch,
@@ -76,7 +86,7 @@ def plan_text(record: Record) -> str:
     )
     lines = [
         f"plan {record['name']}: {record['strategy']} over ({axes})",
-        f"  vectors: {record['lanes']} lanes of {record['element_bytes']} bytes",
+        *(f"  {line}" for line in record["how"]),
     ]
     once = _doing(("computes", "v", record["constants"]))
     first = _doing(("computes", "v", record["first"]), ("stores", "s", record["first_stores"]))
@@ -84,8 +94,7 @@ def plan_text(record: Record) -> str:
     lines += [f"  before the passes: {first}"] if first else []
     for number, stage in enumerate(record["stages"], 1):
         lines += _stage_lines(number, stage, record["strategy"])
-    lines.append(f"  a work item is {_WORK_ITEM[record['strategy']]}")
-    lines += _launch_lines(record)
+    lines += [f"  {line}" for line in (record["items"], *_launches(record))]
     count = record["parameters"]
     extra = f"  {count} run-time parameter{'s' * (count != 1)}"
     if record["error_cells"]:
@@ -95,25 +104,23 @@ def plan_text(record: Record) -> str:
     return "\n".join([*lines, extra])
 
 
-def _launch_lines(record: Record) -> list[str]:
-    return [
-        f"  launch {phase['symbol']}: {phase['items']} work item{'s' * (phase['items'] != 1)}, "
-        f"at least {phase['grain']} for each thread"
-        for phase in record["phases"]
-    ]
+def _launches(record: Record) -> list[str]:
+    return [f"launch {phase['symbol']}: {phase['says']}" for phase in record["phases"]]
 
 
-def product_record(symbol: str, dims: Sequence[int], items: int, grain: int) -> Record:
+def phase_record(phase: Phase, says: str) -> Record:
+    """One launch; `says`: what its numbers mean to the backend."""
+    return {"symbol": phase.symbol, "items": phase.items, "grain": phase.grain, "says": says}
+
+
+def product_record(phase: Phase, dims: Sequence[int], says: str) -> Record:
     """What `codegen` decided for a matrix product."""
-    return {
-        "extents": dict(zip("mnk", dims[1:4])),
-        "phases": [{"symbol": symbol, "items": items, "grain": grain}],
-    }
+    return {"extents": dict(zip("mnk", dims[1:4])), "phases": [phase_record(phase, says)]}
 
 
 def product_text(record: Record) -> str:
     sizes = ", ".join(f"{name} {extent}" for name, extent in record["extents"].items())
-    return "\n".join([f"  sizes: {sizes}", *_launch_lines(record)])
+    return "\n".join([f"  sizes: {sizes}", *(f"  {line}" for line in _launches(record))])
 
 
 def _stage_lines(number: int, stage: Record, strategy: str) -> list[str]:

@@ -311,12 +311,15 @@ def places_text(nodes: Sequence[Node]) -> str:
     return ", ".join(lines[:4]) + (", ..." if len(lines) > 4 else "")
 
 
-def plan(structure: Structure, compilation: Compilation | None = None) -> tuple[Schedule, Code]:
+def plan(
+    structure: Structure, compilation: Compilation | None = None, to: Device | None = None
+) -> tuple[Schedule, Code]:
     """Schedule and code: what dumps show and programs are built from.
 
-    Kernels are given to `compilation`, if there is one, before they are put in order.
+    Kernels are given to `compilation`, if there is one, before they are put in order. `to` plans
+    for another device than the program's own.
     """
-    code = Code(device(structure.device))
+    code = Code(to or device(structure.device))
 
     def lowered(kernels: list[Kernel]) -> None:
         if compilation is not None and kernels:

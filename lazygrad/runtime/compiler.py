@@ -219,3 +219,26 @@ def warn_no_compiler() -> None:
             RuntimeWarning,
             stacklevel=2,
         )
+
+
+def function_assembly(text: str, symbols: list[str]) -> dict[str, str]:
+    """The instructions and labels of these functions, without the assembler's directives."""
+    found: dict[str, list[str]] = {}
+    current: list[str] | None = None
+    for line in text.splitlines():
+        label = line[:-1] if line.endswith(":") else ""
+        if label in symbols:
+            current = found.setdefault(label, [])
+        elif line.lstrip().startswith(".size"):
+            current = None
+        word = line.strip()
+        if current is not None and not _is_directive(word):
+            current.append(line)
+    return {symbol: "\n".join(lines) for symbol, lines in found.items()}
+
+
+def _is_directive(word: str) -> bool:
+    """Lines that neither do anything nor are jumped to."""
+    if word.endswith(":"):
+        return word.startswith((".LF", ".LV"))
+    return word.startswith(".")

@@ -18,7 +18,7 @@ from lazygrad.runtime.memory import Buffer, from_array
 from lazygrad.runtime.program import Program
 
 if TYPE_CHECKING:
-    from lazygrad.codegen.target import Rendered
+    from lazygrad.codegen.target import Phase, Rendered
     from lazygrad.ir.dtypes import DType
     from lazygrad.ir.kernel import Kernel
     from lazygrad.ir.node import Node
@@ -34,6 +34,7 @@ class Backend(Device):
 
     on_host = True
     program = Program
+    suffix = "c"
 
     def __init__(self, number: int):
         self.name = "cpu"
@@ -73,6 +74,12 @@ class Backend(Device):
         symbols = ", ".join(s for text in texts for s in text.symbols)
         return translation_unit([t.body for t in texts], compiler.target()) + UNIT_HEAD % symbols
 
+    def assembly(self, source: str) -> str:
+        return compiler.assembly(source)
+
+    def functions(self, assembly: str, symbols: list[str]) -> dict[str, str]:
+        return compiler.function_assembly(assembly, symbols)
+
     @contextmanager
     def prepared(self) -> Iterator[None]:
         with library.prepared():
@@ -86,6 +93,15 @@ class Backend(Device):
         from lazygrad.codegen.cpu import render
 
         return render(kernel, compiler.target())
+
+    def plan_record(self, kernel: Kernel, made: Rendered) -> dict[str, Any]:
+        from lazygrad.codegen.printer import plan_record
+
+        return plan_record(kernel, made, compiler.target())
+
+    def launch_text(self, phase: Phase) -> str:
+        plural = "s" * (phase.items != 1)
+        return f"{phase.items} work item{plural}, at least {phase.grain} for each thread"
 
     def product(self, node: Node, a: Operand, b: Operand) -> Product:
         from lazygrad.codegen.gemm import gemm_grain, gemm_items

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 if TYPE_CHECKING:
-    from lazygrad.codegen.target import Rendered
+    from lazygrad.codegen.target import Phase, Rendered
     from lazygrad.ir.dtypes import DType
     from lazygrad.ir.kernel import Kernel
     from lazygrad.ir.node import Node
@@ -60,7 +60,16 @@ class Device(ABC):
     name: str
     on_host: ClassVar[bool] = False  # whether numpy reads and writes its memory
     program: ClassVar[type[Program]]  # how finished programs run
+    suffix: ClassVar[str]  # of files with its source
     units_at_once: int = 1  # how many units to compile side by side
+
+    @classmethod
+    def planner(cls) -> Device:
+        """One that is asked for plans and text only: the machine need not have the device."""
+        return cls(0)
+
+    @abstractmethod
+    def __init__(self, number: int): ...
 
     # -- memory -----------------------------------------------------------------------------------
     @abstractmethod
@@ -92,6 +101,14 @@ class Device(ABC):
     def unit_text(self, texts: Sequence[Text]) -> str:
         """The whole source of a unit."""
 
+    @abstractmethod
+    def assembly(self, source: str) -> str:
+        """What the compiler makes of a unit, as text. Raises CompileError."""
+
+    @abstractmethod
+    def functions(self, assembly: str, symbols: list[str]) -> dict[str, str]:
+        """The instructions of these functions, cut out of what `assembly` gave."""
+
     @contextmanager
     def prepared(self) -> Iterator[None]:
         """Have whatever running needs ready at the end of the block."""
@@ -106,6 +123,14 @@ class Device(ABC):
     @abstractmethod
     def render(self, kernel: Kernel) -> Rendered:
         """A kernel as text."""
+
+    @abstractmethod
+    def plan_record(self, kernel: Kernel, made: Rendered) -> dict[str, Any]:
+        """What was decided for a kernel, as `codegen.printer` shows it."""
+
+    @abstractmethod
+    def launch_text(self, phase: Phase) -> str:
+        """What the numbers of a launch mean."""
 
     @abstractmethod
     def product(self, node: Node, a: Operand, b: Operand) -> Product:
@@ -129,6 +154,12 @@ def device(name: str) -> Device:
     if not opened.on_host:
         beyond_host.append(name)
     return opened
+
+
+def planner(kind: str) -> Device:
+    """What plans for devices of this kind, whether there is one or not."""
+    backend: type[Device] = importlib.import_module(BACKENDS[kind]).Backend
+    return backend.planner()
 
 
 beyond_host: list[str] = []  # devices in use whose memory is not the host's

@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -129,6 +130,24 @@ def compile_file(folder: Path, source: str, arch: str, flags: tuple[str, ...], t
             raise Unsupported(what, source, log)
         raise CompileError(what, source, log)
     return target
+
+
+def ptx(source: str, arch: int) -> str:
+    """PTX of this text. Raises CompileError."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "unit.cu").write_text(source, encoding="utf-8")
+        made = compile_file(Path(folder), source, f"compute_{arch}", ("-ptx",), UNITS[1])
+        return (Path(folder) / made).read_text(encoding="utf-8")
+
+
+def function_ptx(text: str, symbols: list[str]) -> dict[str, str]:
+    """The text of these functions, from the name to the closing brace."""
+    found = {}
+    for symbol in symbols:
+        match = re.search(rf"^[^\n]*\.entry {symbol}\(.*?^}}$", text, re.M | re.S)
+        if match is not None:
+            found[symbol] = match[0]
+    return found
 
 
 def symbols(path: str) -> list[str]:

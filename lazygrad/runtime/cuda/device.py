@@ -21,7 +21,7 @@ from lazygrad.runtime.device import Device, Product, Text
 from lazygrad.runtime.program import Launch
 
 if TYPE_CHECKING:
-    from lazygrad.codegen.target import Rendered
+    from lazygrad.codegen.target import Phase, Rendered
     from lazygrad.ir.kernel import Kernel
     from lazygrad.ir.node import Node
     from lazygrad.ir.operands import Operand
@@ -29,10 +29,14 @@ if TYPE_CHECKING:
 _BLAS = "cublas_"  # then the dtype: names of products that it makes
 
 
+ARCH = 90  # what is planned for where there is no GPU
+
+
 class Backend(Device):
     """One GPU."""
 
     program = GpuProgram
+    suffix = "cu"
 
     def __init__(self, number: int):
         self.gpu = Gpu(number)
@@ -41,6 +45,10 @@ class Backend(Device):
         self.arch = 10 * self.gpu.capability[0] + self.gpu.capability[1]
         self._modules: dict[str, list[Any]] = {}
         self.gpu.at_close(self._modules.clear)
+
+    @classmethod
+    def planner(cls) -> Device:
+        return _Planner(0)
 
     # -- memory -----------------------------------------------------------------------------------
     def allocate(self, nbytes: int) -> GpuBuffer:
@@ -76,6 +84,12 @@ class Backend(Device):
 
         return translation_unit([text.body for text in texts])
 
+    def assembly(self, source: str) -> str:
+        return compiler.ptx(source, self.arch)
+
+    def functions(self, assembly: str, symbols: list[str]) -> dict[str, str]:
+        return compiler.function_ptx(assembly, symbols)
+
     def build_unit(self, texts: Sequence[Text]) -> str:
         return compiler.build(self.unit_text(texts), texts, self.arch)
 
@@ -99,6 +113,16 @@ class Backend(Device):
         from lazygrad.codegen.cuda.render import render
 
         return render(kernel)
+
+    def plan_record(self, kernel: Kernel, made: Rendered) -> dict[str, Any]:
+        from lazygrad.codegen.cuda.printer import plan_record
+
+        return plan_record(kernel, made)
+
+    def launch_text(self, phase: Phase) -> str:
+        if phase.symbol.startswith(_BLAS):
+            return "by cuBLAS"
+        return f"{phase.items} block{'s' * (phase.items != 1)} of {phase.grain} threads"
 
     def product(self, node: Node, a: Operand, b: Operand) -> Product:
         from lazygrad.codegen.cuda.product import THREADS, product_blocks, product_source
@@ -139,3 +163,13 @@ class Backend(Device):
         """The driver's attributes by name."""
         attributes = self.gpu.raw.get_attributes()
         return {str(key): value for key, value in attributes.items()}
+
+
+class _Planner(Backend):
+    """Plans and text for a GPU that need not be there, without a driver and without cuBLAS."""
+
+    blas = None
+
+    def __init__(self, number: int):
+        self.name = f"cuda:{number}"
+        self.arch = ARCH

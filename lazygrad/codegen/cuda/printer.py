@@ -1,0 +1,59 @@
+"""Text form of plans for a GPU: which threads take what.
+
+Owns: the words for a plan's numbers. Must not know: how a plan becomes text of CUDA C.
+"""
+
+from __future__ import annotations
+
+from lazygrad.codegen.cuda import plan as plans
+from lazygrad.codegen.cuda.plan import Plan, plan
+from lazygrad.codegen.printer import Record, loops_record
+from lazygrad.codegen.target import Rendered
+from lazygrad.ir.kernel import Kernel
+
+_BLOCK = {  # one for each strategy; a test compares the two
+    "pointwise": "neighbouring elements",
+    "serial": "all elements, in order, by one thread",
+    "tiled": f"a tile of {plans.TILE} x {plans.TILE} elements, transposed in shared memory",
+    "scatter": "places of the result, each written by one thread, in order",
+    "rows": "{rows}",
+    "columns": f"{plans.WARP} columns",
+}
+
+
+def plan_record(kernel: Kernel, made: Rendered) -> Record:
+    """What `codegen.cuda` decided for one kernel."""
+    chosen = plan(kernel)
+    return loops_record(kernel, made, chosen.loops, chosen.strategy) | {
+        "lanes": chosen.lanes,
+        "unroll": chosen.unroll,
+        "threads": chosen.threads,
+        "group": chosen.group,
+        "splits": chosen.splits,
+        "how": [_threads(chosen), *_splits(kernel, chosen)],
+        "items": f"a block takes {_BLOCK[chosen.strategy].format(rows=_rows(chosen))}",
+    }
+
+
+def _threads(chosen: Plan) -> str:
+    """threads: 256 a block, 32 a row, each takes 4 elements at once; positions of 32 bits"""
+    said = [f"{chosen.threads} a block"]
+    if chosen.group > 1:
+        said.append(f"{chosen.group} a row")
+    if chosen.lanes > 1:
+        said.append(f"each takes {chosen.lanes} elements at once")
+    if chosen.unroll > 1:
+        said.append(f"with {chosen.unroll} such loads in flight")
+    return f"threads: {', '.join(said)}; positions of {64 if chosen.wide else 32} bits"
+
+
+def _rows(chosen: Plan) -> str:
+    rows = chosen.threads // chosen.group
+    return f"{rows} rows" if rows > 1 else "a row"
+
+
+def _splits(kernel: Kernel, chosen: Plan) -> list[str]:
+    if chosen.splits == 1:
+        return []
+    length, count = plans.parts(kernel, chosen.splits)
+    return [f"split: {count} parts of {length} reduced elements, which a second launch combines"]
