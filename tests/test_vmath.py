@@ -378,6 +378,52 @@ def test_modulo_and_extremes(native: Kernels, kind: str) -> None:
         assert np.array_equal(call("min"), np.minimum(x, y), equal_nan=True)
 
 
+def huge() -> Array:
+    """Angles of every size above those that are reduced by multiplication, both signs, and the
+    float32 and float64 numbers that come nearest to a multiple of pi/2."""
+    rng = np.random.default_rng(5)
+    sizes = np.ldexp(rng.uniform(0.5, 1, 4 * 1024), np.arange(4 * 1024) % 1024 + 1)
+    near = [16367173.0 * 2.0**72, 6381956970095103.0 * 2.0**797, 2.0**1023, 1e22]
+    edge = [2.0**28, np.nextafter(2.0**28, 1e9), 2.0**18, np.finfo(F64).max, np.finfo(F32).max]
+    x = np.concatenate([sizes, near, edge])
+    return np.concatenate([x, -x])
+
+
+@pytest.mark.parametrize("name", ["sin", "cos", "tan"])
+@pytest.mark.parametrize("kind", ["f32", "f64"])
+def test_huge_angles(native: Kernels, name: str, kind: str) -> None:
+    mp = pytest.importorskip("mpmath")
+    x = huge()
+    x = (x if kind == "f64" else x[np.abs(x) < 3.41e38]).astype(TYPES[kind])
+    lanes = 8 if kind == "f64" else 16
+    got = native.loop(lanes, f"v_{name}_{kind} {kind} {kind}", [x], TYPES[kind], kind)
+    bits = 53 if kind == "f64" else 24
+    worst = 0.0
+    with mp.workprec(1300):
+        for value, found in zip(x.tolist(), got.tolist(), strict=True):
+            want = getattr(mp, name)(mp.mpf(value))
+            unit = mp.mpf(2) ** (mp.frexp(abs(want))[1] - bits)
+            worst = max(worst, float(abs(mp.mpf(found) - want) / unit))
+    assert worst <= (2 if kind == "f64" else BOUND.get(name, 0.501))
+
+
+def test_functions_need_no_library(native: Kernels, tmp_path: Path) -> None:
+    """All but the remainders link without libm, where the target has an fma and rounding."""
+    if not AVX2:
+        pytest.skip("without an fma instruction, libm's is used")
+    body, names = "", []
+    for kind, lanes in (("f32", 8), ("f64", 4)):
+        for name in UNARY:
+            names.append((f"v_{name}_{kind}xV", lanes))
+            v = f"{kind}x{lanes}"
+            body += f"void {name}_{kind}({v} *p) {{ *p = v_{name}_{v}(*p); }}\n"
+    source = tmp_path / "alone.c"
+    source.write_text(prelude(names, 32) + body)
+    command = [str(CC), *FLAGS, *TARGETS["avx2"][0], "-Wl,-z,defs", str(source)]
+    done = subprocess.run([*command, "-o", str(tmp_path / "alone.so")], capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+
+
 # argument:value
 SPECIALS = {
     "exp": "0:1 -inf:0 inf:inf 89:inf -104:0 1e38:inf -1e38:0",

@@ -757,24 +757,77 @@ V_FN f32xV v_log1p_f32xV(f32xV x) {
 
 /* ---- float32: sine and cosine --------------------------------------------------------------------- */
 
-//@ v_trigbig :
-/* y[i] = f(x[i]) in double where |x[i]| > V_TRIGMAX: libm reduces huge arguments rightly */
-#define V_TRIGMAX 0x1p18f
-V_COLD void v_trigbig(f64 (*f)(f64), const f32 *x, f32 *y, int n) {
-  for (int i = 0; i < n; i++) if (__builtin_fabsf(x[i]) > V_TRIGMAX) y[i] = (f32)f((f64)x[i]);
+//@ v_quarters :
+/* x * 2/pi modulo 4 for |x| > 2^-10: the nearest whole number of quarter turns, and what is left as *h + *l, at
+   most 1/2, to 2^-66 of itself.  M. Payne and R. Hanek, "Radian reduction for trigonometric functions" (1983): x is
+   m 2^e; bits of 2/pi whose product with it is a multiple of 4 are left out; the next 192 are more than any float64
+   needs (J.-M. Muller, "Elementary Functions", 11.4: none comes nearer than 2^-62 to a quarter turn).  The table has 2/pi after 64 zeros. */
+V_COLD i64 v_quarters(f64 x, f64 *h, f64 *l) {
+  static const u32 table[] = {
+    0x00000000, 0x00000000, 0xa2f9836e, 0x4e441529, 0xfc2757d1, 0xf534ddc0, 0xdb629599, 0x3c439041, 0xfe5163ab,
+    0xdebbc561, 0xb7246e3a, 0x424dd2e0, 0x06492eea, 0x09d1921c, 0xfe1deb1c, 0xb129a73e, 0xe88235f5, 0x2ebb4484,
+    0xe99c7026, 0xb45f7e41, 0x3991d639, 0x835339f4, 0x9c845f8b, 0xbdf9283b, 0x1ff897ff, 0xde05980f, 0xef2f118b,
+    0x5a0a6d1f, 0x6d367ecf, 0x27cb09b7, 0x4f463f66, 0x9e5fea2d, 0x7527bac7, 0xebe5f17b, 0x3d0739f7, 0x8a5292ea,
+    0x6bfb5fb1, 0x1f8d5d08, 0x56033046};
+  typedef unsigned __int128 u128;
+  const union { f64 f; u64 u; } bits = {x};
+  const i64 e = (i64)(bits.u >> 52 & 2047) - 1075;
+  if (e == 972) { *h = *l = x - x; return 0; }  /* infinity, NaN */
+  const u64 m = (bits.u & 0xfffffffffffff) | 0x10000000000000;
+  const u32 *const from = table + ((e + 62) >> 5);
+  u64 part[3];
+  for (int i = 0; i < 3; i++) {
+    const u64 high = (u64)from[2 * i] << 32 | from[2 * i + 1];
+    part[i] = high << ((e + 62) & 31) | ((u64)from[2 * i + 2] << ((e + 62) & 31)) >> 32;
+  }
+  const u128 low = (u128)m * part[2], middle = (u128)m * part[1] + (u64)(low >> 64);
+  const u128 product = (u128)(m * part[0] + (u64)(middle >> 64)) << 64 | (u64)middle;
+  u128 rest = product << 2 | (u64)low >> 62;
+  i64 turns = (i64)(product >> 126);
+  int down = bits.u >> 63;
+  if (rest >> 127) { rest = -rest; turns++; down = !down; }
+  u64 top = (u64)(rest >> 64);
+  const int zeros = top ? __builtin_clzll(top) : 64;  /* never more: see above */
+  rest <<= zeros;
+  top = (u64)(rest >> 64);
+  const union { u64 u; f64 f; } unit = {(u64)(1023 - 53 - zeros + (down ? 2048 : 0)) << 52};
+  *h = (f64)(i64)(top >> 11) * unit.f;
+  *l = (f64)(i64)((top & 2047) << 42 | (u64)rest >> 22) * unit.f * 0x1p-53;
+  return bits.u >> 63 ? -turns : turns;
 }
 
-//@ v_sincos_f32xV : v_poly_f32xV i32xV v_trigbig
+//@ v_trigbig_f32xV : f32xV i32xV v_quarters
+/* the parts of v_sincos where |x| > V_TRIGMAX */
+#define V_TRIGMAX 0x1p18f
+V_COLD void v_trigbig_f32xV(f32xV x, f32xV *r, f32xV *l, i32xV *k) {
+  for (int i = 0; i < NV; i++) if (__builtin_fabsf(x[i]) > V_TRIGMAX) {
+    f64 h, low;
+    (*k)[i] = (i32)v_quarters((f64)x[i], &h, &low);
+    h = (h + low) * 0x1.921fb54442d18p+0;
+    (*r)[i] = (f32)h;
+    (*l)[i] = (f32)(h - (f64)(f32)h);
+  }
+}
+
+//@ v_sincos_f32xV : v_poly_f32xV i32xV v_abs_f32xV v_any_i32xV v_trigbig_f32xV
 /* Cody and Waite's reduction by n pi/2, pi/2 in three parts: x - n P1 is exact, r and l are the high and the
    low part of the rest (2Sum: D. Knuth, TAOCP 2, 4.2.2), |r| <= 1.02 pi/4; then sin(r) + l or cos(r) - r l, as
    the quadrant wants (minimax, 4.7e-9 and 1.6e-10).  shift 0: sine, 1: cosine.  For |x| <= V_TRIGMAX: there the
-   rounded 2/pi still gives such an n. */
+   rounded 2/pi still gives such an n; lanes beyond it are reduced one by one. */
 V_FN f32xV v_sincos_f32xV(f32xV x, i32 shift) {
   f32xV t = v_fma_f32xV(x, V_K(f32xV, 0x1.45f306p-1f), V_K(f32xV, 0x1.8p23f)), n = t - 0x1.8p23f;
   f32xV w = v_fma_f32xV(n, V_K(f32xV, -0x1.921fb6p0f), x), d = n * 0x1.777a5cp-25f, r = w + d, b = r - w;
   f32xV l = v_fma_f32xV(n, V_K(f32xV, 0x1.777a5cp-25f), -d) + ((w - (r - b)) + (d - b));  /* 2Sum */
   l = v_fma_f32xV(n, V_K(f32xV, 0x1.ee59dap-50f), l);
-  i32xV k = (i32xV)t + shift, odd = (k & 1) != 0;
+  i32xV k = (i32xV)t;
+  if (__builtin_expect(v_any_i32xV(v_abs_f32xV(x) > V_TRIGMAX), 0)) {
+    f32xV a = r, c = l;  /* copies: r, l and k themselves shall stay in registers */
+    i32xV q = k;
+    v_trigbig_f32xV(x, &a, &c, &q);
+    r = a, l = c, k = q;
+  }
+  k += shift;
+  i32xV odd = (k & 1) != 0;
   f32xV z = r * r;
   f32xV s = V_P_f32xV(V_K(f32xV, -0.000195051471f), z, 0.00833209325f);
   s = V_P_f32xV(s, z, -0.166666538f);
@@ -786,30 +839,11 @@ V_FN f32xV v_sincos_f32xV(f32xV x, i32 shift) {
   return (f32xV)(V_SEL(i32xV, i32xV, odd, c, s) ^ ((k & 2) << 30));
 }
 
-//@ v_sin_f32xV : v_sincos_f32xV v_abs_f32xV v_any_i32xV v_trigbig
-f64 sin(f64);
-V_FN f32xV v_sin_f32xV(f32xV x) {
-  f32xV y = v_sincos_f32xV(x, 0);
-  y = V_SEL(f32xV, i32xV, x == 0, x, y);
-  if (__builtin_expect(v_any_i32xV(v_abs_f32xV(x) > V_TRIGMAX), 0)) {
-    f32xV a = x, b = y;  /* copies: x and y themselves shall stay in registers */
-    v_trigbig(sin, (const f32 *)&a, (f32 *)&b, NV);
-    y = b;
-  }
-  return y;
-}
+//@ v_sin_f32xV : v_sincos_f32xV
+V_FN f32xV v_sin_f32xV(f32xV x) { return V_SEL(f32xV, i32xV, x == 0, x, v_sincos_f32xV(x, 0)); }
 
-//@ v_cos_f32xV : v_sincos_f32xV v_abs_f32xV v_any_i32xV v_trigbig
-f64 cos(f64);
-V_FN f32xV v_cos_f32xV(f32xV x) {
-  f32xV y = v_sincos_f32xV(x, 1);
-  if (__builtin_expect(v_any_i32xV(v_abs_f32xV(x) > V_TRIGMAX), 0)) {
-    f32xV a = x, b = y;  /* copies: x and y themselves shall stay in registers */
-    v_trigbig(cos, (const f32 *)&a, (f32 *)&b, NV);
-    y = b;
-  }
-  return y;
-}
+//@ v_cos_f32xV : v_sincos_f32xV
+V_FN f32xV v_cos_f32xV(f32xV x) { return v_sincos_f32xV(x, 1); }
 
 /* ---- remainders ------------------------------------------------------------------------------------- */
 

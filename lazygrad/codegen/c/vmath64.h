@@ -362,16 +362,28 @@ V_FN f64xV v_powh_f64xV(f64xV x, f64xV y) {
 
 /* ---- trigonometric functions ------------------------------------------------------------------------ */
 
-//@ v_trigbig_f64 :
-/* y[i] = f(x[i]) where |x[i]| > V_TRIGMAX64: libm reduces huge arguments rightly */
+//@ v_trigbig_f64xV : v_fma_f64xV i64xV v_quarters
+/* the parts of v_trigr where |x| > V_TRIGMAX64, and of NaN */
 #define V_TRIGMAX64 0x1p28
-V_COLD void v_trigbig_f64(f64 (*f)(f64), const f64 *x, f64 *y, int n) {
-  for (int i = 0; i < n; i++) if (!(__builtin_fabs(x[i]) <= V_TRIGMAX64)) y[i] = f(x[i]);
+V_COLD void v_trigbig_f64xV(f64xV x, f64xV *r, f64xV *l, i64xV *k) {
+  f64xV h = {0}, low = {0};
+  i64xV big = ~((x <= V_TRIGMAX64) & (x >= -V_TRIGMAX64));
+  for (int i = 0; i < NV; i++) if (big[i]) {
+    f64 a, b;
+    (*k)[i] = v_quarters(x[i], &a, &b);
+    h[i] = a;
+    low[i] = b;
+  }
+  f64xV half = V_K(f64xV, 0x1.921fb54442d18p+0), p = h * half, e = v_fma_f64xV(h, half, -p);  /* times pi/2 */
+  e = v_fma_f64xV(low, half, v_fma_f64xV(h, V_K(f64xV, 0x1.1a62633145c07p-54), e));
+  f64xV s = p + e;
+  *r = V_SEL(f64xV, i64xV, big, s, *r);
+  *l = V_SEL(f64xV, i64xV, big, e - (s - p), *l);
 }
 
-//@ v_trigr_f64xV : v_poly_f64xV i64xV
+//@ v_trigr_f64xV : v_poly_f64xV i64xV v_abs_f64xV v_any_i64xV v_trigbig_f64xV
 /* Cody and Waite's reduction by n pi/2, pi/2 in three parts, as v_sincos of f32: the pair r + *l, |r| <= 1.0001 pi/4,
-   and n in the low bits of *k; for |x| <= V_TRIGMAX64 */
+   and n in the low bits of *k; lanes beyond V_TRIGMAX64 are reduced one by one */
 V_FN f64xV v_trigr_f64xV(f64xV x, f64xV *l, i64xV *k) {
   f64xV t = v_fma_f64xV(x, V_K(f64xV, 0x1.45f306dc9c883p-1), V_K(f64xV, 0x1.8p52)), n = t - 0x1.8p52;
   f64xV w = v_fma_f64xV(n, V_K(f64xV, -0x1.921fb54442d18p+0), x), d = n * -0x1.1a62633145c07p-54, r = w + d, b = r - w;
@@ -380,6 +392,12 @@ V_FN f64xV v_trigr_f64xV(f64xV x, f64xV *l, i64xV *k) {
   f64xV s = r + e;
   *l = e - (s - r);
   *k = (i64xV)t;
+  if (__builtin_expect(v_any_i64xV(~(v_abs_f64xV(x) <= V_TRIGMAX64)), 0)) {
+    f64xV a = s, c = *l;  /* copies: those of v_sincos */
+    i64xV q = *k;
+    v_trigbig_f64xV(x, &a, &c, &q);
+    s = a, *l = c, *k = q;
+  }
   return s;
 }
 
@@ -419,26 +437,14 @@ V_FN f64xV v_sincos_f64xV(f64xV x, i64 shift) {
   return (f64xV)(V_SEL(i64xV, i64xV, odd, c, s) ^ ((k & 2) << 62));
 }
 
-//@ v_sin_f64xV : v_sincos_f64xV v_abs_f64xV v_any_i64xV v_trigbig_f64
-f64 sin(f64);
-V_FN f64xV v_sin_f64xV(f64xV x) {
-  f64xV y = v_sincos_f64xV(x, 0);
-  y = V_SEL(f64xV, i64xV, x == 0, x, y);
-  if (__builtin_expect(v_any_i64xV(~(v_abs_f64xV(x) <= V_TRIGMAX64)), 0)) v_trigbig_f64(sin, (const f64 *)&x, (f64 *)&y, NV);
-  return y;
-}
+//@ v_sin_f64xV : v_sincos_f64xV
+V_FN f64xV v_sin_f64xV(f64xV x) { return V_SEL(f64xV, i64xV, x == 0, x, v_sincos_f64xV(x, 0)); }
 
-//@ v_cos_f64xV : v_sincos_f64xV v_abs_f64xV v_any_i64xV v_trigbig_f64
-f64 cos(f64);
-V_FN f64xV v_cos_f64xV(f64xV x) {
-  f64xV y = v_sincos_f64xV(x, 1);
-  if (__builtin_expect(v_any_i64xV(~(v_abs_f64xV(x) <= V_TRIGMAX64)), 0)) v_trigbig_f64(cos, (const f64 *)&x, (f64 *)&y, NV);
-  return y;
-}
+//@ v_cos_f64xV : v_sincos_f64xV
+V_FN f64xV v_cos_f64xV(f64xV x) { return v_sincos_f64xV(x, 1); }
 
-//@ v_tan_f64xV : v_trigr_f64xV v_sinp_f64xV v_cosp_f64xV v_abs_f64xV v_any_i64xV v_trigbig_f64
+//@ v_tan_f64xV : v_trigr_f64xV v_sinp_f64xV v_cosp_f64xV
 /* sine by cosine, or the inverse with the other sign, as pairs; the quotient corrected by its residual */
-f64 tan(f64);
 V_CALL f64xV v_tan_f64xV(f64xV x) {
   f64xV l, cl;
   i64xV k;
@@ -449,9 +455,7 @@ V_CALL f64xV v_tan_f64xV(f64xV x) {
   f64xV n = V_SEL(f64xV, i64xV, odd, -u, s), nl = V_SEL(f64xV, i64xV, odd, -cl, sl);
   f64xV d = V_SEL(f64xV, i64xV, odd, s, u), dl = V_SEL(f64xV, i64xV, odd, sl, cl), i = 1 / d, q = n * i;
   q = v_fma_f64xV(v_fma_f64xV(-q, d, n) + v_fma_f64xV(-q, dl, nl), i, q);
-  q = V_SEL(f64xV, i64xV, x == 0, x, q);
-  if (__builtin_expect(v_any_i64xV(~(v_abs_f64xV(x) <= V_TRIGMAX64)), 0)) v_trigbig_f64(tan, (const f64 *)&x, (f64 *)&q, NV);
-  return q;
+  return V_SEL(f64xV, i64xV, x == 0, x, q);
 }
 
 //@ v_atanq_f64xV : v_poly_f64xV i64xV
