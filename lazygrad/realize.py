@@ -93,18 +93,30 @@ def realize_nodes(outputs: Sequence[Node]) -> None:
         _run(part, None)
 
 
+def crosses(outputs: Sequence[Node]) -> bool:
+    """Whether a value that these need goes from one device to another."""
+    return any(n.op is ops.transfer and n.buffer is None for n in toposort(outputs))
+
+
 def run_recorded(outputs: Sequence[Node]) -> list[Ran] | None:
     """Compute these nodes and nothing else, and say by which programs, in order.
 
-    None where numpy would have to compute them, or another device than the host: nothing has run
-    then.
+    None where numpy would have to compute them: nothing has run then. No value may go from one
+    device to another (`crosses`).
     """
-    if config.backend == "interp" or compiler.compiler() is None or devices.beyond_host:
+    if config.backend == "interp":
         return None
     order = toposort(outputs)
+    by_device: dict[str, list[Node]] = {}
+    for node in outputs:
+        by_device.setdefault(node.device, []).append(node)
+    if not all(device(name).compiles() for name in by_device):
+        return None
     if len(order) <= config.max_pending:
-        return [_run_program(structure(list(outputs), order))]
-    return [_run_program(structure(part)) for part in _cuts(order, outputs)]
+        alone = order if len(by_device) == 1 else None
+        return [_run_program(structure(nodes, alone)) for nodes in by_device.values()]
+    parts = (part for nodes in by_device.values() for part in _cuts(toposort(nodes), nodes))
+    return [_run_program(structure(part)) for part in parts]
 
 
 def _run_program(shape: Structure) -> Ran:

@@ -202,6 +202,16 @@ def test_inplace_and_views() -> None:
     assert x.cpu().tolist() == [other, [14, 14, 16, 14, 14], other, other]
 
 
+def test_an_index_may_mix_what_the_host_and_the_device_have() -> None:
+    x = lg.arange(12.0).reshape(3, 4)
+    mask, places = np.array([True, False, True]), lg.tensor([1, 2])
+    want = x[mask, places].tolist()
+    y = x.cuda()
+    assert y[mask, places.cuda()].tolist() == y[mask, places].tolist() == want
+    y[mask, places.cuda()] = np.array([7.0, 8.0], np.float32)
+    assert y.cpu()[mask, places].tolist() == [7, 8]
+
+
 # -- lazygrad.cuda --------------------------------------------------------------------------------
 def test_properties() -> None:
     assert lg.cuda.device_count() >= 1 and lg.cuda.current_device() == 0
@@ -372,14 +382,94 @@ def test_fused_and_unfused_have_the_same_bits() -> None:
     assert fused.tolist() == parts.sum(1).tolist()
 
 
-def test_a_captured_graph_runs_again(gpu: Backend) -> None:
-    a, b = lg.ones(1000, device="cuda") + 1, lg.zeros(1000, device="cuda") + 5
-    lg.realize(a, b)
-    source, target = a._storage.node.buffer, b._storage.node.buffer
+def test_a_captured_graph_runs_again_and_takes_new_addresses(gpu: Backend) -> None:
+    tensors = [lg.full((1000,), float(n), device="cuda") * 2 for n in range(4)]
+    lg.realize(*tensors)
+    a, b, c, d = (t._storage.node.buffer for t in tensors)
     graph = Graph(gpu.gpu)
-    with graph.captured():
-        target.assign(source)
-    assert graph.nodes == 1 and b[0].item() == 5
-    graph.launch()
-    assert b[0].item() == 2
-    graph.close()
+    with gpu.gpu.active():
+        for target, source in ((a, b), (c, d)):
+            with graph.captured() as stream:
+                gpu.gpu.drv.memcpy_dtod_async(target.address, source.address, 4000, stream)
+            assert graph.nodes == 1
+            graph.launch()
+    assert [t[999].item() for t in tensors] == [2, 2, 6, 6]
+
+
+def test_a_recorded_step_is_one_graph() -> None:
+    found = []
+    for where in ("cpu", "cuda"):
+        lg.manual_seed(0)
+        model = lg.nn.Sequential(lg.nn.Linear(8, 16), lg.nn.ReLU(), lg.nn.Linear(16, 3)).to(where)
+        optimizer = lg.optim.Adam(model.parameters(), lr=0.05)
+
+        @lg.jit
+        def step(x: lg.Tensor, y: lg.Tensor, model=model, optimizer=optimizer) -> lg.Tensor:
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x), y)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        x, y = lg.tensor(rows(60, 8)).to(where), lg.arange(60, device=where) % 3
+        lg.realize(x, y)
+        losses = []
+        for _ in range(12):
+            stats.reset()
+            losses.append(step(x, y).item())
+        found.append(losses)
+        assert step.replays >= 8
+    assert (stats.captures, stats.graph_launches) == (0, 1)  # of the last step
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-4)
+
+
+def test_a_replay_reads_new_memory_new_numbers_and_reports_errors() -> None:
+    table = lg.arange(10.0, device="cuda").reshape(5, 2)
+
+    @lg.jit
+    def scaled(index: lg.Tensor, factor: float) -> lg.Tensor:
+        return table[index * 1] * factor
+
+    kept = []
+    for number in range(12):  # every call has memory of its own: more sets than graphs are kept
+        index = lg.tensor([number % 5, 1], device="cuda")
+        kept.append((index, scaled(index, number / 2)))
+    assert scaled.replays >= 10
+    for number, (_, out) in enumerate(kept):
+        row = number % 5 * 2
+        want = [[row * number / 2, (row + 1) * number / 2], [number, 3 * number / 2]]
+        assert out.tolist() == want
+    with pytest.raises(IndexError, match=r"index 7 is out of bounds.*test_cuda.py"):
+        scaled(lg.tensor([7, 0], device="cuda"), 1.0)
+    assert scaled(lg.tensor([4, 0], device="cuda"), 1.0).tolist() == [[8, 9], [0, 1]]
+
+
+def test_a_step_that_moves_values_between_devices_is_not_replayed() -> None:
+    @lg.jit
+    def step(x: lg.Tensor) -> lg.Tensor:
+        return x.cuda() * 2
+
+    with pytest.warns(UserWarning, match="it moves values from one device to another"):
+        for _ in range(6):
+            assert step(lg.ones(3)).tolist() == [2, 2, 2]
+
+
+@pytest.mark.skipif(not EMULATED, reason="counts what the driver was asked")
+def test_a_replay_asks_the_driver_once() -> None:
+    import emulator
+
+    driver = emulator.Driver()
+
+    @lg.jit
+    def chain(x: lg.Tensor) -> lg.Tensor:
+        return (x.softmax(1) @ x.t()).sum(0).softmax(0)
+
+    x = lg.tensor(rows(30, 40)).cuda()
+    lg.realize(x)
+    for _ in range(4):
+        lg.realize(chain(x))
+    names = ("launches", "graph_launches", "instantiated")
+    before = [driver.get(name) for name in names]
+    out = chain(x)
+    assert [driver.get(name) - b for name, b in zip(names, before)] == [0, 1, 0]
+    np.testing.assert_allclose(out.tolist(), chain.__wrapped__(x).tolist(), rtol=1e-6)

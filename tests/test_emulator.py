@@ -581,6 +581,33 @@ def test_a_captured_graph_runs_again(compiled, lazy):
     assert (drv.from_device(device, 64, np.float32) == 6).all()
 
 
+def test_an_executable_graph_takes_new_parameters_and_no_new_shape(compiled):
+    stream = drv.Stream()
+    first, second = (drv.to_device(np.zeros(64, np.float32)) for _ in range(2))
+    function = Run(compiled(ADD_ONE)).function
+    capture = Capture(stream)
+
+    def captured(device, times: int):
+        assert capture.begin() == 0
+        for _ in range(times):
+            function(device, block=(64, 1, 1), stream=stream)
+        return capture.end()[1]
+
+    def update(graph) -> int:
+        info = (ctypes.c_longlong * 3)()
+        return capture.library.cuGraphExecUpdate_v2(made, graph, ctypes.byref(info))
+
+    made = capture.instantiate(captured(first, 1))
+    DRIVER.set(lazy=1)
+    assert capture.launch(made) == 0
+    assert update(captured(second, 1)) == 0  # what was launched before keeps its parameters
+    assert capture.launch(made) == 0
+    assert update(captured(second, 2)) == 910
+    stream.synchronize()
+    for device in (first, second):
+        assert (drv.from_device(device, 64, np.float32) == 1).all()
+
+
 def test_what_a_capture_forbids(compiled):
     stream = drv.Stream()
     device = drv.to_device(np.zeros(64, np.float32))

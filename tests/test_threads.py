@@ -13,6 +13,7 @@ import pytest
 
 import lazygrad as lg
 from lazygrad import nn, optim
+from lazygrad.runtime.memory import Pool
 
 
 def train(seed: int, steps: int) -> list[float]:
@@ -100,6 +101,19 @@ def test_the_number_of_threads_can_be_set_and_changes_no_bit() -> None:
         assert len(set(found)) == 1
     finally:
         lg.set_num_threads(before)
+
+
+def test_a_finalizer_may_give_memory_back_while_memory_is_taken() -> None:
+    class Collecting(dict):  # as if the garbage collector ran in the middle
+        def get(self, size: int) -> None:
+            pool.give(size, 0, None)
+
+    pool = Pool()
+    pool._free = Collecting()
+    other = threading.Thread(target=pool.take, args=(1000,), daemon=True)
+    other.start()
+    other.join(20)
+    assert not other.is_alive() and (pool.in_use, pool.held) == (0, 1024)
 
 
 @pytest.mark.parametrize(

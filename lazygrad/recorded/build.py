@@ -12,7 +12,7 @@ from typing import Any
 
 from lazygrad.ir.node import Node
 from lazygrad.ir.traced import Traced, plain
-from lazygrad.realize import Ran, realize_nodes, run_recorded
+from lazygrad.realize import Ran, crosses, realize_nodes, run_recorded
 from lazygrad.recorded.record import Recording, is_spent, state_of
 from lazygrad.recorded.replay import Entry, Given, Made, Part, Sources, Value, Write, picker
 from lazygrad.recorded.watch import PLAIN, Guard
@@ -123,6 +123,8 @@ class Builder:
         recording, entry = self.recording, self.entry
         finals = self.finals()
         pending = [node for node in finals if node.buffer is None]
+        if crosses(pending):
+            recording.refuse("it moves values from one device to another")
         ran = None if recording.reason else run_recorded(pending) if pending else []
         if ran is None:
             recording.refuse("")
@@ -244,7 +246,7 @@ class Builder:
                 key = outs[position] if output.leaf < 0 else one.leaves[output.leaf]
                 self.table.setdefault(node, self.table[key])
         for number, (one, outs) in enumerate(produced):
-            replay = one.program.replay()
+            replay = one.program.replay(one.order)
             replay.places = [_Place(node.place) for node in one.order] if one.program.sites else ()
             indexes = [self.table[one.leaves[i]] for i in one.program.leaf_slots]
             indexes += [self.table[key] for key in outs if key is not None]

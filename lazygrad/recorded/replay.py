@@ -22,6 +22,7 @@ from lazygrad.ir.node import Node, Shape
 from lazygrad.realize import realize_nodes
 from lazygrad.recorded.record import state_of
 from lazygrad.recorded.watch import Guard
+from lazygrad.runtime.device import device as opened
 from lazygrad.runtime.memory import Buffer
 from lazygrad.runtime.stats import stats
 from lazygrad.tensor.core import Meta, Tensor
@@ -36,10 +37,11 @@ class Value:
     """One value that a replay computes. Its memory serves again when nobody else has it, and so
     does the tensor that had it, if there was one."""
 
-    __slots__ = ("device", "dtype", "nbytes", "node", "shape", "spare", "tensor")
+    __slots__ = ("allocate", "device", "dtype", "nbytes", "node", "shape", "spare", "tensor")
 
     def __init__(self, shape: Shape, dtype: DType, device: str, nbytes: int):
         self.shape, self.dtype, self.device, self.nbytes = shape, dtype, device, nbytes
+        self.allocate = opened(device).allocate
         self.spare: list[tuple[Node, Tensor | None]] = []
         self.node: Any = None  # that of this replay
         self.tensor: Tensor | None = None  # on it already, and free
@@ -58,7 +60,7 @@ class Value:
                 if pair is self.spare[0]:
                     self.spare.reverse()  # next time the other one is more likely to be free
                 return node.buffer  # type: ignore[no-any-return]
-        buffer = Buffer(self.nbytes)
+        buffer = self.allocate(self.nbytes)
         node = self.node = ops.buffer_leaf(buffer, self.shape, self.dtype, self.device)
         node.place = None
         self.tensor = None

@@ -61,7 +61,9 @@ class Pool:
 
     def __init__(self) -> None:
         self._free: dict[int, list[tuple[int, Any]]] = {}
-        self._lock = threading.Lock()
+        # taken by buffers' finalizers too, which the garbage collector may run while this thread
+        # holds it: every statement under it leaves the pool whole
+        self._lock = threading.RLock()
         self.held = 0  # bytes in free blocks
         self.in_use = 0
         self.peak = 0

@@ -194,8 +194,8 @@ class Program:
             self.check(errors, order)
         return made
 
-    def replay(self) -> Replay:
-        """The program ready to run many times."""
+    def replay(self, order: Sequence[Node]) -> Replay:
+        """The program ready to run many times; `order` is a graph that it is of."""
         return Replay(self)
 
     def _host(self, call: HostCall, addresses: Sequence[int]) -> None:

@@ -26,6 +26,8 @@ class Stats:
     built: int = 0  # programs planned
     flushes: int = 0  # programs run because too much was pending
     interpreted: int = 0  # programs run by the numpy interpreter
+    captures: int = 0  # runs of launches that a driver has recorded, or given new addresses
+    graph_launches: int = 0  # and how often one of those was run as a whole
     bytes_moved: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
 

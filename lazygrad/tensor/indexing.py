@@ -192,8 +192,8 @@ def _place_mask(mask: Tensor, at: int, shape: list[int], tensors: list[Tensor | 
 class _Plan:
     """An advanced index: which axes, the joint shape of the index tensors, the linear index."""
 
-    def __init__(self, shape: Shape, tensors: Sequence[Tensor | None]):
-        self.shape = shape
+    def __init__(self, base: Tensor, tensors: Sequence[Tensor | None]):
+        self.shape = shape = shape_of(base)
         self.axes = [a for a, t in enumerate(tensors) if t is not None]
         self.rest = [a for a, t in enumerate(tensors) if t is None]
         given = [t for t in tensors if t is not None]
@@ -211,17 +211,20 @@ class _Plan:
         self.count = prod(self.joint)
         self.room = prod(shape[a] for a in self.axes)
         self.width = prod(shape[a] for a in self.rest)
-        self.linear = self._linear(given)
+        self.linear = self._linear(given, node_of(base).device)
         adjacent = self.axes == list(range(self.axes[0], self.axes[0] + len(self.axes)))
         self.at = self.axes[0] if adjacent else 0  # where the joint axes stand in the result
 
-    def _linear(self, given: list[Tensor]) -> Node:
+    def _linear(self, given: list[Tensor], device: str) -> Node:
         total: Node | None = None
+        apart = len({node_of(t).device for t in given}) > 1  # a list beside a mask, say
         for number, (axis, t) in enumerate(zip(self.axes, given)):
             size = self.shape[axis]
             node = node_of(t)
             if known(t) and node.numel:
                 _check_bounds(host_values(t), number, size)
+            if apart and node.device != device:
+                node = ops.to_device(node, device)
             node = P.cast(node, D.int64)
             node = ops.where(
                 ops.lt(node, ops.lit(0, node)),
@@ -331,7 +334,7 @@ def getitem(self: Tensor, index: Any) -> Tensor:
 
 
 def _gathered(base: Tensor, tensors: Sequence[Tensor | None]) -> Tensor:
-    plan = _Plan(shape_of(base), tensors)
+    plan = _Plan(base, tensors)
     x = node_of(base)
     value = plan.out(ops.gather(plan.rows(x), plan.index(), arg=0))
     if value.op is not ops.gather and value.op.name == "permute":
@@ -358,7 +361,7 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
     items = _as_items(index)
     if isinstance(value, np.ndarray):
         value_read(FROM_NUMPY)
-        value = from_values(value, D.from_numpy_dtype(value.dtype))
+        value = from_values(value, D.from_numpy_dtype(value.dtype)).to(self.device)
     elif isinstance(value, np.generic):
         value = value.item()
     elif not isinstance(value, (Tensor, int, float)):
@@ -472,7 +475,7 @@ def _put(
     for given in (value, *tensors):
         if isinstance(given, Tensor):
             check_overlap(base, given, any_place=True)
-    plan = _Plan(shape_of(base), tensors)
+    plan = _Plan(base, tensors)
     shape = plan.result_shape
     if isinstance(value, Tensor):
         if value.dtype is not base.dtype and not (by_mask and value.numel() == 1):

@@ -151,6 +151,7 @@ class Driver:
         library.emulator_get.restype = ctypes.c_long
 
     def get(self, name: str) -> int:
+        """A setting, or a count of this process: launches, graph_launches, instantiated."""
         return int(self.library.emulator_get(name.encode()))
 
     def set(self, **values: int) -> None:

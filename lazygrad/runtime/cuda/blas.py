@@ -12,6 +12,7 @@ import ctypes
 import glob
 import os
 import sys
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -96,7 +97,7 @@ class Blas:
 
     def __init__(self, library: ctypes.CDLL, gpu: Gpu, workspace: int):
         self.library = library
-        self.handle = ctypes.c_void_p()
+        self._lock = threading.Lock()
         pointer, number, long = ctypes.c_void_p, ctypes.c_int, ctypes.c_longlong
         matrix: list[Any] = [pointer, number, number]
         batch: list[Any] = [*matrix, long]
@@ -115,23 +116,36 @@ class Blas:
         library.cublasSetStream_v2.argtypes = [pointer, pointer]
         library.cublasSetWorkspace_v2.argtypes = [pointer, pointer, ctypes.c_size_t]
         library.cublasDestroy_v2.argtypes = [pointer]
-        self.check(library.cublasCreate_v2(ctypes.byref(self.handle)), "cublasCreate")
-        stream = pointer(int(gpu.stream.handle))
-        self.check(library.cublasSetStream_v2(self.handle, stream), "cublasSetStream")
+        # a handle for each stream: those of captures cannot be made during one. The workspace is
+        # one, as what was captured runs in the device's stream too
+        self._handles = {
+            int(stream.handle): self._handle(int(stream.handle), workspace)
+            for stream in (gpu.stream, gpu.capture_stream)
+        }
+
+    def _handle(self, stream: int, workspace: int) -> ctypes.c_void_p:
+        library, pointer = self.library, ctypes.c_void_p
+        handle = pointer()
+        self.check(library.cublasCreate_v2(ctypes.byref(handle)), "cublasCreate")
+        self.check(library.cublasSetStream_v2(handle, pointer(stream)), "cublasSetStream")
         self.check(
-            library.cublasSetWorkspace_v2(self.handle, pointer(workspace), WORKSPACE),
+            library.cublasSetWorkspace_v2(handle, pointer(workspace), WORKSPACE),
             "cublasSetWorkspace",
         )
+        return handle
 
     def check(self, status: int, name: str) -> None:
         if status:
             raise RuntimeError(f"CUDA error: {name} failed with status {status}")
 
     def close(self) -> None:
-        self.library.cublasDestroy_v2(self.handle)
+        for handle in self._handles.values():
+            self.library.cublasDestroy_v2(handle)
 
-    def product(self, dtype: str, addresses: Iterable[int], dims: Iterable[int]) -> None:
-        """C = A B at these addresses."""
+    def product(
+        self, dtype: str, addresses: Iterable[int], dims: Iterable[int], stream: Any
+    ) -> None:
+        """C = A B at these addresses, put into a stream of the device."""
         axes, m, n, k, ai, ak, bk, bj, ci, cj, *batch = (int(v) for v in dims)
         a, b, c = layout(m, k, ai, ak), layout(k, n, bk, bj), layout(m, n, ci, cj)
         assert a is not None and b is not None and c is not None
@@ -142,16 +156,19 @@ class Blas:
         if dtype == "float64":
             compute, one, zero = _FLOAT64, ctypes.c_double(1), ctypes.c_double(0)
         at_a, at_b, at_c = (int(address) for address in addresses)
-        start: list[Any] = [self.handle, int(b.transposed), int(a.transposed), n, m, k]
+        handle = self._handles[int(stream.handle)]
+        start: list[Any] = [handle, int(b.transposed), int(a.transposed), n, m, k]
         start.append(ctypes.addressof(one))
         first, second = [at_b, kind, b.leading], [at_a, kind, a.leading]
         last: list[Any] = [at_c, kind, c.leading]
         beta = ctypes.addressof(zero)
         if axes:
             count, step_a, step_b, step_c = batch[:4]
-            status = self.library.cublasGemmStridedBatchedEx(
-                *start, *first, step_b, *second, step_a, beta, *last, step_c, count, compute, -1
-            )
+            function = self.library.cublasGemmStridedBatchedEx
+            rest = [*first, step_b, *second, step_a, beta, *last, step_c, count, compute, -1]
         else:
-            status = self.library.cublasGemmEx(*start, *first, *second, beta, *last, compute, -1)
+            function = self.library.cublasGemmEx
+            rest = [*first, *second, beta, *last, compute, -1]
+        with self._lock:  # a handle serves one thread at a time
+            status = function(*start, *rest)
         self.check(status, "cublasGemm")

@@ -18,7 +18,6 @@ from lazygrad.runtime.cuda.driver import Gpu
 from lazygrad.runtime.cuda.memory import GpuBuffer, GpuPool
 from lazygrad.runtime.cuda.program import GpuProgram, Library
 from lazygrad.runtime.device import Device, Product, Text
-from lazygrad.runtime.program import Launch
 
 if TYPE_CHECKING:
     from lazygrad.codegen.target import Phase, Rendered
@@ -61,9 +60,6 @@ class Backend(Device):
 
     def synchronize(self) -> None:
         self.gpu.synchronize()
-
-    def launched(self, launch: Launch) -> None:
-        self.gpu.recent.append(f"{launch.name} ({launch.place})" if launch.place else launch.name)
 
     def event(self) -> Any:
         """An event, recorded now."""
@@ -156,7 +152,7 @@ class Backend(Device):
         found, dtype = self.blas, name.removeprefix(_BLAS)
         if found is None:
             raise RuntimeError("cuBLAS was there when this program was made, and is not now")
-        return lambda addresses, dims: found.product(dtype, addresses, dims)
+        return lambda addresses, dims, stream: found.product(dtype, addresses, dims, stream)
 
     @functools.cached_property
     def properties(self) -> dict[str, int]:

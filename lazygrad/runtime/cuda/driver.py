@@ -87,6 +87,7 @@ class Gpu:
         self.context.push()
         _state.current = self
         self.stream = drv.Stream()
+        self.capture_stream = drv.Stream()  # what graphs are recorded from; nothing runs in it
         if threading.current_thread() is not threading.main_thread():
             self.owner = 0  # a thread must not end with a context
             drv.Context.pop()
@@ -152,7 +153,7 @@ class Gpu:
         finally:
             self._closing.clear()
             self.closed = True
-            del self.stream
+            del self.stream, self.capture_stream
             if _state.current is self and threading.get_ident() == self.owner:
                 _state.current = self._before
                 self.drv.Context.pop()

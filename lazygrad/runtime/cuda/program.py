@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from lazygrad.runtime.cuda.device import Backend
 
 LIBRARY = ""  # the unit of functions that are not ours
-Library = Callable[[np.ndarray, np.ndarray], None]  # called with addresses and dimensions
+# called with addresses, dimensions and the stream to put the work into
+Library = Callable[[np.ndarray, np.ndarray, Any], None]
+BLOCKING = os.environ.get("CUDA_LAUNCH_BLOCKING", "") not in ("", "0")
 
 
 @dataclass(slots=True)
@@ -64,8 +66,7 @@ class GpuProgram(Program):
     def _run(
         self, backend: Backend, leaves: Sequence[Node], observe: Any, order: Sequence[Node]
     ) -> list[Any]:
-        if self._loaded is None:
-            self._loaded = self._load(backend)
+        launches = self.loaded(backend)
         cells = self._cells(backend, leaves)
         errors = None
         if self.sites:
@@ -80,15 +81,15 @@ class GpuProgram(Program):
         addresses += [leaves[leaf].buffer.address for leaf in self.leaf_slots]
         addresses += [b.address for b, o in zip(made, self.outputs) if o.leaf < 0]
         table = np.array(addresses, np.uint64)
-        for part, loaded in zip(self.parts, self._loaded):
+        for part, loaded in zip(self.parts, launches):
             if isinstance(part, HostCall):
                 start = time.perf_counter_ns()
-                self._on_host(backend, part, addresses)
+                self.on_host(backend, part, addresses)
                 if observe:
                     observe(part, time.perf_counter_ns() - start)
                 continue
             for launch, calls in zip(part, loaded):
-                _launch(backend, launch, calls, table, observe)
+                _watched_issue(backend, launch, calls, table, observe)
         if errors is not None:
             self.check(errors.array(np.dtype(np.int64), (2 * len(self.sites),)), order)
         return made
@@ -107,6 +108,19 @@ class GpuProgram(Program):
         cells.load(np.frombuffer(values, np.uint8))
         return cells
 
+    def replay(self, order: Sequence[Node]) -> Any:
+        """The program ready to run many times on the device of this graph."""
+        from lazygrad.runtime.cuda.replay import GpuReplay
+
+        return GpuReplay(self, self.backend((), order))
+
+    def loaded(self, backend: Backend) -> list[Any]:
+        """For each part the calls of its launches, or None for one that the host runs."""
+        if self._loaded is None:
+            self._loaded = self._load(backend)
+        found: list[Any] = self._loaded
+        return found
+
     def _load(self, backend: Backend) -> list[Any]:
         functions = [
             None if path == LIBRARY else backend.function(path, position)
@@ -123,7 +137,8 @@ class GpuProgram(Program):
             for part in self.parts
         ]
 
-    def _on_host(self, backend: Backend, call: HostCall, addresses: list[int]) -> None:
+    def on_host(self, backend: Backend, call: HostCall, addresses: Sequence[int]) -> None:
+        """Run an op without a kernel; `addresses` are those of the slots."""
         host = self.host_nodes[call.node]
 
         def buffer(at: tuple[int, int], like: Node) -> GpuBuffer:
@@ -156,23 +171,29 @@ def _calls(launch: Launch, function: Any) -> list[_Call]:
     return calls
 
 
-_BLOCKING = os.environ.get("CUDA_LAUNCH_BLOCKING", "") not in ("", "0")
+def launch_name(launch: Launch) -> str:
+    """What an error that may come from this launch says of it."""
+    return f"{launch.name} ({launch.place})" if launch.place else launch.name
 
 
-def _launch(
-    backend: Backend, launch: Launch, calls: list[_Call], table: np.ndarray, observe: Any
-) -> None:
-    stream = backend.gpu.stream
-    start = backend.event() if observe else None
+def issue(launch: Launch, calls: Sequence[_Call], table: np.ndarray, stream: Any) -> None:
+    """Put a launch into a stream; `table` holds the addresses of the slots."""
     for call in calls:
         pointers = table[call.slots] + call.offsets
         if call.is_library:
-            call.function(pointers, np.frombuffer(call.dims, np.int64))
+            call.function(pointers, np.frombuffer(call.dims, np.int64), stream)
         else:
             arguments = pointers.tobytes() + call.dims
             call.function._launch_kernel(call.grid, call.block, arguments, 0, stream)
-    backend.launched(launch)
-    if _BLOCKING:
+
+
+def _watched_issue(
+    backend: Backend, launch: Launch, calls: list[_Call], table: np.ndarray, observe: Any
+) -> None:
+    start = backend.event() if observe else None
+    issue(launch, calls, table, backend.gpu.stream)
+    backend.gpu.recent.append(launch_name(launch))
+    if BLOCKING:
         backend.synchronize()
     if start is not None:
         stop = backend.event()

@@ -14,6 +14,7 @@
 namespace emulator {
 
 Settings settings;
+Counts counts;
 std::recursive_mutex lock;
 thread_local std::vector<Context *> current;
 
@@ -90,6 +91,9 @@ SETTING int emulator_set(const char *name, long value) {
   return 1;
 }
 SETTING long emulator_get(const char *name) {
+  if (!strcmp(name, "launches")) return counts.launches;
+  if (!strcmp(name, "graph_launches")) return counts.graph_launches;
+  if (!strcmp(name, "instantiated")) return counts.instantiated;
   for (const Named &s : SETTINGS)
     if (!strcmp(s.name, name)) return settings.*s.value;
   return -1;

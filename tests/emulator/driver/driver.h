@@ -29,6 +29,12 @@ struct Settings {
   long multiprocessors = 4;
 };
 extern Settings settings;
+struct Counts {
+  long launches = 0;        // calls of cuLaunchKernel, captured or not
+  long graph_launches = 0;  // calls of cuGraphLaunch
+  long instantiated = 0;    // graphs made executable
+};
+extern Counts counts;
 
 // --- the lock and the state of the process (context.cc) ----------------------------------------
 extern std::recursive_mutex lock;
@@ -85,6 +91,7 @@ struct Stream {
 };
 struct Graph {
   std::vector<Work> work;
+  std::vector<std::string> kinds;  // of the nodes: an update must not change them
   CUstreamCaptureMode mode;
   unsigned long owner_thread;
   std::weak_ptr<Stream> origin;
@@ -92,7 +99,7 @@ struct Graph {
   CUresult broken = CUDA_SUCCESS;
 };
 std::shared_ptr<Stream> stream_of(CUstream handle);  // null if there is no such stream
-CUresult submit(CUstream handle, Work work);         // run, queue or record
+CUresult submit(CUstream handle, Work work, const char *kind = "");  // run, queue or record
 CUresult run_now(Work work);                         // on the null stream, and wait for it
 void drain_all();
 CUresult not_while_capturing();  // what may not be called during a capture of this thread

@@ -178,5 +178,6 @@ API cuLaunchKernel(CUfunction handle, unsigned gx, unsigned gy, unsigned gz, uns
       memcpy(arguments.data() + k.parameters[i].offset, params[i], k.parameters[i].size);
   }
   Launch launch{f.loaded->module, &k, current_device(), dim3{gx, gy, gz}, dim3{bx, by, bz}, dynamic, arguments};
-  return submit(stream, [launch] { run_kernel(launch); });
+  counts.launches++;
+  return submit(stream, [launch] { run_kernel(launch); }, "kernel");
 }

@@ -95,13 +95,14 @@ std::shared_ptr<Stream> stream_of(CUstream handle) {
   return it == streams.end() ? nullptr : it->second;
 }
 
-CUresult submit(CUstream handle, Work work) {
+CUresult submit(CUstream handle, Work work, const char *kind) {
   auto s = stream_of(handle);
   if (!s) return CUDA_ERROR_INVALID_HANDLE;
   if (s->device != current_device()) return CUDA_ERROR_INVALID_HANDLE;
   if (s->capture) {
     if (s->capture->broken) return s->capture->broken;
     s->capture->work.push_back(std::move(work));
+    s->capture->kinds.emplace_back(kind);
     return CUDA_SUCCESS;
   }
   if (auto g = capture_against(*s)) return break_capture(*g, CUDA_ERROR_STREAM_CAPTURE_IMPLICIT);
@@ -313,7 +314,21 @@ API cuGraphInstantiateWithFlags(CUgraphExec *out, CUgraph g, unsigned long long)
   ENTER_CONTEXT;
   auto it = graphs.find(g);
   if (it == graphs.end()) return CUDA_ERROR_INVALID_VALUE;
+  counts.instantiated++;
   executables[*out = fresh<CUgraphExec>()] = it->second;
+  return CUDA_SUCCESS;
+}
+API cuGraphExecUpdate_v2(CUgraphExec e, CUgraph g, CUgraphExecUpdateResultInfo *info) {
+  ENTER_CONTEXT;
+  auto to = executables.find(e);
+  auto from = graphs.find(g);
+  if (to == executables.end() || from == graphs.end()) return CUDA_ERROR_INVALID_VALUE;
+  *info = {};
+  if (to->second->kinds != from->second->kinds) {  // launches before this one keep what they had
+    info->result = CU_GRAPH_EXEC_UPDATE_ERROR_TOPOLOGY_CHANGED;
+    return CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
+  }
+  to->second = from->second;
   return CUDA_SUCCESS;
 }
 API cuGraphUpload(CUgraphExec e, CUstream) { ENTER_CONTEXT; return executables.count(e) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE; }
@@ -322,6 +337,7 @@ API cuGraphLaunch(CUgraphExec e, CUstream handle) {
   auto it = executables.find(e);
   if (it == executables.end()) return CUDA_ERROR_INVALID_VALUE;
   auto graph = it->second;
+  counts.graph_launches++;
   return submit(handle, [=] {
     for (auto &work : graph->work)
       if (ready() == CUDA_SUCCESS) work();
