@@ -3,9 +3,9 @@
 Owns: making that device the default one, and the list of tests that are about the host alone. Must
 not know: which tests there are beyond that list.
 
-Tests look at values by `.numpy()`, which other devices' tensors refuse: here it copies. And they look
-at texts, which name a device that is not the host: here they do not. What a test then cannot see,
-memory shared with numpy, is what the list leaves out.
+Tests look at values by `.numpy()`, which other devices' tensors refuse: here it copies. And they
+look at texts, which name a device that is not the host: here they do not. What a test then cannot
+see, memory shared with numpy, is what the list leaves out.
 """
 
 from __future__ import annotations
