@@ -18,7 +18,9 @@ import lazygrad.nn.functional as F
 from lazygrad.codegen.cuda.plan import divisor
 from lazygrad.codegen.cuda.product import product_source
 from lazygrad.codegen.cuda.render import render, translation_unit
-from lazygrad.ir.dtypes import float16, float32, float64, int64
+from lazygrad.codegen.cuda.routines import routine
+from lazygrad.ir import ops
+from lazygrad.ir.dtypes import ALL, float16, float32, float64, int64
 from lazygrad.ir.schedule import KernelStep, make_schedule
 from lazygrad.tensor.core import node_of
 
@@ -76,6 +78,24 @@ PRODUCTS = (
     (float16, 1, PLAIN),
     (int64, 0, PLAIN),
 )
+
+
+SCANS = (ops.cumsum, ops.logcumsumexp, ops.argcummax, ops.argcummin)
+AXES = (((100, 1024), 1), ((100, 33), 1), ((4, 5000), 1), ((300, 7), 0))  # one of each form
+
+
+def routines() -> dict[str, str]:
+    """Texts of scans and sorts, of every dtype, by name."""
+    nodes = [
+        op(ops.zeros(shape, dtype, "cpu"), arg=axis)
+        for op in SCANS
+        for dtype in ALL
+        for shape, axis in AXES
+        if dtype.kind in op.kinds and (dtype.kind != "b" or op is not ops.cumsum)
+    ]
+    nodes += [ops.argsort(ops.zeros((9,), dtype, "cpu"), arg=(0, False)) for dtype in ALL]
+    made = [routine(node) for node in nodes]
+    return {one.symbols[0]: one.body for one in made if one is not None}
 
 
 def kernels(make: Make) -> dict[str, tuple[str, str]]:
@@ -155,6 +175,7 @@ def test_kernels_compile_without_warnings_stack_or_spills(arch: str, tmp_path: P
         dims = (axes, 64, 64, 64, 64, 1, 64, 1, 64, 1, *(2, 0, 0, 0) * axes, *tail)
         symbol, text = product_source(dtype, dims)
         bodies[symbol] = text
+    bodies |= routines()
     report = ptxas(translation_unit(list(bodies.values())), arch, tmp_path)
     assert len(report) >= len(bodies)
     for name, used in report.items():

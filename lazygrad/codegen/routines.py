@@ -80,7 +80,7 @@ def _scan(node: Node, source: DType) -> tuple[str, str]:
     return symbol, _LIBRARY.get(name, "") + text
 
 
-def _to_key(dtype: DType) -> str:
+def sort_key(dtype: DType) -> str:
     """Statements that make the bits u of a value v an unsigned integer of the same order."""
     bits = 8 * dtype.itemsize
     top = f"((u{bits})1 << {bits - 1})"
@@ -108,7 +108,7 @@ def _argsort(source: DType) -> tuple[str, str]:
             stored=_stored(source),
             key=f"u{8 * source.itemsize}",
             index="u32",
-            to_key=_to_key(source),
+            to_key=sort_key(source),
         )
     )
     return symbol, head + text

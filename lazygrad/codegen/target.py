@@ -26,6 +26,7 @@ class Phase:
     symbol: str
     items: int
     grain: int
+    dims: tuple[int, ...] = ()  # parameters, where each call has its own
 
 
 @dataclass(frozen=True)

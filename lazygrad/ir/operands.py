@@ -45,9 +45,8 @@ def is_virtual(node: Node) -> bool:
 
 
 def on_host(node: Node) -> bool:
-    """Ops without a kernel: they run by their numpy meaning."""
-    halves = node.op is ops.scatter_add and node.dtype.is_half
-    return node.op.lowering is Lowering.EXTERN or halves
+    """Ops without a kernel: functions of their own, or run by their numpy meaning."""
+    return node.op.lowering is Lowering.EXTERN
 
 
 def in_memory_sources(node: Node) -> tuple[int, ...]:

@@ -212,6 +212,16 @@ def spread_by_comparison(node: Node) -> Node | None:
     return ops.add(chosen, zero)  # 0 + -0.0 is 0.0, as adding to zeros gives
 
 
+def wide_scatter(node: Node) -> Node | None:
+    """Half types are added up in float32, and rounded once: as the op's numpy meaning does it."""
+    if node.op is not ops.scatter_add or not node.dtype.is_half:
+        return None
+    base, index, src = node.srcs
+    wide = compute_dtype(node.dtype)
+    total = ops.scatter_add(ops.cast(base, arg=wide), index, ops.cast(src, arg=wide), arg=node.arg)
+    return ops.cast(total, arg=node.dtype)
+
+
 RULES: tuple[Rule, ...] = (
     written_with_others,
     unit_factor,
@@ -227,6 +237,7 @@ RULES: tuple[Rule, ...] = (
     reduce_nothing,
     pick_by_comparison,
     spread_by_comparison,
+    wide_scatter,
 )
 
 

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Sequence
 from math import prod
 
-from lazygrad.codegen.target import Rendered
+from lazygrad.codegen.target import Phase, Rendered
 from lazygrad.ir import ops
 from lazygrad.ir.kernel import Kernel
 from lazygrad.ir.node import Node, place_text
@@ -243,19 +243,24 @@ class _Builder:
             slot, at = self.layout.pointer(operand.base)
             pointers.append((slot, at + operand.base.dtype.itemsize * operand.view.offset))
         pointers.append(self.layout.pointer(node))
+        if made.scratch:
+            pointers.append((ARENA, self.scratch_at))
+            self.scratch = max(self.scratch, made.scratch)
         moved = sum(nbytes(n) for n in (*(s.base for s in sources), node))
-        self.append(
-            Launch(
-                self.function(made.symbol),
-                made.grain,
-                [Instance(made.items, pointers, list(made.dims))],
-                made.symbol,
-                place_text(node.place),
-                True,
-                moved,
-                node.numel,
+        calls = (Phase(made.symbol, made.items, made.grain, made.dims), *made.later)
+        for number, call in enumerate(calls):
+            self.append(
+                Launch(
+                    self.function(call.symbol),
+                    call.grain,
+                    [Instance(call.items, pointers, list(call.dims))],
+                    made.symbol,
+                    place_text(node.place),
+                    number == 0,
+                    moved if number == 0 else 0,
+                    node.numel,
+                )
             )
-        )
 
     def host_step(self, step: HostStep) -> None:
         made = self.code.routine(step)

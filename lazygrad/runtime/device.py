@@ -43,13 +43,16 @@ class Text:
 @dataclass(frozen=True)
 class Product:
     """How an op that is a function of its own (a matrix product, a scan) is launched: the
-    function's text, parameters, work items and grain."""
+    function's text, parameters, work items and grain, and the calls that follow the first one.
+    A function with `scratch` bytes of temporary memory gets their address last."""
 
     symbol: str
     text: Text | None  # None: a function of a library
     dims: tuple[int, ...]
     items: int
     grain: int
+    later: tuple[Phase, ...] = ()
+    scratch: int = 0
 
 
 class Device(ABC):

@@ -286,3 +286,67 @@ template <int W, class F, class T> LG_FN T v_column(T x, F f, void *room) {
   __syncthreads();
   return x;
 }
+
+/* ---- scans: what comes before is the first argument ---- */
+struct LogSum { /* log(exp(a) + exp(b)) */
+  LG_FN f64 operator()(f64 a, f64 b) const {
+    const f64 high = b > a || b != b ? b : a, low = b > a ? a : b;
+    return low == high ? high + (high - high == 0 ? 0x1.62e42fefa39efp-1 : 0) : high + log1p(exp(low - high));
+  }
+};
+/* the extreme and its last position; -1 where nothing was seen. The last NaN beats all numbers. */
+struct LastMost {
+  template <class T> LG_FN Best<T> operator()(Best<T> a, Best<T> b) const {
+    return b.at >= 0 && (a.at < 0 || b.v >= a.v || b.v != b.v) ? b : a;
+  }
+};
+struct LastLeast {
+  template <class T> LG_FN Best<T> operator()(Best<T> a, Best<T> b) const {
+    return b.at >= 0 && (a.at < 0 || b.v <= a.v || b.v != b.v) ? b : a;
+  }
+};
+template <class T> LG_FN T v_before(T x, int lanes) { return __shfl_up_sync(0xffffffffu, x, lanes); }
+template <class T> LG_FN T v_last(T x) { return __shfl_sync(0xffffffffu, x, 31); }
+template <class T> LG_FN Best<T> v_before(Best<T> x, int lanes) { return {v_before(x.v, lanes), v_before(x.at, lanes)}; }
+template <class T> LG_FN Best<T> v_last(Best<T> x) { return {v_last(x.v), v_last(x.at)}; }
+
+/* Of G threads in order: x of all before this one, combined, and `total`, x of all of them.
+   G is 32, a warp, or the block's size, for which `room` holds one T a warp. */
+template <int G, class F, class T> LG_FN T v_scan(T x, F f, T nothing, T *room, T &total) {
+  const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
+#pragma unroll
+  for (int lanes = 1; lanes < 32; lanes <<= 1) {
+    const T y = v_before(x, lanes);
+    if (lane >= lanes) x = f(y, x);
+  }
+  T before = v_before(x, 1);
+  if (lane == 0) before = nothing;
+  if (G == 32) {
+    total = v_last(x);
+    return before;
+  }
+  if (lane == 31) room[warp] = x;
+  __syncthreads();
+  T first = nothing;
+  total = nothing;
+  for (int w = 0; w < G / 32; w++) {
+    if (w == warp) first = total;
+    total = f(total, room[w]);
+  }
+  __syncthreads();
+  return f(first, before);
+}
+
+/* ---- sorting: where element i of the sorted runs [start, middle) and [middle, end) is when they are
+   merged. Among equal ones those of the first run come first. ---- */
+template <class K, class I> LG_FN I v_merged(const K *keys, I i, I start, I middle, I end) {
+  const K key = keys[i];
+  const bool second = i >= middle;
+  I low = second ? start : middle, high = second ? middle : end;
+  while (low < high) {
+    const I at = low + (high - low) / 2;
+    if (second ? keys[at] <= key : keys[at] < key) low = at + 1;
+    else high = at;
+  }
+  return i + low - middle;
+}

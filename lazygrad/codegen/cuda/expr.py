@@ -281,9 +281,6 @@ class Emitter:
             write = f"{at} = {value};"
         elif dtype.kind == "b":
             write = f"{at} |= {value};"
-        elif dtype.is_half:
-            total = f"v_rnd_{dtype.short}({self.from_storage(at, dtype)} + v{store.value})"
-            write = f"{at} = {self.to_storage(total, dtype)};"
         elif dtype.kind == "i" and dtype.itemsize >= 4:
             unsigned = f"u{8 * dtype.itemsize}"
             write = f"{at} = ({dtype.short})(({unsigned}){at} + ({unsigned}){value});"

@@ -130,6 +130,18 @@ class Backend(Device):
         symbol, body = product_source(node.dtype, dims)
         return Product(symbol, Text(body, (symbol,)), dims, product_blocks(dims), THREADS)
 
+    def routine(self, node: Node) -> Product | None:
+        from lazygrad.codegen.cuda.routines import routine
+
+        made = routine(node)
+        if made is None:
+            return None
+        first, *later = made.phases
+        text = Text(made.body, made.symbols)
+        return Product(
+            first.symbol, text, first.dims, first.items, first.grain, tuple(later), made.scratch
+        )
+
     @functools.cached_property
     def blas(self) -> blas.Blas | None:
         """cuBLAS on this device, where it is installed."""
