@@ -16,22 +16,31 @@ from lazygrad.tensor import __all__ as _names
 
 __version__ = "0.1.0"
 
-_LATER = ("jit", "nn", "optim", "utils", "cuda", "random", "linalg", "special", "testing", "debug")
+# parts that are loaded when first used, to keep the import short: the module, and what of it
+_LATER = {
+    "cuda": "lazygrad.tensor.cuda",
+    "debug": "lazygrad.debug",
+    "jit": "lazygrad.recorded:jit",
+    "linalg": "lazygrad.tensor.linalg",
+    "load": "lazygrad.serialization:load",
+    "nn": "lazygrad.nn",
+    "optim": "lazygrad.optim",
+    "random": "lazygrad.tensor.random",
+    "save": "lazygrad.serialization:save",
+    "serialization": "lazygrad.serialization",
+    "special": "lazygrad.special",
+    "testing": "lazygrad.testing",
+    "utils": "lazygrad.utils",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Parts that are loaded when first used, to keep the import short."""
-    if name in _LATER:
-        where = {
-            "cuda": "lazygrad.tensor.cuda",
-            "random": "lazygrad.tensor.random",
-            "linalg": "lazygrad.tensor.linalg",
-            "jit": "lazygrad.recorded",
-        }.get(name, f"lazygrad.{name}")
-        found = importlib.import_module(where)
-        found = globals()[name] = found.jit if name == "jit" else found
-        return found
-    raise AttributeError(f"module 'lazygrad' has no attribute {name!r}")
+    if name not in _LATER:
+        raise AttributeError(f"module 'lazygrad' has no attribute {name!r}")
+    module, _, attribute = _LATER[name].partition(":")
+    found = importlib.import_module(module)
+    globals()[name] = getattr(found, attribute) if attribute else found
+    return globals()[name]
 
 
 if _config.debug:

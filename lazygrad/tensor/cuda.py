@@ -67,6 +67,19 @@ def _backend(device: Any) -> Backend:
     return found
 
 
+def restored(where: str) -> str:
+    """The device for a tensor that was saved on this one. RuntimeError where it is absent."""
+    if not where.startswith(_KIND):
+        return where
+    if not is_available():
+        raise RuntimeError(
+            "Attempting to deserialize object on a CUDA device but lazygrad.cuda.is_available() "
+            "is False. If you are running on a CPU-only machine, please use lazygrad.load with "
+            "map_location=lazygrad.device('cpu') to map your storages to the CPU."
+        )
+    return f"{_KIND}:{_number(where)}"
+
+
 def current_device() -> int:
     """The number of the device that "cuda" stands for."""
     return _backend(None).gpu.number
