@@ -38,7 +38,7 @@ from lazygrad.runtime.stats import stats
 
 pytestmark = pytest.mark.filterwarnings("error")  # the interpreter's arithmetic is silent
 POINTWISE = [op for op in REGISTRY.values() if op.lowering is Lowering.POINTWISE]
-PLAIN = [op for op in POINTWISE if op not in (ops.cast, ops.check_index)]
+PLAIN = [op for op in POINTWISE if op is not ops.cast and op not in ops.CHECKS]
 LAYOUTS = {**SAME, **OTHER}
 NUMPY_ULP = 1.0  # what numpy's own float64 functions may be off
 
@@ -634,7 +634,7 @@ def test_check_index(dtype: DType) -> None:
     at = np.arange(51).reshape(3, 17) % 7
     node = leaf(at.astype(dtype.np), dtype)
     cases = [
-        ops.check_index(n, arg=7)
+        ops.check_index(n, arg=ops.Check(7))
         for n in (
             node,
             ops.permute(node, arg=(1, 0)),
@@ -647,7 +647,7 @@ def test_check_index(dtype: DType) -> None:
     for bad in (-1, 7):
         at[1, 16] = bad
         with pytest.raises(IndexError, match=f"index {bad} is out of bounds .* with size 7"):
-            compiled([ops.check_index(leaf(at.astype(dtype.np), dtype), arg=7)])
+            compiled([ops.check_index(leaf(at.astype(dtype.np), dtype), arg=ops.Check(7))])
 
 
 # -- leaves that are functions of their index, and ops on the host ---------------------------------

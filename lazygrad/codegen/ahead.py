@@ -100,7 +100,7 @@ def made_of(e: Emitter, index: int) -> list[int]:
             continue
         boxed = ins.access is not None and ins.access.box is not None
         simple = ins.op is ops.BUFFER or ins.op.lowering is Lowering.POINTWISE
-        if boxed or not simple or ins.op.errors:
+        if boxed or not simple or (ins.op.errors and ins.op is not ops.check_index):
             return []
         wanted.add(number)
         stack.extend(ins.args)

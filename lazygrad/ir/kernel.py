@@ -148,7 +148,7 @@ class _Lowerer:
         memory = in_memory_sources(node)
         args = tuple(self.source(node, i) for i in range(len(node.srcs)) if i not in memory)
         if node.op.lowering is not Lowering.INDEXED:
-            size = node.arg if node.op is ops.check_index else 0
+            size = node.arg.size if node.op in ops.CHECKS else 0
             self.emit(node, Instr(node.op, args, node.dtype, level, node.arg, size=size, node=node))
             return
         operand = self.folded.operands[node][0]

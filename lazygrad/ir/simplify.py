@@ -172,7 +172,9 @@ def _at(index: Node, axis: int, shape: tuple[int, ...]) -> Node:
     size = shape[axis]
     place = ops.iota((size,), index.device)
     line = ops.reshape(place, arg=tuple(size if a == axis else 1 for a in range(len(shape))))
-    checked = ops.check_index(index, arg=size)
+    checked = index
+    if not (index.op is ops.check_index and index.arg.size == size):
+        checked = ops.check_index(index, arg=ops.Check(size))
     return ops.eq(ops.expand(line, arg=shape), ops.spread(checked, shape))
 
 

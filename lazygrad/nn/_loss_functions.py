@@ -12,6 +12,13 @@ import warnings
 from lazygrad.nn._common import function, log1p_exp, need_floats
 from lazygrad.nn._reduction import legacy_reduction, reduced
 from lazygrad.tensor import Tensor, exp, int64, log, uint8, where
+from lazygrad.tensor.checks import (
+    check_classes,
+    check_probabilities,
+    checked_index,
+    checked_probabilities,
+)
+from lazygrad.tensor.gathering import gathered
 from lazygrad.tensor.promotion import broadcast_shapes, type_name
 
 # -- classes -----------------------------------------------------------------------------------
@@ -57,14 +64,22 @@ def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None) -> None
         )
 
 
+_NO_CLASS = "IndexError: Target {value} is out of bounds."
+
+
+def _chosen(x: Tensor, axis: int, classes: Tensor) -> Tensor:
+    """One element of each row."""
+    return gathered(x, axis, classes, checked_index(classes, x.shape[axis], _NO_CLASS))
+
+
 def _nll(logp: Tensor, target: Tensor, *weight: Tensor, ignore: int, reduction: str) -> Tensor:
     valid = target != ignore
     index = where(valid, target, 0)
     axis = 1 if logp.dim() > 1 else 0
-    picked = logp.gather(axis, index.unsqueeze(axis) if logp.dim() > 1 else index.reshape(1))
+    picked = _chosen(logp, axis, index.unsqueeze(axis) if logp.dim() > 1 else index.reshape(1))
     loss = -picked.reshape(index.shape)
     if weight:
-        scale = weight[0].gather(0, index.reshape(-1)).reshape(index.shape)
+        scale = _chosen(weight[0], 0, index.reshape(-1)).reshape(index.shape)
         loss = loss * scale
     # Ignored targets count neither above nor below, whatever their log-probability is.
     loss = where(valid, loss, 0.0)
@@ -97,6 +112,7 @@ def nll_loss(
     reduction = legacy_reduction(size_average, reduce, reduction)
     _check_classes(input, target, weight)
     index = target.to(int64)
+    check_classes(target, input.shape[min(1, input.dim() - 1)], _NO_CLASS, ignore_index)
     flat = input.dim() <= 2
     need_floats("nll_loss_out_frame" if flat else "nll_loss2d_forward_out_frame", input)
     if weight is not None and weight.dtype != input.dtype:
@@ -130,7 +146,7 @@ def _smooth_classes(
         counted = valid.to(logp.dtype)
         if weight is not None:
             index = where(valid, target.to(int64), 0)
-            scale = weight.gather(0, index.reshape(-1)).reshape(index.shape)
+            scale = _chosen(weight, 0, index.reshape(-1)).reshape(index.shape)
             counted = where(valid, scale, 0.0)
         spread = spread / counted.sum()
     return nll * (1.0 - smoothing) + spread * (smoothing / classes)
@@ -210,8 +226,13 @@ def _clamped_log(x: Tensor) -> Tensor:
     return where(zero, -100.0, log(where(zero, 1.0, x)).clamp(min=-100.0))
 
 
+_NOT_UNIT = "RuntimeError: all elements of {} should be between 0 and 1"
+
+
 @function("BinaryCrossEntropyBackward0")
 def _bce(p: Tensor, target: Tensor, *weight: Tensor, reduction: str) -> Tensor:
+    p = checked_probabilities(p, _NOT_UNIT.format("input"))
+    target = checked_probabilities(target, _NOT_UNIT.format("target"))
     loss = (target - 1.0) * _clamped_log(1.0 - p) - target * _clamped_log(p)
     return reduced(loss * weight[0] if weight else loss, reduction)
 
@@ -226,7 +247,8 @@ def binary_cross_entropy(
 ) -> Tensor:
     """-(t * log(p) + (1 - t) * log(1 - p)) for probabilities p and t of one shape, reduced.
 
-    A logarithm counts as -100 at least. ValueError if the shapes differ.
+    A logarithm counts as -100 at least. ValueError if the shapes differ; RuntimeError for what is
+    no probability, when it is computed.
     """
     reduction = legacy_reduction(size_average, reduce, reduction)
     if target.shape != input.shape:
@@ -241,6 +263,8 @@ def binary_cross_entropy(
             f"Found dtype {type_name(target.dtype)} but expected {type_name(input.dtype)}"
         )
     need_floats("binary_cross_entropy", input)
+    check_probabilities(input, _NOT_UNIT.format("input"))
+    check_probabilities(target, _NOT_UNIT.format("target"))
     extra = () if weight is None else (weight,)
     return _bce(input, target, *extra, reduction=reduction)
 

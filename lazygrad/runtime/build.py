@@ -15,6 +15,7 @@ from lazygrad.ir import ops
 from lazygrad.ir.kernel import Kernel
 from lazygrad.ir.node import Node, place_text
 from lazygrad.ir.operands import Operand
+from lazygrad.ir.ops.checks import words_of
 from lazygrad.ir.schedule import (
     HostStep,
     KernelStep,
@@ -229,7 +230,7 @@ class _Builder:
             store = kernel.stores[-1 - number]
             node, size = store.node, store.size
         assert node is not None
-        self.sites.append(Site(node.op.errors[0], size, self.number_of.get(node.place, -1)))
+        self.sites.append(Site(words_of(node), size, self.number_of.get(node.place, -1)))
         return ERRORS, ERROR_BYTES * (len(self.sites) - 1)
 
     def matmul_step(self, step: MatmulStep) -> None:

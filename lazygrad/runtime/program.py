@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from lazygrad.ir.interp import apply, from_storage, to_storage
-from lazygrad.ir.node import Node, place_text
+from lazygrad.ir.node import Node
+from lazygrad.ir.ops.checks import complaint, recorded_at
 from lazygrad.runtime import library
 from lazygrad.runtime.memory import Buffer
 
@@ -62,7 +63,7 @@ class HostCall:
 class Site:
     """A cell in which a kernel may report an error."""
 
-    error: str
+    error: str  # the exception's type and words
     size: int
     number: int  # of the node it came from, in the order of the graph that is run
 
@@ -216,14 +217,8 @@ class Program:
         for number, site in enumerate(self.sites):
             if errors[2 * number]:
                 known = 0 <= site.number < len(order)
-                place = place_text(order[site.number].place) if known else ""
-                at = f" (recorded at {place})" if place else ""
-                if site.error == "IndexError":
-                    raise IndexError(
-                        f"index {errors[2 * number + 1]} is out of bounds for dimension with size "
-                        f"{site.size}{at}"
-                    )
-                raise RuntimeError(f"{site.error}{at}")
+                at = recorded_at(order[site.number].place) if known else ""
+                raise complaint(site.error, errors[2 * number + 1], site.size, at)
 
 
 class Replay:

@@ -16,12 +16,12 @@ from lazygrad.ir import ops
 from lazygrad.ir.node import Node, Shape
 from lazygrad.ir.views import View
 from lazygrad.tensor import promotion as P
+from lazygrad.tensor.checks import checked_index
 from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, axis_of, node_of, nodes_of, shape_of
 from lazygrad.tensor.creation import from_values
 from lazygrad.tensor.declare import check_tensor, declare
 from lazygrad.tensor.history import not_differentiated, record
-from lazygrad.tensor.indexing import known
 from lazygrad.tensor.size import extents
 
 # -- functions by index -------------------------------------------------------------------------
@@ -46,19 +46,33 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     check_index("gather", index)
     if max(index.ndim, 1) != max(rank, 1):
         raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
-    x, i = node_of(input), P.cast(node_of(index), D.int64)
+    x = node_of(input)
     _check_fits(
         "Size does not match at dimension {axis} expected index {index} to be no larger "
         "than self {shape} apart from dimension {dim}",
         x.shape,
-        i.shape,
+        shape_of(index),
         axis,
     )
-    check_range(index, axis, x.shape[axis] if rank else 1)
-    if not rank:
-        return record("GatherBackward0", (input,), (x,), ops.copy(P.spread_to(x, i.shape)))
-    node = ops.gather(_cut(x, i.shape, axis), i, arg=axis)
+    return gathered(
+        input, axis, index, checked_index(index, x.shape[axis] if rank else 1, out_of_range(axis))
+    )
+
+
+def gathered(input: Tensor, axis: int, index: Tensor, i: Node) -> Tensor:
+    """`gather` of an index that fits and is in range: `i` is its node."""
+    x = node_of(input)
+    if x.shape:
+        node = ops.gather(_cut(x, i.shape, axis), i, arg=axis)
+    else:
+        flat, at = ops.reshape(x, arg=(1,)), ops.reshape(i, arg=(i.numel,))
+        node = ops.reshape(ops.gather(flat, at, arg=0), arg=i.shape)
     return record("GatherBackward0", (input, index), (x, i), node)
+
+
+def out_of_range(axis: int) -> str:
+    """What PyTorch's gather and scatter say."""
+    return f"RuntimeError: index {{value}} is out of bounds for dimension {axis} with size {{size}}"
 
 
 def _check_fits(text: str, shape: Shape, index: Shape, axis: int) -> None:
@@ -67,18 +81,6 @@ def _check_fits(text: str, shape: Shape, index: Shape, axis: int) -> None:
             raise RuntimeError(
                 text.format(axis=a, index=extents(index), shape=extents(shape), dim=axis)
             )
-
-
-def check_range(index: Tensor, axis: int, size: int, negative: bool = False) -> None:
-    """Raise if the index is known already and out of range."""
-    if not known(index) or not index.numel():
-        return
-    values = host_values(index)
-    if values.min() < 0 or values.max() >= size:
-        bad = values[(values < 0) | (values >= size)].flat[0]
-        raise RuntimeError(
-            f"index {int(bad)} is out of bounds for dimension {axis} with size {size}"
-        )
 
 
 def _cut(x: Node, shape: Shape, axis: int) -> Node:
@@ -128,7 +130,6 @@ def _scatter_function(name: str, op: Any, grad: str) -> Any:
             return not_differentiated(result, "scatter")
         x0 = node_of(input)
         shape = shape_of(index)
-        check_range(index, axis, x0.shape[axis] if x0.shape else 1)
         check_scatter(name, x0.shape, shape, src, axis)
         scalar = not input.ndim
         if isinstance(src, Tensor):
@@ -140,7 +141,8 @@ def _scatter_function(name: str, op: Any, grad: str) -> Any:
         else:
             nodes, sources = [x0], (input,)
             s = P.spread_to(P.scalar(src, x0.dtype, x0.device), shape)
-        x, i = nodes[0], P.cast(node_of(index), D.int64)
+        x = nodes[0]
+        i = checked_index(index, x.shape[axis] if x.shape else 1, out_of_range(axis))
         if scalar:
             x, i = ops.reshape(x, arg=(1,)), ops.reshape(i, arg=(1,))
             s = ops.reshape(s, arg=(1,))
@@ -175,6 +177,12 @@ scatter = _scatter_function("scatter", ops.scatter, "ScatterBackward0")
 scatter_add = _scatter_function("scatter_add", ops.scatter_add, "ScatterAddBackward0")
 
 
+_NOT_SELECTED = (
+    "IndexError: index out of range in self",
+    "RuntimeError: INDICES element is out of DATA bounds, id={value} axis_dim={size}",
+)
+
+
 @declare(out="same")
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The given indices along `dim`."""
@@ -184,13 +192,11 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
         raise IndexError("index_select(): Index is supposed to be a vector")
     if index.dtype not in (D.int64, D.int32):
         raise RuntimeError("index_select(): Expected dtype int32 or int64 for index")
-    x, i = node_of(input), P.cast(node_of(index), D.int64)
-    if known(index) and i.numel:
-        values = host_values(index)
-        if values.min() < 0 or values.max() >= (x.shape[axis] if x.shape else 1):
-            raise IndexError("index out of range in self")
+    x = node_of(input)
+    i = checked_index(index, x.shape[axis] if x.shape else 1, _NOT_SELECTED[axis == 1])
     if not x.shape:
-        return record("IndexSelectBackward0", (input,), (x,), ops.copy(x))
+        node = ops.gather(ops.reshape(x, arg=(1,)), ops.reshape(i, arg=(1,)), arg=0)
+        return record("IndexSelectBackward0", (input,), (x,), ops.reshape(node, arg=()))
     count = i.numel
     shape = (*x.shape[:axis], count, *x.shape[axis + 1 :])
     column = ops.reshape(i, arg=(1,) * axis + (count,) + (1,) * (len(shape) - axis - 1))

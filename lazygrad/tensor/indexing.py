@@ -16,9 +16,10 @@ from lazygrad.ir import dtypes as D
 from lazygrad.ir import ops
 from lazygrad.ir.node import Node, Shape
 from lazygrad.ir.views import View
-from lazygrad.realize import FROM_NUMPY, traces, value_read
+from lazygrad.realize import FROM_NUMPY, value_read
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.aliasing import adopt, check_inplace, check_overlap, make_view
+from lazygrad.tensor.checks import wrapped_index
 from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, node_of, nodes_of, shape_of, view_of
 from lazygrad.tensor.creation import from_values
@@ -220,25 +221,13 @@ class _Plan:
         apart = len({node_of(t).device for t in given}) > 1  # a list beside a mask, say
         for number, (axis, t) in enumerate(zip(self.axes, given)):
             size = self.shape[axis]
-            node = node_of(t)
-            if known(t) and node.numel:
-                _check_bounds(host_values(t), number, size)
+            words = (
+                f"IndexError: index {{asked}} is out of bounds for dimension {number} with size "
+                "{size}"
+            )
+            node = wrapped_index(t, size, words)
             if apart and node.device != device:
                 node = ops.to_device(node, device)
-            node = P.cast(node, D.int64)
-            node = ops.where(
-                ops.lt(node, ops.lit(0, node)),
-                ops.add(node, P.scalar(size, D.int64, node.device)),
-                node,
-            )
-            if total is not None and not known(t):
-                # out of range must not land on another row
-                wrong = ops.bit_or(
-                    ops.lt(node, ops.lit(0, node)),
-                    ops.le(P.scalar(size, D.int64, node.device), node),
-                )
-                far = P.scalar(-(1 << 40), D.int64, node.device)
-                node = ops.where(wrong, far, node)
             node = P.spread_to(node, self.joint)
             if total is not None:
                 total = ops.mul(total, P.scalar(size, D.int64, node.device))
@@ -292,24 +281,6 @@ class _Plan:
             )
             value = ops.permute(value, arg=order)
         return ops.reshape(value, arg=(self.count, self.width))
-
-
-def known(t: Tensor) -> bool:
-    """Whether the values are in memory already: then bad indices are refused at once.
-
-    Not while a function is recorded: its kernels find them, as in the replays.
-    """
-    if traces:
-        return False
-    node = t._storage.node
-    return node is None or node.buffer is not None
-
-
-def _check_bounds(values: np.ndarray, axis: int, size: int) -> None:
-    low, high = int(values.min()), int(values.max())
-    if low < -size or high >= size:
-        bad = values[(values < -size) | (values >= size)].flat[0]
-        raise IndexError(f"index {int(bad)} is out of bounds for dimension {axis} with size {size}")
 
 
 def getitem(self: Tensor, index: Any) -> Tensor:

@@ -13,11 +13,12 @@ import numpy as np
 from lazygrad.autograd.function import Function
 from lazygrad.ir.node import Shape
 from lazygrad.tensor.aliasing import adopt, check_inplace
+from lazygrad.tensor.checks import checked_index
 from lazygrad.tensor.convert import host_values
-from lazygrad.tensor.core import Tensor, axis_of, shape_of
+from lazygrad.tensor.core import Tensor, axis_of, shape_of, wrap
 from lazygrad.tensor.creation import from_values
 from lazygrad.tensor.declare import check_tensor, declare
-from lazygrad.tensor.gathering import check_index, check_range, check_scatter
+from lazygrad.tensor.gathering import check_index, check_scatter, out_of_range
 from lazygrad.tensor.kernels import require
 from lazygrad.tensor.logic import where
 
@@ -47,7 +48,8 @@ def scatter_reduce(
     if src.dtype is not input.dtype:
         raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
     check_scatter("scatter_reduce", shape_of(input), shape_of(index), src, axis)
-    check_range(index, axis, shape_of(input)[axis] if input.ndim else 1)
+    size = shape_of(input)[axis] if input.ndim else 1
+    index = wrap(checked_index(index, size, out_of_range(axis)))
     if reduce == "mean":
         require("scatter_reduce mean", input.dtype)
     if not input.ndim:

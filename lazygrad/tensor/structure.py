@@ -14,10 +14,12 @@ from lazygrad.ir import dtypes as D
 from lazygrad.ir import ops
 from lazygrad.ir.node import Node
 from lazygrad.tensor import promotion as P
+from lazygrad.tensor.checks import checked_index, wrapped_index
 from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, axis_of, node_of, shape_of, wrap
 from lazygrad.tensor.declare import declare
 from lazygrad.tensor.functions import rename
+from lazygrad.tensor.gathering import gathered
 from lazygrad.tensor.history import record
 from lazygrad.tensor.kernels import require
 from lazygrad.tensor.reductions import drop_axes
@@ -175,6 +177,11 @@ def diff(
 # -- by index -----------------------------------------------------------------------------------
 
 
+_NO_ELEMENT = (
+    "IndexError: out of range: tried to access index {asked} on a tensor of {size} elements."
+)
+
+
 @declare(out="same")
 @composite("TakeBackward0", saves=("index",))
 def take(input: Tensor, index: Tensor) -> Tensor:
@@ -184,11 +191,22 @@ def take(input: Tensor, index: Tensor) -> Tensor:
             f"take(): Expected a long tensor for index, but got {P.type_name(index.dtype)}"
         )
     flat = input.reshape(-1)
-    return flat[index.reshape(-1)].reshape(shape_of(index))
+    places = index.reshape(-1)
+    words = (
+        "IndexError: out of range: tried to access index {asked} on a tensor of {size} elements."
+    )
+    at = wrapped_index(places, input.numel(), words)
+    return gathered(flat, 0, places, at).reshape(shape_of(index))
 
 
 @declare(out="same")
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
+    """Elements by their position along `dim`, modulo its extent, or in row-major order."""
+    if indices.dtype is not D.int64:
+        raise RuntimeError(
+            "take_along_dim(): dtype of indices should be Long but got "
+            f"{P.type_name(indices.dtype)}"
+        )
     if dim is None:
         return input.reshape(-1).gather(0, indices.reshape(-1))
     axis = axis_of(dim, input.ndim)
@@ -200,7 +218,17 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     )
     own, wanted = list(shape), list(shape)
     own[axis], wanted[axis] = shape_of(input)[axis], shape_of(indices)[axis]
-    return input.expand(own).gather(axis, indices.expand(wanted))
+    places = indices.expand(wanted).remainder(own[axis])
+    return gathered(input.expand(own), axis, places, node_of(places))
+
+
+_RANGE = "index {{value}} is out of bounds for dimension {} with size {{size}}"
+# which indices there are, and what is said of others
+_INDEXED: dict[str, tuple[Any, str]] = {
+    "index_add": (checked_index, f"RuntimeError: {_RANGE}"),
+    "index_copy": (checked_index, f"IndexError: index_copy_(): {_RANGE}"),
+    "index_fill": (wrapped_index, f"IndexError: {_RANGE.replace('value', 'asked')}"),
+}
 
 
 def _indexed(name: str, change: Any) -> Any:
@@ -214,6 +242,9 @@ def _indexed(name: str, change: Any) -> Any:
         if index.ndim > 1:
             kind = RuntimeError if name == "index_fill" else IndexError
             raise kind(f"{name}_(): Index is supposed to be a vector, but got dim: {index.ndim}")
+        size = shape_of(input)[axis] if input.ndim else 1
+        check, words = _INDEXED[name]
+        index = wrap(check(index, size, words.format(axis)))
         key = (slice(None),) * axis + (index.reshape(-1),)
         made = input.clone()
         change(made if made.ndim else made.view(1), key, source, **options)

@@ -183,6 +183,12 @@ LG_FN i64 v_position(i64 at, i64 size, i64 *err) {
 }
 LG_FN i32 v_index_i32(i32 at, i64 size, i64 *err) { v_position(at, size, err); return at; }
 LG_FN i64 v_index_i64(i64 at, i64 size, i64 *err) { v_position(at, size, err); return at; }
+template <class T> LG_FN T v_unit(T x, i64 *err) {
+  if (!(x >= 0 && x <= 1)) err[0] = 1;
+  return x;
+}
+LG_FN f32 v_unit_f32(f32 x, i64 *err) { return v_unit(x, err); }
+LG_FN f64 v_unit_f64(f64 x, i64 *err) { return v_unit(x, err); }
 
 /* ---- random bits: element i of a draw is word (i >> 4) & 3 of Philox4x32-10 at counter
    ((i >> 6) << 4) + (i & 15) ---- */

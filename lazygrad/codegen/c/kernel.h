@@ -49,6 +49,16 @@ V_FN @TxV v_index_@TxV(@TxV index, i64 size, i64 *err) {
   return index;
 }
 
+//@ v_unit_@TxV T=f32,f64 : @TxV @IxV
+/* the values, which must be in [0, 1] */
+V_FN @TxV v_unit_@TxV(@TxV x, i64 *err) {
+  const @IxV good = (x >= 0) & (x <= 1);
+  @I all = -1;
+  for (int l = 0; l < NV; l++) all &= good[l];
+  if (__builtin_expect(!all, 0)) err[0] = 1;
+  return x;
+}
+
 //@ v_shuffle :
 /* r[i] = element AT of a followed by b, where AT is an expression in i with values known to the compiler */
 #if defined __clang__

@@ -1,5 +1,6 @@
 """The op registry: every primitive, declared once. See `core.Op` for what a declaration holds."""
 
+from lazygrad.ir.ops.checks import CHECKS, Check, check_index, check_unit
 from lazygrad.ir.ops.convolution import conv
 from lazygrad.ir.ops.core import REGISTRY, Lowering, Op, common_device, register
 from lazygrad.ir.ops.extern import (
@@ -11,7 +12,7 @@ from lazygrad.ir.ops.extern import (
     to_device,
     transfer,
 )
-from lazygrad.ir.ops.indexed import check_index, gather, matmul, scatter, scatter_add, swap
+from lazygrad.ir.ops.indexed import gather, matmul, scatter, scatter_add, swap
 from lazygrad.ir.ops.leaf import (
     BUFFER,
     CONST,
@@ -106,6 +107,7 @@ from lazygrad.ir.ops.reduce import argmax, argmin, max_, min_, prod, spread, sum
 
 __all__ = [
     "BUFFER",
+    "CHECKS",
     "CONST",
     "DRAWS",
     "IOTA",
@@ -113,6 +115,7 @@ __all__ = [
     "RANDOM",
     "REGISTRY",
     "SCALAR",
+    "Check",
     "Lowering",
     "Op",
     "absolute",
@@ -138,6 +141,7 @@ __all__ = [
     "cast",
     "ceil",
     "check_index",
+    "check_unit",
     "common_device",
     "const",
     "const_value",

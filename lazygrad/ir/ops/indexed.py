@@ -8,6 +8,7 @@ import numpy as np
 
 from lazygrad.ir.dtypes import DType
 from lazygrad.ir.node import Node, Shape
+from lazygrad.ir.ops.checks import OUT_OF_RANGE, check_range
 from lazygrad.ir.ops.core import Lowering, Op, register
 from lazygrad.ir.ops.movement import permute, zeros
 
@@ -44,16 +45,9 @@ def _check_index(shape: Shape, index: Shape, axis: int, name: str) -> None:
         raise ValueError(f"{name}: shapes {shape} and {index} differ beside axis {axis}")
 
 
-def _checked(index: np.ndarray, size: int) -> np.ndarray:
-    if index.size and (index.min() < 0 or index.max() >= size):
-        bad = index[(index < 0) | (index >= size)].flat[0]
-        raise IndexError(f"index {int(bad)} is out of bounds for dimension with size {size}")
-    return index
-
-
 def _gather(x: np.ndarray, index: np.ndarray, *, node: Node) -> np.ndarray:
     axis = node.arg
-    return np.take_along_axis(x, _checked(index, x.shape[axis]), axis)
+    return np.take_along_axis(x, check_range(index, x.shape[axis], place=node.place), axis)
 
 
 def _infer_scatter(srcs: tuple[Node, ...], axis: Any) -> tuple[Shape, DType]:
@@ -62,6 +56,10 @@ def _infer_scatter(srcs: tuple[Node, ...], axis: Any) -> tuple[Shape, DType]:
     if src.shape != index.shape or src.dtype is not base.dtype:
         raise ValueError(f"scatter of {src!r} at {index!r} into {base!r}")
     return base.shape, base.dtype
+
+
+def _in_range(index: np.ndarray, node: Node) -> np.ndarray:
+    return check_range(index, node.shape[node.arg], place=node.place)
 
 
 def _places(index: np.ndarray, axis: int) -> tuple[np.ndarray, ...]:
@@ -73,30 +71,16 @@ def _places(index: np.ndarray, axis: int) -> tuple[np.ndarray, ...]:
 def _scatter_add(base: np.ndarray, index: np.ndarray, src: np.ndarray, *, node: Node) -> np.ndarray:
     """Added one by one, in row-major order of the index."""
     out = np.array(base, copy=True)
-    np.add.at(out, _places(_checked(index, base.shape[node.arg]), node.arg), src)
+    np.add.at(out, _places(_in_range(index, node), node.arg), src)
     return out
 
 
 def _scatter(base: np.ndarray, index: np.ndarray, src: np.ndarray, *, node: Node) -> np.ndarray:
     """Where several indices agree the last one, in row-major order, stays."""
     out = np.array(base, copy=True)
-    out[_places(_checked(index, base.shape[node.arg]), node.arg)] = src
+    out[_places(_in_range(index, node), node.arg)] = src
     return out
 
-
-_OUT = ("IndexError",)
-
-check_index: Op = register(
-    Op(
-        "check_index",
-        Lowering.POINTWISE,
-        lambda srcs, size: (srcs[0].shape, srcs[0].dtype),
-        lambda index, *, node: _checked(index, node.arg),
-        c="v_index_{t}({0}, {size}, err)",
-        kinds="i",
-        errors=_OUT,
-    )
-)
 
 matmul: Op = register(
     Op(
@@ -123,7 +107,7 @@ gather: Op = register(
         ),
         (1,),
         arity=2,
-        errors=_OUT,
+        errors=(OUT_OF_RANGE,),
     )
 )
 scatter_add: Op = register(
@@ -136,7 +120,7 @@ scatter_add: Op = register(
         (1,),
         arity=3,
         kinds="uif",
-        errors=_OUT,
+        errors=(OUT_OF_RANGE,),
     )
 )
 scatter: Op = register(
@@ -152,6 +136,6 @@ scatter: Op = register(
         ),
         (1,),
         arity=3,
-        errors=_OUT,
+        errors=(OUT_OF_RANGE,),
     )
 )

@@ -143,7 +143,7 @@ floordiv: Op = _op(
     arity=2,
     kinds="uif",
     domain=(0.5, 3.0),
-    errors=("ZeroDivisionError",),
+    errors=("RuntimeError: ZeroDivisionError",),
 )
 remainder: Op = _op(
     "remainder",
@@ -154,7 +154,7 @@ remainder: Op = _op(
     arity=2,
     kinds="uif",
     domain=(0.5, 3.0),
-    errors=("ZeroDivisionError",),
+    errors=("RuntimeError: ZeroDivisionError",),
 )
 fmod: Op = _op(
     "fmod",
@@ -165,7 +165,7 @@ fmod: Op = _op(
     arity=2,
     kinds="uif",
     domain=(0.5, 3.0),
-    errors=("ZeroDivisionError",),
+    errors=("RuntimeError: ZeroDivisionError",),
 )
 truncdiv: Op = _op(
     "truncdiv",
@@ -173,7 +173,7 @@ truncdiv: Op = _op(
     "v_truncdiv_{t}({0}, {1}, err)",
     arity=2,
     kinds="ui",
-    errors=("ZeroDivisionError",),
+    errors=("RuntimeError: ZeroDivisionError",),
 )
 
 # -- bits and booleans --------------------------------------------------------------------------
