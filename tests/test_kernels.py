@@ -195,3 +195,13 @@ def test_threads_are_given_what_is_worth_it(
     assert threads_of(make(alone)) == 1
     assert threads_of(make(all_of_them)) == 4
     assert threads_of(make(all_of_them), 1) == 1
+
+
+def test_a_costly_value_that_does_not_change_along_a_row() -> None:
+    """Two passes need it; it is no row of its own to be kept."""
+    scale = lg.rand(6, 1, dtype=lg.float64).expand(6, 10).rsqrt()
+    x = lg.randn(6, 10, dtype=lg.float64)
+    s = scale * x
+    y = ((s - s.sum(1, keepdim=True)) * scale).sum(1)
+    node = node_of(y)
+    np.testing.assert_allclose(*interpreted([node]), *compiled([node]), rtol=1e-12)

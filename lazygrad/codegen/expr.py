@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lazygrad.codegen.ahead import later_elements, later_row
+from lazygrad.codegen.loops import cut, uniform_values
 from lazygrad.codegen.target import Target
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType, compute_dtype
@@ -67,24 +68,7 @@ class Emitter:
         self.streams: list[tuple[int, int]] = []  # (buffer, parameter that says: past the caches)
         self.tiles: dict[int, str] = {}  # loads read from a transposed copy: value -> its row
         self.early: dict[int, list[Statement]] = {}  # by gather: requests for later elements
-        self.uniform = self._uniform()
-
-    # -- what varies along the vector -------------------------------------------------------------
-    def _uniform(self) -> list[bool]:
-        row_varies = not self.kernel.reduced[self.axis]
-        uniform: list[bool] = []
-        for ins in self.kernel.instrs:
-            if ins.op.lowering is Lowering.REDUCE:
-                uniform.append(not row_varies)
-                continue
-            varies = any(not uniform[a] for a in ins.args)
-            if ins.access is not None:
-                varies |= ins.access.strides[self.axis] != 0 or self._cut(ins.access, self.axis)
-            uniform.append(not varies)
-        return uniform
-
-    def _cut(self, access: Access, axis: int) -> bool:
-        return access.box is not None and access.box[axis] != (0, self.kernel.extents[axis])
+        self.uniform = uniform_values(kernel)
 
     # -- names ------------------------------------------------------------------------------------
     def register(self, dtype: DType) -> str:
@@ -129,7 +113,7 @@ class Emitter:
             return None
         terms = []
         for axis in range(self.axis):
-            if self._cut(access, axis):
+            if cut(self.kernel, access, axis):
                 low, high = access.box[axis]
                 terms.append(
                     f"i{axis} >= {self.params.add(low)} && i{axis} < {self.params.add(high)}"
@@ -249,8 +233,8 @@ class Emitter:
         """Elements of the current row at x, as stored."""
         vector, stride = self.vector(stored), access.strides[self.axis]
         inside = self.inside(access)
-        if access.box is not None and (inside or self._cut(access, self.axis)):
-            if stride == 0 and not self._cut(access, self.axis):
+        if access.box is not None and (inside or cut(self.kernel, access, self.axis)):
+            if stride == 0 and not cut(self.kernel, access, self.axis):
                 return f"v_sp_{vector}({inside} ? *{pointer} : 0)", []
             low, high = access.box[self.axis]
             first, last = self.params.add(low), self.params.add(high)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from lazygrad.ir import ops
 from lazygrad.ir.cost import BYTE, OP, RANDOM, op_cost
 from lazygrad.ir.fusion import FULL
-from lazygrad.ir.kernel import Kernel
+from lazygrad.ir.kernel import Access, Kernel
 from lazygrad.ir.ops import Lowering
 
 TILE = 4096  # elements of a pointwise row that are one work item
@@ -164,18 +164,42 @@ def _stages(kernel: Kernel) -> list[int]:
     return stage_of
 
 
+def uniform_values(kernel: Kernel) -> list[bool]:
+    """Per value whether it is the same all along the innermost axis."""
+    last = len(kernel.extents) - 1
+    row_varies = not kernel.reduced[last]
+    uniform: list[bool] = []
+    for ins in kernel.instrs:
+        if ins.op.lowering is Lowering.REDUCE:
+            uniform.append(not row_varies)
+            continue
+        varies = any(not uniform[a] for a in ins.args)
+        if ins.access is not None:
+            varies |= ins.access.strides[last] != 0 or cut(kernel, ins.access, last)
+        uniform.append(not varies)
+    return uniform
+
+
+def cut(kernel: Kernel, access: Access, axis: int) -> bool:
+    """Whether a part of the axis lies outside what the access may read."""
+    return access.box is not None and access.box[axis] != (0, kernel.extents[axis])
+
+
 def _keep_expensive(kernel: Kernel, stages: list[Stage]) -> None:
     """Values of costly functions that several passes need are computed in the first only.
 
-    They wait in a scratch row, which is in the cache; the exponentials of a softmax, say.
+    They wait in a scratch row, which is in the cache; the exponentials of a softmax, say. What is
+    the same all along a row is computed once for it in any pass.
     """
     kept: set[int] = set()
+    uniform = uniform_values(kernel)
     for number, stage in enumerate(stages):
         stage.values = _needed(kernel, stage, frozenset(kept))
         stage.loads = [v for v in stage.values if v in kept]
         stage.values = [v for v in stage.values if v not in kept]
         for value in stage.values:
-            if kernel.instrs[value].op.ulp and any(value in s.values for s in stages[number + 1 :]):
+            costly = kernel.instrs[value].op.ulp and not uniform[value]
+            if costly and any(value in s.values for s in stages[number + 1 :]):
                 stage.saves.append(value)
         kept.update(stage.saves)
 
