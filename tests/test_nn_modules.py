@@ -29,6 +29,13 @@ def wave(shape: Sequence[int], turn: float = 0.3) -> np.ndarray:
     return (2.0 * np.sin(1.7 * np.arange(math.prod(shape)) + turn)).reshape(shape)
 
 
+def flat(outputs: Any) -> list[Any]:
+    """The tensors of a result, which may be a tuple of tuples."""
+    if not isinstance(outputs, tuple):
+        return [] if outputs is None else [outputs]
+    return [one for part in outputs for one in flat(part)]
+
+
 def run(library: Any, made: str, shapes: Sequence[Sequence[int]]) -> tuple[Any, ...]:
     """The module, the arrays of its outputs, and its gradients, of inputs first."""
     module = eval(made, {**vars(library.nn), "nn": library.nn}).double()
@@ -40,10 +47,7 @@ def run(library: Any, made: str, shapes: Sequence[Sequence[int]]) -> tuple[Any, 
     inputs = [library.tensor(wave(shape).tolist(), dtype=library.float64) for shape in shapes]
     for given in inputs:
         given.requires_grad_()
-    outputs = module(*inputs)
-    outputs = (
-        [outputs] if isinstance(outputs, library.Tensor) else [o for o in outputs if o is not None]
-    )
+    outputs = flat(module(*inputs))
     total = 0
     for out in outputs:
         if out.is_floating_point():
