@@ -18,7 +18,7 @@ from lazygrad.ir import ops
 from lazygrad.ir.interp import evaluate, to_storage
 from lazygrad.ir.node import Node, place_text, toposort, user_place
 from lazygrad.ir.ops import Lowering
-from lazygrad.ir.structure import Structure, structure
+from lazygrad.ir.structure import Numbering, Structure, structure
 from lazygrad.runtime import compiler, store
 from lazygrad.runtime import device as devices
 from lazygrad.runtime.device import device
@@ -59,11 +59,38 @@ def value_read(what: str) -> None:
         traces[-1].value_read(what)
 
 
-def realize_soon(outputs: Sequence[Node]) -> None:
+def realize_soon(outputs: Sequence[Node]) -> Ran | None:
     """Compute these nodes if nothing speaks against it: nobody looks at their values yet."""
     if traces and traces[-1].is_mine():
-        return
-    realize_nodes(outputs)
+        return None
+    return realize_nodes(outputs)
+
+
+def watched() -> bool:
+    """Whether somebody looks at what is computed, or it is not one program of the host's."""
+    return bool(
+        traces
+        or observers
+        or devices.beyond_host
+        or config.validate
+        or config.backend == "interp"
+        or compiler.compiler() is None
+    )
+
+
+def run_known(program: Any, leaves: Sequence[Node], nodes: int) -> list[Buffer]:
+    """Run a program that was made for a graph of the same structure, of so many nodes.
+
+    `leaves` are the values for its leaf slots and scalars alone. Raises what its kernels report,
+    without the lines.
+    """
+    with stats.stage("run"):
+        made: list[Buffer] = program.run(leaves)
+    stats.realizes += 1
+    stats.nodes += nodes
+    stats.program_hits += 1
+    stats.kernels += program.kernels
+    return made
 
 
 def read(node: Node) -> np.ndarray:
@@ -71,26 +98,31 @@ def read(node: Node) -> np.ndarray:
     return node.buffer.array(node.dtype.np, node.shape)
 
 
-def realize_nodes(outputs: Sequence[Node]) -> None:
+def realize_nodes(outputs: Sequence[Node]) -> Ran | None:
     """Compute these nodes, and all values that a live autograd record will read, in one program.
 
     Graphs of more than `config.max_pending` nodes are cut into parts of equal structure, so that
-    a long chain is planned once.
+    a long chain is planned once. Gives what has run, if it was one program.
     """
     pending = [n for n in dict.fromkeys(outputs) if n.buffer is None]
     if not pending:
-        return
+        return None
     value_read("a value that is used in Python")
-    order = toposort(pending)
+    with stats.stage("key"):
+        nodes = Numbering()
+        nodes.add(pending)
     if devices.beyond_host:
-        pending, order = _one_device(pending, order)
-    if not pending:
-        return
-    if len(order) <= config.max_pending:
-        _run(pending + _kept(order, pending), order)
-        return
-    for part in _cuts(order, pending):
-        _run(part, None)
+        pending, order = _one_device(pending, nodes.order)
+        if not pending:
+            return None
+        if order is not nodes.order:
+            nodes = Numbering()
+            nodes.add(pending)
+    if len(nodes.order) <= config.max_pending:
+        return _run(nodes.structure(pending + _kept(nodes.order, pending)))
+    for part in _cuts(nodes.order, pending):
+        _run(structure(part))
+    return None
 
 
 def crosses(outputs: Sequence[Node]) -> bool:
@@ -255,12 +287,11 @@ def _parts(order: list[Node], pending: Sequence[Node]) -> list[list[Node]]:
     return parts
 
 
-def _run(outputs: list[Node], order: list[Node] | None) -> None:
-    with stats.stage("key"):
-        shape = structure(outputs, order)
+def _run(shape: Structure) -> Ran | None:
     stats.realizes += 1
     stats.nodes += len(shape.order)
     where = device(shape.device)
+    ran = None
     if where.on_host and _only_moves(shape):
         buffers = _interpret(shape)
     elif config.backend == "interp" or not where.compiles():
@@ -269,13 +300,15 @@ def _run(outputs: list[Node], order: list[Node] | None) -> None:
         buffers = _interpret(shape)
     else:
         try:
-            buffers = run_program(shape)
+            program, output_of = _program(shape)
+            buffers = _run_on(shape, program, output_of)
         except compiler.BrokenCompiler:  # the next candidate, or the interpreter
-            _run(outputs, order)
-            return
+            return _run(shape)
+        ran = Ran(program, shape.leaves, shape.outputs, output_of, shape.order)
     for node, buffer in zip(shape.outputs, buffers):
         node.buffer = buffer
         node.srcs = ()
+    return ran
 
 
 def _watched(shape: Structure, program: Any) -> Any:
@@ -308,7 +341,10 @@ def _interpret(shape: Structure) -> list[Buffer]:
 
 def run_program(shape: Structure) -> list[Buffer]:
     """Find or build the program of this structure, and run it on the leaves' values."""
-    program, output_of = _program(shape)
+    return _run_on(shape, *_program(shape))
+
+
+def _run_on(shape: Structure, program: Any, output_of: list[int]) -> list[Buffer]:
     observe = _watched(shape, program) if observers else None
     with stats.stage("run"):
         made = program.run(shape.leaves, observe, shape.order)

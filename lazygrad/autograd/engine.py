@@ -11,13 +11,13 @@ import heapq
 from collections.abc import Sequence
 from typing import Any
 
-from lazygrad.autograd import graph
+from lazygrad.autograd import graph, repeats
 from lazygrad.autograd.graph import AccumulateGrad, BaseFn, GradFn
 from lazygrad.autograd.late import tensors
 from lazygrad.autograd.modes import mode, no_grad, set_grad_enabled
 from lazygrad.ir import ops
 from lazygrad.ir.node import Node, place_line
-from lazygrad.realize import realize_soon, traces
+from lazygrad.realize import Ran, realize_soon, traces
 
 
 def backward(
@@ -39,9 +39,10 @@ def backward(
     seeds = _check_seeds(roots, seeds)  # type: ignore[assignment]
     targets = None if inputs is None else [_target(t) for t in inputs]
     job = _Job(keep, create_graph, targets, accumulate=True)
-    job.run(roots, seeds)
-    if not create_graph:
-        job.finish(roots)
+    if create_graph:
+        job.run(roots, seeds)
+    else:
+        job.run_and_compute(roots, seeds)
 
 
 def grad(
@@ -75,7 +76,10 @@ def grad(
     seeds = _check_seeds(roots, seeds)  # type: ignore[assignment]
     targets = [_target(t) for t in wanted]
     job = _Job(keep, create_graph, targets, accumulate=False)
-    job.run(roots, seeds)
+    if create_graph:
+        job.run(roots, seeds)
+    else:
+        job.run_and_compute(roots, seeds)
     results = [job.found.get(target) for target in targets]
     for i, result in enumerate(results):
         if result is None and not allow_unused:
@@ -88,9 +92,6 @@ def grad(
             zeros_like(t, requires_grad=create_graph) if result is None else result
             for t, result in zip(wanted, results)
         ]
-    if not create_graph:
-        job.touched = [result for result in results if result is not None]
-        job.finish(roots)
     return tuple(results)
 
 
@@ -191,6 +192,33 @@ class _Job:
         self.found: dict[tuple[BaseFn, int], Any] = {}  # gradients at the targets
         self.touched: list[Any] = []  # leaf gradients that were written
         self.pending: dict[BaseFn, list[Any]] = {}
+
+    def run_and_compute(self, roots: Sequence[Any], seeds: Sequence[Any]) -> None:
+        """Run the records and compute all results in one program: one that is known, if this pass
+        was met before."""
+        edges = [tensors.history.edge_of(root) for root in roots]
+        seen = repeats.look(roots, edges, seeds, self.targets, self.accumulate, self.keep)
+        found = None if seen is None else seen.run()
+        if seen is not None and found is not None:
+            self._take(seen.ends, found)
+            return
+        self.run(roots, seeds)
+        ran = self.finish(roots)
+        if seen is not None:
+            seen.learn(ran, [self._gradient_at(end) for end in seen.ends])
+
+    def _take(self, ends: Sequence[Any], found: Sequence[Node]) -> None:
+        """Put the computed gradients where they belong."""
+        wrap = tensors.core.wrap
+        for end, node in zip(ends, found):
+            if self.accumulate:
+                end.variable._meta.grad = wrap(node)
+            elif end not in self.found:
+                self.found[end] = wrap(node)
+
+    def _gradient_at(self, end: Any) -> Node | None:
+        result = end.variable._meta.grad if self.accumulate else self.found.get(end)
+        return None if result is None else tensors.core.node_of(result)
 
     def run(self, roots: Sequence[Any], seeds: Sequence[Any]) -> None:
         from lazygrad.tensor.history import edge_of
@@ -403,14 +431,16 @@ class _Job:
                 if hook(t) is not None:
                     raise RuntimeError("Tensor post accumulate grad hooks should return None.")
 
-    def finish(self, roots: Sequence[Any]) -> None:
+    def finish(self, roots: Sequence[Any]) -> Ran | None:
         """Compute results and gradients in one program."""
         from lazygrad.tensor.core import node_of
         from lazygrad.tensor.storage import forget
 
-        nodes = [node_of(t) for t in (*roots, *self.touched)]
-        realize_soon(list(dict.fromkeys(nodes)))
+        results = self.touched if self.accumulate else self.found.values()
+        nodes = [node_of(t) for t in (*roots, *results)]
+        ran = realize_soon(list(dict.fromkeys(nodes)))
         forget()
+        return ran
 
 
 def _value(gradient: Any) -> Any:

@@ -118,6 +118,8 @@ class BaseFn:
         "tensor_hooks",
     )
 
+    plain = False  # whether it is nothing but a piece of the forward graph: see repeats.py
+
     def __init__(self, edges: Sequence[Edge], seq: int):
         self.edges = tuple(edges)
         self.seq = seq
@@ -189,6 +191,8 @@ class GradFn(BaseFn):
         "saved",
         "stops",
     )
+
+    plain = True
 
     def __init__(
         self,
@@ -423,7 +427,7 @@ def unreached(name: str) -> type[GradFn]:
         self.check()
         return [None] * len(self.edges)
 
-    return type(name, (GradFn,), {"__slots__": (), "apply": apply})
+    return type(name, (GradFn,), {"__slots__": (), "apply": apply, "plain": False})
 
 
 @functools.cache
@@ -433,7 +437,7 @@ def refusing(name: str, error: type[Exception], words: str) -> type[GradFn]:
     def apply(self: GradFn, grads: Sequence[Any], create: bool) -> Sequence[Any]:
         raise error(words)
 
-    return type(name, (GradFn,), {"__slots__": (), "apply": apply})
+    return type(name, (GradFn,), {"__slots__": (), "apply": apply, "plain": False})
 
 
 SECOND_TIME = (

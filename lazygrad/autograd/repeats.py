@@ -1,0 +1,300 @@
+"""Backward passes that were met before: run as one known program, without recording their nodes.
+
+Owns: what makes two passes the same (the records, how they are wired, the graph behind them), and
+how the program of the first is run for the next. Must not know: any op's gradient rule. A pass
+that anybody looks into (hooks, functions of users, anomaly mode, `create_graph`) is never taken
+for a known one; neither is one that would raise, which the engine does better.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lazygrad import realize
+from lazygrad.autograd.graph import AccumulateGrad, BaseFn, GradFn
+from lazygrad.autograd.late import tensors
+from lazygrad.autograd.modes import mode
+from lazygrad.config import config
+from lazygrad.ir.node import Node, stand_in
+from lazygrad.ir.structure import Numbering
+from lazygrad.realize import Ran
+
+Target = tuple[BaseFn, int]
+_by_age = operator.attrgetter("seq")
+
+
+@dataclass(frozen=True)
+class Result:
+    """A value that a pass leaves behind: a node of the graph that was there before, by its number,
+    or a new one: the output it is, its like, and the number of the node whose line it has."""
+
+    number: int
+    output: int = -1
+    like: Node | None = None
+    place: int = -1
+
+
+@dataclass(frozen=True)
+class Known:
+    """The program of a pass: the numbers of its leaves, of the outputs that were recorded by the
+    forward pass, and the gradient of each end."""
+
+    program: Any
+    leaves: list[int]
+    outputs: list[tuple[int, int]]  # (number of the node, output of the program)
+    results: list[Result]
+
+
+LIMIT = 1024  # structures that are remembered
+_known: dict[Any, Known | None] = {}  # named cache: None where there is no single program
+
+
+class Pass:
+    """One backward pass, looked at before it runs."""
+
+    __slots__ = ("ends", "fns", "key", "keep", "nodes")
+
+    def __init__(self, key: Any, nodes: Numbering, fns: list[GradFn], ends: list[Any], keep: bool):
+        self.key = key
+        self.nodes = nodes
+        self.fns = fns  # the records that will run, the latest first
+        self.ends = ends  # where gradients are wanted: leaves, or targets
+        self.keep = keep
+
+    def run(self) -> list[Node] | None:
+        """The gradient of each end, all computed. None where the pass is not a known one, or has
+        failed: nothing has happened then, and the engine is to say how."""
+        known = _known.get(self.key)
+        if known is None:
+            return None
+        order = self.nodes.order
+        try:
+            buffers = realize.run_known(known.program, [order[i] for i in known.leaves], len(order))
+        except Exception:  # it is raised again, with its line, by the pass that is recorded
+            return None
+        for number, output in known.outputs:
+            node = order[number]
+            node.buffer = buffers[output]
+            node.srcs = ()
+        made: dict[int, Node] = {}
+        found = []
+        for result in known.results:
+            if result.number >= 0:
+                found.append(order[result.number])
+                continue
+            node_made = made.get(result.output)
+            if node_made is None:
+                assert result.like is not None
+                node_made = made[result.output] = stand_in(result.like.op, result.like)
+                node_made.place = order[result.place].place if result.place >= 0 else None
+                node_made.buffer = buffers[result.output]
+            found.append(node_made)
+        if not self.keep:
+            for fn in self.fns:
+                fn.release()
+        return found
+
+    def learn(self, ran: Ran | None, gradients: Sequence[Node | None]) -> None:
+        """The pass was recorded and run: remember its program for the next of its kind."""
+        if len(_known) >= LIMIT:
+            _known.clear()
+        _known[self.key] = self._known_from(ran, gradients)
+
+    def _known_from(self, ran: Ran | None, gradients: Sequence[Node | None]) -> Known | None:
+        if ran is None:
+            return None
+        index = self.nodes.index
+        if any(leaf not in index for leaf in ran.leaves):
+            return None  # a rule made a number of its own
+        places = {id(node.place): i for i, node in enumerate(self.nodes.order)}
+        output_of = dict(zip(ran.outputs, ran.output_of))
+        results = []
+        for node in gradients:
+            if node is None:
+                return None
+            number = index.get(node, -1)
+            if number < 0:
+                output = output_of.get(node)
+                if output is None:
+                    return None
+                place = places.get(id(node.place), -1)
+                like = stand_in(node.op, node)
+                like.place = None
+                results.append(Result(-1, output, like, place))
+            else:
+                results.append(Result(number))
+        outputs = [(index[node], output) for node, output in output_of.items() if node in index]
+        return Known(ran.program, [index[leaf] for leaf in ran.leaves], outputs, results)
+
+
+def look(
+    roots: Sequence[Any],
+    edges: Sequence[Any],
+    seeds: Sequence[Any],
+    targets: Sequence[Target] | None,
+    accumulate: bool,
+    keep: bool,
+) -> Pass | None:
+    """What a pass from these roots will do. None where it is not one that can be repeated."""
+    if realize.watched() or mode.anomaly or tensors.storage.reads:
+        return None
+    starts = [edge[0] for edge in edges]
+    found = _walk(starts, accumulate)
+    if found is None:
+        return None
+    fns, leaves = found
+    number: dict[BaseFn, int] = {}
+    for fn in fns:
+        number[fn] = len(number)
+    for leaf in leaves:
+        number[leaf] = len(number)
+    ends: list[Any]
+    if targets is not None:
+        if any(fn not in number for fn, _ in targets):
+            return None  # nothing leads there: an error, or no gradient
+        fns = _leading(fns, targets)
+        ends = list(targets)
+        if accumulate:
+            if any(type(fn) is not AccumulateGrad for fn, _ in targets):
+                return None
+            ends = list(dict.fromkeys(fn for fn, _ in targets))
+    else:
+        ends = leaves
+    if not ends or not all(map(_is_whole, fns)):
+        return None
+    nodes = Numbering()
+    values = []
+    for t in (*roots, *seeds):
+        if t._storage.node is None:
+            return None
+        values.append(tensors.core.node_of(t))
+    nodes.add(values)
+    entries = _entries(fns, number, nodes)
+    index = nodes.index
+    key = (
+        tuple(nodes.entries),
+        tuple(entries),
+        tuple([index[value] for value in values]),
+        tuple([(number[fn], nr) for fn, nr in edges]),
+        None if targets is None else tuple([(number[fn], nr) for fn, nr in targets]),
+        accumulate,
+        keep,
+        _read_again(nodes.order, [] if keep else fns),
+    )
+    return Pass(key, nodes, fns, ends, keep)
+
+
+def _walk(starts: list[BaseFn], accumulate: bool) -> tuple[list[Any], list[Any]] | None:
+    """The records that lead from the roots, the latest first, and the leaves. None where somebody
+    would see gradients on their way, or records are not in the order of their age."""
+    fns: list[Any] = []
+    leaves: list[Any] = []
+    seen: set[BaseFn] = set()
+    stack = list(starts)
+    while stack:
+        fn = stack.pop()
+        if fn in seen:
+            continue
+        seen.add(fn)
+        if fn.tensor_hooks or fn.retained or fn.pre_hooks or fn.post_hooks:
+            return None
+        if not fn.plain:
+            if type(fn) is not AccumulateGrad:
+                return None
+            meta = fn.variable._meta
+            if meta is None or meta.hooks or meta.post_hooks:
+                return None
+            if accumulate and (meta.grad is not None or not meta.requires_grad):
+                return None
+            leaves.append(fn)
+            continue
+        fns.append(fn)
+        age = fn.seq
+        for edge in fn.edges:
+            if edge is not None:
+                follower = edge[0]
+                if follower.plain and follower.seq >= age:
+                    return None
+                stack.append(follower)
+    fns.sort(key=_by_age, reverse=True)
+    return fns, leaves
+
+
+def _leading(fns: list[Any], targets: Sequence[Target]) -> list[Any]:
+    """Those records from which a target can be reached."""
+    reached: set[Any] = {fn for fn, _ in targets}
+    needed = []
+    for fn in reversed(fns):
+        if any(edge is not None and edge[0] in reached for edge in fn.edges):
+            reached.add(fn)
+            needed.append(fn)
+    needed.reverse()
+    return needed
+
+
+def _is_whole(fn: GradFn) -> bool:
+    """Whether a record's values are there, and are those it was made with."""
+    if fn.released:
+        return False
+    for storage, version, writes, _, _, _, _, counter in fn.saved:
+        if (storage.version if counter is None else counter[0]) != version:
+            return False
+        if storage.writes != writes or storage.shared is not None:
+            return False
+    return True
+
+
+def _entries(fns: list[Any], number: dict[BaseFn, int], nodes: Numbering) -> list[Any]:
+    """What each record is: its nodes and edges by number. Values that were computed meanwhile have
+    lost their sources: these are named here."""
+    index = nodes.index
+    entries: list[Any] = []
+    for fn in fns:
+        entry: list[Any] = []
+        for node, op, srcs, arg in fn.captured:
+            if node not in index:
+                nodes.add((node,))
+            entry.append(index[node])
+            if node.srcs is not srcs:
+                for src in srcs:
+                    if src not in index:
+                        nodes.add(srcs)
+                entry.append((op.name, arg, *[index[src] for src in srcs]))
+        entry.append(None)
+        for node in fn.in_nodes:
+            if node not in index:
+                nodes.add((node,))
+            entry.append(index[node])
+        entry.append(None)
+        for node in fn.out_nodes:
+            if node not in index:
+                nodes.add((node,))
+            entry.append(index[node])
+        for edge in fn.edges:
+            if edge is None:
+                entry.append(None)
+            else:
+                entry += (number[edge[0]], edge[1])
+        entries.append(tuple(entry))
+    return entries
+
+
+def _read_again(order: list[Node], released: list[GradFn]) -> tuple[int, ...]:
+    """The numbers of values that something will read when these records are gone: which of them
+    are kept is part of a program."""
+    for fn in released:
+        for node in fn.kept:
+            node.saves -= 1
+    found = []
+    for number, node in enumerate(order):
+        if node.buffer is None:
+            holder = node.holder
+            if node.saves or (holder is not None and holder() is not None):
+                found.append(number)
+    for fn in released:
+        for node in fn.kept:
+            node.saves += 1
+    return tuple(found)
