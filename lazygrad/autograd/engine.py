@@ -309,7 +309,7 @@ class _Job:
             self._flow(fn, grads)
             return
         grads = [_tensor(value) for value in grads]
-        if fn.tensor_hooks is not None or fn.retained is not None:
+        if fn.extras is not None:
             self._tensor_hooks(fn, grads)
         if self.targets is not None:
             for number, value in enumerate(grads):
@@ -350,10 +350,7 @@ class _Job:
             and not self.create
             and isinstance(fn, GradFn)
             and type(fn).apply is GradFn.apply
-            and fn.tensor_hooks is None
-            and fn.retained is None
-            and fn.pre_hooks is None
-            and fn.post_hooks is None
+            and (fn.extras is None or not fn.extras.watches())
             and not mode.anomaly
         )
 

@@ -14,17 +14,22 @@ from __future__ import annotations
 import functools
 import itertools
 import traceback
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from lazygrad.autograd.capture import Entry, origin, read_values, replaced
+from lazygrad.autograd.hooks import Extras, RemovableHandle, add_hook, extra
 from lazygrad.autograd.late import tensors
 from lazygrad.autograd.modes import mode
 from lazygrad.ir import ops
-from lazygrad.ir.node import Node, override, stand_in
+from lazygrad.ir.dtypes import DType
+from lazygrad.ir.node import Node, Place, Shape, blank, override, stand_in
 from lazygrad.ir.ops import BUFFER, Lowering, Op
 
-Entry = tuple[Node, Op, tuple[Node, ...], Any]  # a node and its sources, kept from being dropped
 Edge = tuple[Any, int] | None
+Like = tuple[Shape, DType, str, Place]  # what a node was, without its value
+# op, arg, its node, its sources, which of them each one is, which of them are inputs
+Outline = tuple[Op, Any, Like, tuple[Like, ...], tuple[int, ...], tuple[int, ...]]
 # storage, version and all writes then, who made the value, output number, value, view, and where
 # versions are counted, if not in the storage
 Saved = tuple[Any, int, int, Any, int, Node, Any, list[int] | None]
@@ -33,102 +38,24 @@ _sequence = itertools.count()
 _classes: dict[str, type[GradFn]] = {}  # named cache: PyTorch shows each name as a class
 LAST = 1 << 62  # leaves accumulate as soon as they can
 
-# Which values an op's rule reads for the gradient of each source, where that depends on it.
-_READS: dict[str, dict[int, tuple[int, ...]]] = {
-    "mul": {0: (1,), 1: (0,)},
-    "div": {0: (1,), 1: (0, 1)},
-    "matmul": {0: (1,), 1: (0,)},
-    "conv": {0: (1,), 1: (0,)},
-    "pow": {0: (0, 1), 1: (0, 1, -1)},
-    "where": {1: (0,), 2: (0,)},
-    "gather": {0: (1,)},
-    "scatter_add": {2: (1,)},
-    "scatter": {0: (1,), 2: (1,)},
-    "remainder": {0: (), 1: (0, 1)},
-    "fmod": {0: (), 1: (0, 1)},
-}
-
-
-def _reads(node: Node, op: Op, srcs: tuple[Node, ...], wanted: Container[Node]) -> list[Node]:
-    """The values that an op's rule reads for the gradients of those sources that are wanted."""
-    by_source = _READS.get(op.name)
-    if by_source is None:
-        return [node if position == -1 else srcs[position] for position in op.saves]
-    found = []
-    for source, needs in by_source.items():
-        if srcs[source] in wanted:
-            found += [node if position == -1 else srcs[position] for position in needs]
-    return found
-
-
-def _origin(value: Node, ends: Container[Node]) -> Node:
-    """The value that this one was moved or cast from, if that is one of the ends."""
-    at = value
-    while at not in ends and _moves(at):
-        at = at.srcs[0]
-    return at if at in ends else value
-
-
-def _moves(node: Node) -> bool:
-    return bool(node.srcs) and (node.op.lowering is Lowering.MOVEMENT or node.op is ops.cast)
-
-
-def _replaced(value: Node, old: Node, new: Node) -> Node:
-    """`value`, if it was moved or cast from `old`: the same of `new`."""
-    steps: list[Node] = []
-    while value is not old and _moves(value):
-        steps.append(value)
-        value = value.srcs[0]
-    if value is not old:
-        return steps[0] if steps else value
-    for step in reversed(steps):
-        new = step.op(new, arg=step.arg)
-    return new
-
-
-class RemovableHandle:
-    """Takes a hook away again."""
-
-    def __init__(self, hooks: dict[int, Any]):
-        self._hooks = hooks
-        self.id = next(_sequence)
-
-    def remove(self) -> None:
-        self._hooks.pop(self.id, None)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self.remove()
-
 
 class BaseFn:
     """What records and leaves have in common: hooks, and a place in the graph."""
 
-    __slots__ = (
-        "__weakref__",
-        "edges",
-        "notes",
-        "post_hooks",
-        "pre_hooks",
-        "retained",
-        "seq",
-        "stack",
-        "tensor_hooks",
-    )
+    __slots__ = ("__weakref__", "edges", "extras", "seq")
 
     plain = False  # whether it is nothing but a piece of the forward graph: see repeats.py
+    tensor_hooks = extra("tensor_hooks")
+    pre_hooks = extra("pre_hooks")
+    post_hooks = extra("post_hooks")
+    retained = extra("retained")
+    notes = extra("notes")
+    stack = extra("stack")
 
     def __init__(self, edges: Sequence[Edge], seq: int):
         self.edges = tuple(edges)
         self.seq = seq
-        self.tensor_hooks: dict[int, dict[int, Callable[..., Any]]] | None = None
-        self.pre_hooks: dict[int, Callable[..., Any]] | None = None
-        self.post_hooks: dict[int, Callable[..., Any]] | None = None
-        self.retained: dict[int, Any] | None = None  # output number -> tensor that keeps its grad
-        self.notes: dict[Any, Any] | None = None
-        self.stack: str | None = None
+        self.extras: Extras | None = None
 
     def name(self) -> str:
         return type(self).__name__
@@ -141,7 +68,8 @@ class BaseFn:
     def metadata(self) -> dict[Any, Any]:
         if self.notes is None:
             self.notes = {}
-        return self.notes
+        found: dict[Any, Any] = self.notes
+        return found
 
     def _sequence_nr(self) -> int:
         return self.seq
@@ -162,10 +90,20 @@ class BaseFn:
         return f"<{type(self).__name__} object at 0x{id(self):x}>"
 
 
-def add_hook(hooks: dict[int, Any], hook: Callable[..., Any]) -> RemovableHandle:
-    handle = RemovableHandle(hooks)
-    hooks[handle.id] = hook
-    return handle
+class Kept(tuple[Node, ...]):
+    """Values that a record's gradient will read: the executor knows of them while this lives."""
+
+    __slots__ = ()
+
+    def __new__(cls, nodes: Iterable[Node]) -> Kept:
+        made = super().__new__(cls, nodes)
+        for node in made:
+            node.saves += 1
+        return made
+
+    def __del__(self) -> None:
+        for node in self:
+            node.saves -= 1
 
 
 class AccumulateGrad(BaseFn):
@@ -186,6 +124,7 @@ class GradFn(BaseFn):
         "in_nodes",
         "kept",
         "out_nodes",
+        "outline",
         "reads_values",
         "released",
         "saved",
@@ -204,8 +143,8 @@ class GradFn(BaseFn):
     ):
         self.edges = tuple(edges)
         self.seq = next(_sequence)
-        self.tensor_hooks = self.pre_hooks = self.post_hooks = None
-        self.retained = self.notes = self.stack = None
+        self.extras = None
+        self.outline: Outline | None = None
         self.stops = tuple(stops)  # values taken as given, here and in the gradient's gradient
         self.in_nodes = tuple(in_nodes)
         self.out_nodes = tuple(out_nodes)
@@ -217,10 +156,6 @@ class GradFn(BaseFn):
         if mode.anomaly:
             self.stack = "".join(traceback.format_stack()[:-1])
 
-    def __del__(self) -> None:
-        for node in self.kept:
-            node.saves -= 1
-
     def keep(self, given: Sequence[Node] = ()) -> tuple[Node, ...]:
         """Find which values the rules will read, and tell the executor so.
 
@@ -231,14 +166,11 @@ class GradFn(BaseFn):
             node, op, srcs, _ = captured[0]
             if not op.saves:
                 return ()
-            found = [_origin(value, given) for value in _reads(node, op, srcs, self.in_nodes)]
+            found = [origin(value, given) for value in read_values(node, op, srcs, self.in_nodes)]
         else:
             found = self._boundary_reads(given)
-        kept = tuple(dict.fromkeys(found))
+        kept = self.kept = Kept(dict.fromkeys(found)) if found else ()
         self.reads_values = bool(kept)
-        self.kept = kept
-        for node in kept:
-            node.saves += 1
         return kept
 
     def _boundary_reads(self, given: Sequence[Node]) -> list[Node]:
@@ -258,14 +190,14 @@ class GradFn(BaseFn):
             moved_to[value] = out
         found: list[Node] = []
         for node, op, srcs, _ in self.captured:
-            for value in _reads(node, op, srcs, wanted) if op.saves else ():
+            for value in read_values(node, op, srcs, wanted) if op.saves else ():
                 value = moved_to.get(value, value)
                 while (
                     value not in ends and value in inside and value.op.lowering is Lowering.MOVEMENT
                 ):
                     value = inside[value][2][0]
                 if value in ends or value not in inside:
-                    found.append(_origin(value, ends))
+                    found.append(origin(value, ends))
                 else:
                     found += self.in_nodes
         return found
@@ -359,6 +291,8 @@ class GradFn(BaseFn):
         """Raise if values have been freed, or were changed in place since."""
         if self.released:
             raise RuntimeError(SECOND_TIME)
+        if self.outline is not None:
+            self._draw()
         for storage, version, writes, maker, number, node, view, counter in self.saved:
             now = storage.version if counter is None else counter[0]
             if now != version:
@@ -378,7 +312,7 @@ class GradFn(BaseFn):
         def swap(nodes: Sequence[Node]) -> tuple[Node, ...]:
             for n in nodes:
                 if n not in known:
-                    known[n] = n if n in inside else _replaced(n, node, now)
+                    known[n] = n if n in inside else replaced(n, node, now)
             return tuple(known[n] for n in nodes)
 
         self.captured = [
@@ -389,16 +323,38 @@ class GradFn(BaseFn):
 
     def release(self) -> None:
         """Let go of the values. A record that reads none goes on working, on shapes alone."""
-        for node in self.kept:
-            node.saves -= 1
         self.kept = ()
         self.saved = []
         if self.reads_values:
             self.released = True
             self.captured = []
             self.in_nodes = self.out_nodes = self.stops = ()
-        else:
+            return
+        captured = self.captured
+        if len(captured) == 1 and self.out_nodes == (captured[0][0],):
+            node, op, srcs, arg = captured[0]
+            if not any(n not in srcs for n in self.in_nodes):
+                # drawn as nodes only if backward comes this way again: most records die now
+                self.outline = (
+                    op, arg, (node.shape, node.dtype, node.device, node.place),
+                    tuple([(s.shape, s.dtype, s.device, s.place) for s in srcs]),
+                    tuple([srcs.index(s) for s in srcs]), tuple(map(srcs.index, self.in_nodes)),
+                )  # fmt: skip
+                self.captured = []
+                self.in_nodes = self.out_nodes = self.stops = ()
+                return
+        if self.outline is None:
             self._keep_shapes_only()
+
+    def _draw(self) -> None:
+        """The nodes of a released record of one op again, without values."""
+        assert self.outline is not None
+        op, arg, like, likes, same, ins = self.outline
+        self.outline = None
+        node, srcs = blank(BUFFER, *like), tuple([blank(BUFFER, *each) for each in likes])
+        srcs = tuple([srcs[number] for number in same])
+        self.captured = [(node, op, srcs, arg)]
+        self.in_nodes, self.out_nodes = tuple([srcs[number] for number in ins]), (node,)
 
     def _keep_shapes_only(self) -> None:
         stubs: dict[Node, Node] = {}
@@ -475,50 +431,3 @@ def fn_class(name: str) -> type[GradFn]:
     if found is None:
         found = _classes[name] = type(name, (GradFn,), {"__slots__": ()})
     return found
-
-
-def capture(
-    outs: Sequence[Node],
-    ins: Sequence[Node],
-    known: dict[Node, Entry] | None = None,
-    stops: Sequence[Node] = (),
-) -> list[Entry]:
-    """The nodes between `ins` and `outs` that depend on `ins`, sources first, with their sources.
-
-    `known` gives the sources of nodes that were captured before: theirs may have been dropped.
-    `stops` are values taken as given, whatever they were computed from.
-    """
-    if len(outs) == 1 and known is None:
-        out = outs[0]
-        reached = False
-        for src in out.srcs:
-            if src in ins:
-                reached = True
-            elif src.srcs and src not in stops:
-                break
-        else:
-            return [(out, out.op, out.srcs, out.arg)] if reached and out not in ins else []
-    depends: dict[Node, bool] = dict.fromkeys(stops, False)
-    depends.update(dict.fromkeys(ins, True))
-    entries: list[Entry] = []
-    stack: list[tuple[Node, bool]] = [(out, False) for out in outs]
-    while stack:
-        node, done = stack.pop()
-        if done:
-            entry = known.get(node) if known is not None else None
-            if entry is None:
-                entry = (node, node.op, node.srcs, node.arg)
-            depends[node] = any(depends.get(src, False) for src in entry[2])
-            if depends[node]:
-                entries.append(entry)
-            continue
-        if node in depends:
-            continue
-        depends[node] = False
-        srcs = node.srcs
-        if known is not None and node in known:
-            srcs = known[node][2]
-        if srcs:
-            stack.append((node, True))
-            stack.extend((src, False) for src in srcs if src not in depends)
-    return entries

@@ -8,21 +8,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-import threading
 from collections.abc import Callable
 from typing import Any
 
+from lazygrad.ir.thread import starts, thread
 
-class _Mode(threading.local):
-    """What holds in this thread."""
-
-    grad = True
-    inference = False
-    anomaly = False
-    check_nan = True
-
-
-mode = _Mode()
+mode = thread  # what holds in this thread
+starts(lambda now: now.update(grad=True, inference=False, anomaly=False, check_nan=True))
 
 
 class _Switch:
@@ -158,8 +150,8 @@ def _current() -> tuple[bool, bool]:
 
 def is_grad_enabled() -> bool:
     """Whether operations are being recorded in this thread."""
-    return mode.grad
+    return bool(mode.grad)
 
 
 def is_inference_mode_enabled() -> bool:
-    return mode.inference
+    return bool(mode.inference)

@@ -17,7 +17,6 @@ from lazygrad import realize
 from lazygrad.autograd.graph import AccumulateGrad, BaseFn, GradFn
 from lazygrad.autograd.late import tensors
 from lazygrad.autograd.modes import mode
-from lazygrad.config import config
 from lazygrad.ir.node import Node, stand_in
 from lazygrad.ir.structure import Numbering
 from lazygrad.realize import Ran
@@ -55,7 +54,7 @@ _known: dict[Any, Known | None] = {}  # named cache: None where there is no sing
 class Pass:
     """One backward pass, looked at before it runs."""
 
-    __slots__ = ("ends", "fns", "key", "keep", "nodes")
+    __slots__ = ("ends", "fns", "keep", "key", "nodes")
 
     def __init__(self, key: Any, nodes: Numbering, fns: list[GradFn], ends: list[Any], keep: bool):
         self.key = key
@@ -199,7 +198,7 @@ def _walk(starts: list[BaseFn], accumulate: bool) -> tuple[list[Any], list[Any]]
         if fn in seen:
             continue
         seen.add(fn)
-        if fn.tensor_hooks or fn.retained or fn.pre_hooks or fn.post_hooks:
+        if fn.extras is not None and fn.extras.watches():
             return None
         if not fn.plain:
             if type(fn) is not AccumulateGrad:
@@ -237,7 +236,7 @@ def _leading(fns: list[Any], targets: Sequence[Target]) -> list[Any]:
 
 def _is_whole(fn: GradFn) -> bool:
     """Whether a record's values are there, and are those it was made with."""
-    if fn.released:
+    if fn.released or fn.outline is not None:
         return False
     for storage, version, writes, _, _, _, _, counter in fn.saved:
         if (storage.version if counter is None else counter[0]) != version:

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import CodeType
 from typing import TYPE_CHECKING, Any
+
+from lazygrad.ir.thread import starts, thread
 
 if TYPE_CHECKING:
     from lazygrad.ir.dtypes import DType
@@ -30,19 +31,16 @@ _COMMANDS = _PACKAGE + "cli" + os.sep  # written as a user would: the demo's lin
 _INTERNAL: dict[str, bool] = {}  # named cache: is this file ours?
 
 
-class _Override(threading.local):
-    """Backward records its nodes under the line of the forward op, set here for the while."""
-
-    place: Place = None
-
-
-override = _Override()
+# `override.place`: backward records its nodes under the line of the forward op, set for the while
+override = thread
+starts(lambda now: now.update(place=None))
 
 
 def user_place(depth: int = 2) -> Place:
     """The innermost frame outside lazygrad, as (code, instruction offset)."""
-    if override.place is not None:
-        return override.place
+    place: Place = override.place
+    if place is not None:
+        return place
     frame: Any = sys._getframe(depth)
     internal = _INTERNAL
     while frame is not None:
@@ -111,6 +109,7 @@ class Node:
         dtype: DType,
         device: str,
         value: Any = None,
+        place: Place = None,
     ):
         self.op = op
         self.srcs = srcs
@@ -119,7 +118,7 @@ class Node:
         self.dtype = dtype
         self.device = device
         self.value = value
-        self.place = user_place()
+        self.place = user_place() if place is None else place
         self.buffer: Any = None
         self.saves = 0
         self.holder: Any = None
@@ -140,22 +139,22 @@ class Node:
         return f"<{self.op.name} {self.dtype.short}[{dims}] {place_text(self.place)}>"
 
 
-_blank = object.__new__
+_new = object.__new__
+
+
+def blank(op: Op, shape: Shape, dtype: DType, device: str, place: Place) -> Node:
+    """A node that says of a value what it is, and not where it comes from."""
+    node = _new(Node)
+    node.op, node.srcs, node.arg, node.value = op, (), None, None
+    node.shape, node.dtype, node.device, node.place = shape, dtype, device, place
+    node.buffer = node.holder = None
+    node.saves = 0
+    return node
 
 
 def stand_in(op: Op, like: Node) -> Node:
     """A node of the same shape, dtype and line, without sources."""
-    node = _blank(Node)
-    node.op, node.srcs, node.arg, node.value = op, (), None, None
-    node.shape, node.dtype, node.device, node.place = (
-        like.shape,
-        like.dtype,
-        like.device,
-        like.place,
-    )
-    node.buffer = node.holder = None
-    node.saves = 0
-    return node
+    return blank(op, like.shape, like.dtype, like.device, like.place)
 
 
 def toposort(outputs: Iterable[Node], stop: Callable[[Node], bool] | None = None) -> list[Node]:

@@ -97,7 +97,6 @@ class Numbering:
             order.append(node)
             entries.append(entry)
 
-
     def structure(self, outputs: Sequence[Node]) -> Structure:
         """The canonical form of these nodes, all numbered, and of all others that are."""
         index = self.index

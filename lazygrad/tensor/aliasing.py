@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from lazygrad.autograd.graph import GradFn, capture, fn_class
+from lazygrad.autograd.capture import capture
+from lazygrad.autograd.graph import GradFn, fn_class
 from lazygrad.autograd.modes import mode
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType

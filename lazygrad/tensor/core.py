@@ -16,6 +16,7 @@ from lazygrad.autograd.graph import (
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
 from lazygrad.ir.node import Node, Shape
+from lazygrad.ir.thread import thread
 from lazygrad.ir.views import View, contiguous_strides
 from lazygrad.runtime.memory import pool
 from lazygrad.tensor import storage as memory
@@ -52,6 +53,25 @@ class Meta:
         self.version = 0  # of a view: the storage's version that `fn` is right for
         self.creation = ""  # of a view that must not be written to: "no_grad" or "multi"
         self.loose: list[int] | None = None  # from `.data`: a version of its own, with its views
+
+    def __getattr__(self, name: str) -> Any:
+        """What a result's was not given, as it is seldom asked for."""
+        try:
+            value = _LATE[name]
+        except KeyError:
+            raise AttributeError(name) from None
+        setattr(self, name, value)
+        return value
+
+
+_LATE = {
+    "accumulator": None,
+    "creation": "",
+    "grad": None,
+    "hooks": None,
+    "post_hooks": None,
+    "version": 0,
+}
 
 
 class Tensor:
@@ -321,11 +341,15 @@ def wrap(node: Node) -> Tensor:
     """A new tensor of this value, without history."""
     if reads:
         memory.settle([node])
+    return fresh(node, thread.__dict__)
+
+
+def fresh(node: Node, now: dict[str, Any]) -> Tensor:
+    """As `wrap` where no shared memory was read; `now` is the thread's entries."""
     t = _alloc(Tensor)
-    t._storage = Storage(node)
-    t._view = None
-    t._meta = None
-    if len(depth.recent) > depth.most or pool.in_use > depth.most_bytes:
+    t._storage = memory.fresh(node, now)
+    t._view = t._meta = None
+    if len(now["recent"]) > now["most"] or pool.in_use > now["most_bytes"]:
         memory.relieve()
     return t
 

@@ -16,8 +16,9 @@ from lazygrad.ir import dtypes as D
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
 from lazygrad.ir.node import Node
-from lazygrad.ir.ops import SCALAR, Op
+from lazygrad.ir.ops import Op
 from lazygrad.tensor import promotion as P
+from lazygrad.tensor import quick
 from lazygrad.tensor.core import Tensor, node_of, nodes_of, wrap
 from lazygrad.tensor.declare import check_tensor, declare, layout_order
 from lazygrad.tensor.history import not_differentiated, record
@@ -33,17 +34,8 @@ def _unary(name: str, op: Op, grad: str, to_float: bool) -> Callable[[Tensor], T
     grad_name = f"{grad}Backward0"
     needs_check = name in KERNELS or name in REFUSALS
 
-    def function(input: Tensor) -> Tensor:
-        try:
-            a = input._storage.node
-        except AttributeError:
-            check_tensor(input, name)
-            raise
-        if a is not None and input._view is None and a.dtype.kind == "f":
-            node = Node(op, (a,), None, a.shape, a.dtype, a.device)
-            if input._meta is None:
-                return wrap(node)
-            return record(grad_name, (input,), (a,), node)
+    def general(input: Tensor) -> Tensor:
+        check_tensor(input, name)
         a = node_of(input)
         order = layout_order((input,), a.shape)
         kind = a.dtype.kind
@@ -57,6 +49,7 @@ def _unary(name: str, op: Op, grad: str, to_float: bool) -> Callable[[Tensor], T
             value = op(ops.cast(a, arg=P.default.dtype))
         return record(grad_name, (input,), (a,), value, order)
 
+    function = quick.unary(op, grad_name, general)
     function.__name__ = function.__qualname__ = name
     return function
 
@@ -171,7 +164,7 @@ def _binary(
     to_float: bool = False,
     check: Callable[[str, Any, Any], None] | None = None,
     compare: bool = False,
-) -> Callable[[Any, Any], Tensor]:
+) -> Any:
     grad_name = f"{grad}Backward0"
     many_name = f"{grad}Backward{'1' if grad in ('Remainder', 'Fmod') else '0'}"
     needs_check = check is not None
@@ -181,41 +174,7 @@ def _binary(
         kinds = "iu"
     numbers = (D.float32, D.float64) if "f" in kinds else ()
 
-    def function(input: Any, other: Any) -> Tensor:
-        try:
-            a = input._storage.node
-        except AttributeError:
-            a = None
-        else:
-            if a is not None and input._view is None:
-                dtype = a.dtype
-                kind = type(other)
-                if kind is float or kind is int:
-                    if dtype in numbers:
-                        side = Node(SCALAR, (), None, (), dtype, a.device, float(other))
-                        node = Node(
-                            op, (a, side), None, a.shape, D.bool_ if compare else dtype, a.device
-                        )
-                        if input._meta is None:
-                            return wrap(node)
-                        return record(grad_name, (input,), (a,), node)
-                elif isinstance(other, Tensor):
-                    b = other._storage.node
-                    if (
-                        b is not None
-                        and other._view is None
-                        and b.dtype is dtype
-                        and b.shape == a.shape
-                        and dtype.kind in kinds
-                        and (a is not b or input is other)
-                        and a.device == b.device
-                    ):
-                        node = Node(
-                            op, (a, b), None, a.shape, D.bool_ if compare else dtype, a.device
-                        )
-                        if input._meta is None and other._meta is None:
-                            return wrap(node)
-                        return record(many_name, (input, other), (a, b), node)
+    def general(input: Any, other: Any) -> Tensor:
         if needs_check:
             check(name, input, other)  # type: ignore[misc]
         tensors, nodes, pair, order = operands(name, input, other, to_float)
@@ -227,10 +186,23 @@ def _binary(
             node = op(*pair)
         return record(grad_name if len(tensors) == 1 else many_name, tensors, nodes, node, order)
 
+    def operator(input: Any, other: Any) -> Any:
+        """`general`, which gives way to the other operand where it cannot take it."""
+        try:
+            return general(input, other)
+        except TypeError:
+            if isinstance(other, OPERANDS):
+                raise
+            return NotImplemented
+
+    names = (grad_name, many_name)
+    function: Any = quick.binary(op, names, numbers, kinds, compare, general)
     function.__name__ = function.__qualname__ = name
+    function.operator = quick.binary(op, names, numbers, kinds, compare, operator)
     return function
 
 
+OPERANDS = (Tensor, bool, int, float, np.generic)
 _ACCURATE = (ops.add, ops.sub, ops.mul, ops.div)
 
 

@@ -11,13 +11,13 @@ import weakref
 from collections.abc import Sequence
 from typing import Any
 
+from lazygrad.autograd.capture import capture
 from lazygrad.autograd.graph import (
     AccumulateGrad,
     BaseFn,
     Edge,
     GradFn,
     Saved,
-    capture,
     fn_class,
     refusing,
 )

@@ -10,7 +10,7 @@ import warnings
 from typing import Any
 
 from lazygrad.autograd.engine import backward as run_backward
-from lazygrad.autograd.graph import RemovableHandle, add_hook
+from lazygrad.autograd.hooks import RemovableHandle, add_hook
 from lazygrad.autograd.modes import mode
 from lazygrad.ir import ops
 from lazygrad.tensor import promotion as P

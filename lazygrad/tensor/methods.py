@@ -35,6 +35,7 @@ from lazygrad.tensor import (
 from lazygrad.tensor.core import Tensor, as_class, shape_of
 from lazygrad.tensor.creation import as_tensor
 from lazygrad.tensor.declare import DECLARED, explained, inplace_form, sized_form, takes_more
+from lazygrad.tensor.elementwise import OPERANDS
 from lazygrad.tensor.history import needs_grad
 from lazygrad.tensor.inplace import inplace_operator
 
@@ -138,28 +139,25 @@ def _operator(operation: Callable[[Any, Any], Any], swapped: bool, arrays: bool 
         def run(self: Tensor, other: Any) -> Any:
             if isinstance(other, np.ndarray):
                 other = as_tensor(other)
-            elif not isinstance(other, _OPERANDS):
+            elif not isinstance(other, OPERANDS):
                 return NotImplemented
             return operation(self, other)
 
     elif swapped:
 
         def run(self: Tensor, other: Any) -> Any:
-            if not isinstance(other, _OPERANDS):
+            if not isinstance(other, OPERANDS):
                 return NotImplemented
             return operation(other, self)
 
     else:
 
         def run(self: Tensor, other: Any) -> Any:
-            if not isinstance(other, _OPERANDS):
+            if not isinstance(other, OPERANDS):
                 return NotImplemented
             return operation(self, other)
 
     return run
-
-
-_OPERANDS = (Tensor, bool, int, float, np.generic)
 
 
 def _rdiv(a: Any, b: Tensor) -> Tensor:
@@ -178,7 +176,7 @@ def _invert(self: Tensor) -> Tensor:
 def _rtruediv(self: Tensor, other: Any) -> Any:
     if isinstance(other, np.ndarray):
         return elementwise.reciprocal(self) * other  # type: ignore[attr-defined]
-    return _rdiv(other, self) if isinstance(other, _OPERANDS) else NotImplemented
+    return _rdiv(other, self) if isinstance(other, OPERANDS) else NotImplemented
 
 
 def _rsub(a: Any, b: Tensor) -> Tensor:
@@ -217,20 +215,6 @@ _OPERATORS: dict[str, tuple[Any, bool]] = {
 def _rpow(a: Any, b: Tensor) -> Tensor:
     base = elementwise.wrap(elementwise.P.scalar(a, elementwise.P.python_dtype(a), "cpu"))
     return functions.rename(elementwise.pow(base, b), "PowBackward2")
-
-
-def _fast(operation: Callable[[Any, Any], Any]) -> Any:
-    """Operators that are used most: the operand's type is only looked at when it does not fit."""
-
-    def run(self: Tensor, other: Any) -> Any:
-        try:
-            return operation(self, other)
-        except TypeError:
-            if isinstance(other, _OPERANDS):
-                raise
-            return NotImplemented
-
-    return run
 
 
 # -- protocols ----------------------------------------------------------------------------------
@@ -362,10 +346,10 @@ def _is_same_size(self: Tensor, other: Tensor) -> bool:
 
 
 _PLAIN: dict[str, Any] = {
-    "__add__": _fast(elementwise._plain_add),
-    "__sub__": _fast(elementwise._plain_sub),
-    "__mul__": _fast(elementwise.mul),
-    "__truediv__": _fast(elementwise.true_divide),
+    "__add__": elementwise._plain_add.operator,
+    "__sub__": elementwise._plain_sub.operator,
+    "__mul__": elementwise.mul.operator,
+    "__truediv__": elementwise.true_divide.operator,
     "__rtruediv__": _rtruediv,
     "__neg__": elementwise.neg,  # type: ignore[attr-defined]
     "__pos__": elementwise.positive,

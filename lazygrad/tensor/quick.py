@@ -1,0 +1,169 @@
+"""The short way of one op on plain tensors: node, tensor and record made in one go.
+
+Owns: the functions behind unary and binary operations, up to where operands are looked at more
+closely. Must not know: views, promotion, shared memory: those go the general way, which is given.
+What is done here is what `history.record` does for the general case, with fewer calls.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Container
+from typing import Any
+
+from lazygrad.autograd.capture import read_values
+from lazygrad.autograd.graph import Kept, _sequence, fn_class
+from lazygrad.ir.dtypes import DType, bool_
+from lazygrad.ir.node import _INTERNAL, Node, Place, user_place
+from lazygrad.ir.ops import SCALAR, Op
+from lazygrad.ir.thread import thread
+from lazygrad.tensor.core import Meta, Tensor, fresh, wrap
+from lazygrad.tensor.history import accumulator_of, record, saved_entry
+from lazygrad.tensor.storage import reads
+
+_alloc = object.__new__
+_frame = sys._getframe
+
+
+def _read_by(op: Op) -> tuple[bool, bool, bool]:
+    """Whether the gradient of the first source reads that, the result, and anything at all."""
+    sides = tuple(Node(SCALAR, (), None, (), bool_, "cpu") for _ in range(op.arity))
+    result = Node(op, sides, None, (), bool_, "cpu")
+    found = read_values(result, op, sides, sides[:1])
+    return sides[0] in found, result in found, bool(found)
+
+
+def _recorder(name: str, op: Op) -> Callable[[Tensor, Meta, Node, Node, dict[str, Any]], Tensor]:
+    """What makes the result of `op` on a tensor (and a number), recorded where that has to be."""
+    kind = fn_class(name)
+    reads_source, reads_result, reads_any = _read_by(op)
+
+    def recorded(t: Tensor, meta: Meta, a: Node, node: Node, now: dict[str, Any]) -> Tensor:
+        if not now["grad"]:
+            return wrap(node)
+        if meta.base is not None or reads or now["anomaly"] or node.dtype.kind != "f":
+            return record(name, (t,), (a,), node)
+        if not meta.requires_grad:
+            return wrap(node)
+        before = meta.fn
+        fn = _alloc(kind)
+        fn.edges = ((accumulator_of(t, meta), 0) if before is None else (before, meta.nr),)
+        fn.seq = next(_sequence)
+        fn.extras = fn.outline = None
+        fn.captured = [(node, op, node.srcs, None)]
+        fn.in_nodes, fn.out_nodes, fn.stops, fn.kept = (a,), (node,), (), ()
+        fn.released = False
+        fn.reads_values = reads_any
+        made = fresh(node, now)
+        saved = fn.saved = []
+        if reads_source:
+            maker = None if before is None else before.name()
+            saved.append(saved_entry(t, a, maker, meta.nr))
+        if reads_result:
+            saved.append(saved_entry(made, node, name, 0))
+        if saved:
+            fn.kept = Kept([entry[5] for entry in saved])
+        own = made._meta = _alloc(Meta)
+        own.requires_grad = True
+        own.fn, own.nr, own.base, own.loose = fn, 0, None, None
+        return made
+
+    return recorded
+
+
+def unary(op: Op, record_name: str, general: Callable[[Any], Tensor]) -> Callable[[Any], Tensor]:
+    """The function of an op on one tensor of floating numbers."""
+    recorded = _recorder(record_name, op)
+
+    def function(input: Any) -> Tensor:
+        try:
+            a = input._storage.node
+        except AttributeError:
+            return general(input)
+        if a is None or input._view is not None or a.dtype.kind != "f":
+            return general(input)
+        now = thread.__dict__
+        place: Place = now["place"]
+        if place is None:
+            frame = _frame(1)
+            code = frame.f_code
+            if _INTERNAL.get(code.co_filename, True):
+                place = user_place()
+            else:
+                place = (code, frame.f_lasti)
+        node = Node(op, (a,), None, a.shape, a.dtype, a.device, None, place)
+        meta = input._meta
+        if meta is not None:
+            return recorded(input, meta, a, node, now)
+        return wrap(node) if reads else fresh(node, now)
+
+    return function
+
+
+def binary(
+    op: Op,
+    names: tuple[str, str],
+    numbers: Container[DType],
+    kinds: str,
+    compares: bool,
+    general: Callable[[Any, Any], Any],
+) -> Callable[[Any, Any], Any]:
+    """The function of an op on a tensor and either a number or a tensor just like it.
+
+    `names` are those of the records of both; `numbers` the dtypes that take a number as it is;
+    `kinds` those of dtypes that two tensors may have.
+    """
+    name, many_name = names
+    recorded = _recorder(name, op)
+
+    def function(input: Any, other: Any) -> Any:
+        try:
+            a = input._storage.node
+        except AttributeError:
+            return general(input, other)
+        if a is None or input._view is not None:
+            return general(input, other)
+        dtype = a.dtype
+        kind = type(other)
+        if kind is float or kind is int:
+            if dtype not in numbers:
+                return general(input, other)
+            b = None
+        elif not isinstance(other, Tensor):
+            return general(input, other)
+        else:
+            b = other._storage.node
+            if (
+                b is None
+                or other._view is not None
+                or b.dtype is not dtype
+                or b.shape != a.shape
+                or dtype.kind not in kinds
+                or (a is b and input is not other)
+                or a.device != b.device
+            ):
+                return general(input, other)
+        now = thread.__dict__
+        place: Place = now["place"]
+        if place is None:
+            frame = _frame(1)
+            code = frame.f_code
+            if _INTERNAL.get(code.co_filename, True):
+                place = user_place()
+            else:
+                place = (code, frame.f_lasti)
+        device = a.device
+        found = bool_ if compares else dtype
+        meta = input._meta
+        if b is None:
+            side = Node(SCALAR, (), None, (), dtype, device, float(other), place)
+            node = Node(op, (a, side), None, a.shape, found, device, None, place)
+            if meta is not None:
+                return recorded(input, meta, a, node, now)
+        else:
+            node = Node(op, (a, b), None, a.shape, found, device, None, place)
+            if meta is not None or other._meta is not None:
+                return record(many_name, (input, other), (a, b), node)
+        return wrap(node) if reads else fresh(node, now)
+
+    return function
