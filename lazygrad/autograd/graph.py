@@ -116,6 +116,18 @@ class AccumulateGrad(BaseFn):
         self.variable = variable
 
 
+def outlined(node: Node, srcs: tuple[Node, ...], ins: tuple[int, ...]) -> Outline:
+    """What a released record of one op keeps; it is drawn as nodes only if backward comes this way
+    again: most records die at once."""
+    like = (node.shape, node.dtype, node.device, node.place)
+    if len(srcs) == 2 and srcs[0] is not srcs[1]:
+        a, b = srcs
+        pair = (a.shape, a.dtype, a.device, a.place), (b.shape, b.dtype, b.device, b.place)
+        return node.op, node.arg, like, pair, (0, 1), ins
+    likes = tuple([(s.shape, s.dtype, s.device, s.place) for s in srcs])
+    return node.op, node.arg, like, likes, tuple(map(srcs.index, srcs)), ins
+
+
 class GradFn(BaseFn):
     """One operation: `out_nodes` computed from `in_nodes`, whose gradients go along `edges`."""
 
@@ -123,11 +135,13 @@ class GradFn(BaseFn):
         "captured",
         "in_nodes",
         "kept",
+        "node",
         "out_nodes",
         "outline",
         "reads_values",
         "released",
         "saved",
+        "srcs",
         "stops",
     )
 
@@ -145,6 +159,10 @@ class GradFn(BaseFn):
         self.seq = next(_sequence)
         self.extras = None
         self.outline: Outline | None = None
+        # of one op on its first source alone (`quick.py`): that node and its sources; the other
+        # fields that say the same are made when they are asked for
+        self.node: Node | None = None
+        self.srcs: tuple[Node, ...] = ()
         self.stops = tuple(stops)  # values taken as given, here and in the gradient's gradient
         self.in_nodes = tuple(in_nodes)
         self.out_nodes = tuple(out_nodes)
@@ -155,6 +173,15 @@ class GradFn(BaseFn):
         self.released = False
         if mode.anomaly:
             self.stack = "".join(traceback.format_stack()[:-1])
+
+    def __getattr__(self, name: str) -> Any:
+        node = self.node
+        if name not in ("captured", "in_nodes", "out_nodes") or node is None:
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        self.captured = [(node, node.op, self.srcs, node.arg)]
+        self.in_nodes, self.out_nodes = self.srcs[:1], (node,)
+        self.node, self.srcs = None, ()
+        return getattr(self, name)
 
     def keep(self, given: Sequence[Node] = ()) -> tuple[Node, ...]:
         """Find which values the rules will read, and tell the executor so.
@@ -325,21 +352,21 @@ class GradFn(BaseFn):
         """Let go of the values. A record that reads none goes on working, on shapes alone."""
         self.kept = ()
         self.saved = []
-        if self.reads_values:
-            self.released = True
+        node = self.node
+        if self.reads_values or node is not None:
+            if self.reads_values:
+                self.released = True
+            elif node is not None:
+                self.outline = outlined(node, self.srcs, (0,))
+            self.node = None
             self.captured = []
-            self.in_nodes = self.out_nodes = self.stops = ()
+            self.srcs = self.in_nodes = self.out_nodes = self.stops = ()
             return
         captured = self.captured
         if len(captured) == 1 and self.out_nodes == (captured[0][0],):
-            node, op, srcs, arg = captured[0]
-            if not any(n not in srcs for n in self.in_nodes):
-                # drawn as nodes only if backward comes this way again: most records die now
-                self.outline = (
-                    op, arg, (node.shape, node.dtype, node.device, node.place),
-                    tuple([(s.shape, s.dtype, s.device, s.place) for s in srcs]),
-                    tuple([srcs.index(s) for s in srcs]), tuple(map(srcs.index, self.in_nodes)),
-                )  # fmt: skip
+            node, _, srcs, _ = captured[0]
+            if all([n in srcs for n in self.in_nodes]):
+                self.outline = outlined(node, srcs, tuple(map(srcs.index, self.in_nodes)))
                 self.captured = []
                 self.in_nodes = self.out_nodes = self.stops = ()
                 return

@@ -13,13 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lazygrad import realize
 from lazygrad.autograd.graph import AccumulateGrad, BaseFn, GradFn
 from lazygrad.autograd.late import tensors
 from lazygrad.autograd.modes import mode
 from lazygrad.ir.node import Node, stand_in
 from lazygrad.ir.structure import Numbering
-from lazygrad.realize import Ran
+from lazygrad.realize import Ran, run_known, watched
 
 Target = tuple[BaseFn, int]
 _by_age = operator.attrgetter("seq")
@@ -71,7 +70,7 @@ class Pass:
             return None
         order = self.nodes.order
         try:
-            buffers = realize.run_known(known.program, [order[i] for i in known.leaves], len(order))
+            buffers = run_known(known.program, [order[i] for i in known.leaves], len(order))
         except Exception:  # it is raised again, with its line, by the pass that is recorded
             return None
         for number, output in known.outputs:
@@ -138,7 +137,7 @@ def look(
     keep: bool,
 ) -> Pass | None:
     """What a pass from these roots will do. None where it is not one that can be repeated."""
-    if realize.watched() or mode.anomaly or tensors.storage.reads:
+    if watched() or mode.anomaly or tensors.storage.reads:
         return None
     starts = [edge[0] for edge in edges]
     found = _walk(starts, accumulate)
@@ -152,9 +151,11 @@ def look(
         number[leaf] = len(number)
     ends: list[Any]
     if targets is not None:
-        if any(fn not in number for fn, _ in targets):
+        aims = {fn for fn, _ in targets}
+        if not aims <= number.keys():
             return None  # nothing leads there: an error, or no gradient
-        fns = _leading(fns, targets)
+        if not aims.issuperset(leaves):  # every record leads to a leaf
+            fns = _leading(fns, aims)
         ends = list(targets)
         if accumulate:
             if any(type(fn) is not AccumulateGrad for fn, _ in targets):
@@ -162,7 +163,7 @@ def look(
             ends = list(dict.fromkeys(fn for fn, _ in targets))
     else:
         ends = leaves
-    if not ends or not all(map(_is_whole, fns)):
+    if not ends:
         return None
     nodes = Numbering()
     values = []
@@ -188,11 +189,12 @@ def look(
 
 def _walk(starts: list[BaseFn], accumulate: bool) -> tuple[list[Any], list[Any]] | None:
     """The records that lead from the roots, the latest first, and the leaves. None where somebody
-    would see gradients on their way, or records are not in the order of their age."""
+    would see gradients on their way, values are not there any more or are not those the records
+    were made with, or records are not in the order of their age."""
     fns: list[Any] = []
     leaves: list[Any] = []
     seen: set[BaseFn] = set()
-    stack = list(starts)
+    stack: list[Any] = list(starts)
     while stack:
         fn = stack.pop()
         if fn in seen:
@@ -210,34 +212,37 @@ def _walk(starts: list[BaseFn], accumulate: bool) -> tuple[list[Any], list[Any]]
                 return None
             leaves.append(fn)
             continue
+        if fn.released or fn.outline is not None or (fn.saved and not _is_unchanged(fn)):
+            return None
         fns.append(fn)
         age = fn.seq
         for edge in fn.edges:
-            if edge is not None:
-                follower = edge[0]
-                if follower.plain and follower.seq >= age:
-                    return None
-                stack.append(follower)
+            if edge is None:
+                return None
+            follower = edge[0]
+            if follower.plain and follower.seq >= age:
+                return None
+            stack.append(follower)
     fns.sort(key=_by_age, reverse=True)
     return fns, leaves
 
 
-def _leading(fns: list[Any], targets: Sequence[Target]) -> list[Any]:
+def _leading(fns: list[Any], aims: set[BaseFn]) -> list[Any]:
     """Those records from which a target can be reached."""
-    reached: set[Any] = {fn for fn, _ in targets}
+    reached: set[Any] = set(aims)
     needed = []
     for fn in reversed(fns):
-        if any(edge is not None and edge[0] in reached for edge in fn.edges):
-            reached.add(fn)
-            needed.append(fn)
+        for edge in fn.edges:
+            if edge[0] in reached:
+                reached.add(fn)
+                needed.append(fn)
+                break
     needed.reverse()
     return needed
 
 
-def _is_whole(fn: GradFn) -> bool:
-    """Whether a record's values are there, and are those it was made with."""
-    if fn.released or fn.outline is not None:
-        return False
+def _is_unchanged(fn: GradFn) -> bool:
+    """Whether the values that a record reads are those it was made with."""
     for storage, version, writes, _, _, _, _, counter in fn.saved:
         if (storage.version if counter is None else counter[0]) != version:
             return False
@@ -252,6 +257,13 @@ def _entries(fns: list[Any], number: dict[BaseFn, int], nodes: Numbering) -> lis
     index = nodes.index
     entries: list[Any] = []
     for fn in fns:
+        node = fn.node
+        if node is not None:  # one op on one tensor, as most are
+            at = index.get(node)
+            if at is not None and node.srcs is fn.srcs:
+                edge = fn.edges[0]
+                entries.append((at, number[edge[0]], edge[1]))
+                continue
         entry: list[Any] = []
         for node, op, srcs, arg in fn.captured:
             if node not in index:
@@ -273,10 +285,7 @@ def _entries(fns: list[Any], number: dict[BaseFn, int], nodes: Numbering) -> lis
                 nodes.add((node,))
             entry.append(index[node])
         for edge in fn.edges:
-            if edge is None:
-                entry.append(None)
-            else:
-                entry += (number[edge[0]], edge[1])
+            entry += (number[edge[0]], edge[1])
         entries.append(tuple(entry))
     return entries
 

@@ -232,7 +232,7 @@ def saving(result: Tensor, *tensors: Tensor) -> Tensor:
         fn.reads_values = True
         for t in tensors:
             maker = t._meta.fn.name() if t._meta is not None and t._meta.fn is not None else None
-            fn.saved.append(saved_entry(t, node_of(t), maker, 0))
+            fn.saved = [*fn.saved, saved_entry(t, node_of(t), maker, 0)]
     return result
 
 

@@ -46,23 +46,23 @@ def _recorder(name: str, op: Op) -> Callable[[Tensor, Meta, Node, Node, dict[str
         if not meta.requires_grad:
             return wrap(node)
         before = meta.fn
-        fn = _alloc(kind)
+        fn: Any = _alloc(kind)
         fn.edges = ((accumulator_of(t, meta), 0) if before is None else (before, meta.nr),)
         fn.seq = next(_sequence)
         fn.extras = fn.outline = None
-        fn.captured = [(node, op, node.srcs, None)]
-        fn.in_nodes, fn.out_nodes, fn.stops, fn.kept = (a,), (node,), (), ()
+        fn.node, fn.srcs = node, node.srcs
+        fn.stops = fn.kept = fn.saved = ()
         fn.released = False
         fn.reads_values = reads_any
         made = fresh(node, now)
-        saved = fn.saved = []
         if reads_source:
             maker = None if before is None else before.name()
-            saved.append(saved_entry(t, a, maker, meta.nr))
+            fn.saved = [saved_entry(t, a, maker, meta.nr)]
+            fn.kept = Kept((a, node) if reads_result else (a,))
+        elif reads_result:
+            fn.kept = Kept((node,))
         if reads_result:
-            saved.append(saved_entry(made, node, name, 0))
-        if saved:
-            fn.kept = Kept([entry[5] for entry in saved])
+            fn.saved = [*fn.saved, saved_entry(made, node, name, 0)]
         own = made._meta = _alloc(Meta)
         own.requires_grad = True
         own.fn, own.nr, own.base, own.loose = fn, 0, None, None
