@@ -48,6 +48,19 @@ RULES = [
     ("Adam(lr=0.05, betas=(0.3, 0.9), maximize=True)", 6.1742530861, 1.3603405627),
     ("AdamW(lr=0.05)", 4.1621153099, 1.0215735982),
     ("AdamW(lr=0.05, weight_decay=0.3, amsgrad=True)", 3.8107437979, 0.9885795698),
+    ("RMSprop(lr=0.05)", 1.8209259362, 0.8160618438),
+    ("RMSprop(lr=0.05, alpha=0.9, momentum=0.9, weight_decay=0.1)", -1.6286650538, 0.3802436537),
+    ("RMSprop(lr=0.05, centered=True, maximize=True)", 7.9650436908, 1.6846515577),
+    ("Adagrad()", 5.3605245073, 1.0841045265),
+    ("Adagrad(lr=0.1, lr_decay=0.1, initial_accumulator_value=0.3)", 4.3703014876, 1.1200391525),
+    ("Adadelta()", 5.4727654320, 1.1943103226),
+    ("Adadelta(lr=0.5, rho=0.8, weight_decay=0.1)", 5.5092164539, 1.1944576576),
+    ("Adamax()", 5.4994493919, 1.0331035582),
+    ("Adamax(lr=0.05, betas=(0.8, 0.9), weight_decay=0.1)", 4.1564741090, 1.0374202629),
+    ("NAdam()", 5.5001207790, 1.0587946456),
+    ("NAdam(lr=0.05, weight_decay=0.1, decoupled_weight_decay=True)", 4.2111929105, 1.0340217123),
+    ("RAdam()", 5.5301096172, 1.0293371875),
+    ("RAdam(lr=0.05, betas=(0.8, 0.9), weight_decay=0.1)", 4.4548352985, 0.9965404992),
 ]
 
 
@@ -75,19 +88,74 @@ SCHEDULES: list[tuple[str, list[float]]] = [
     ("LambdaLR(o, lambda epoch: 0.5**epoch)", [1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125]),
     ("LinearLR(o)", [0.33333333, 0.46666667, 0.6, 0.73333333, 0.86666667, 1.0]),
     ("LinearLR(o, 0.5, 0.2, total_iters=3)", [0.5, 0.4, 0.3, 0.2, 0.2, 0.2]),
+    ("MultiStepLR(o, [2, 4, 4])", [1.0, 1.0, 0.1, 0.1, 0.001, 0.001]),
+    ("MultiplicativeLR(o, lambda epoch: 0.9)", [1.0, 0.9, 0.81, 0.729, 0.6561, 0.59049]),
+    ("ConstantLR(o, total_iters=3)", [0.33333333, 0.33333333, 0.33333333, 1.0, 1.0]),
+    ("PolynomialLR(o, 4, 2.0)", [1.0, 0.5625, 0.25, 0.0625, 0.0, 0.0]),
+    ("CosineAnnealingWarmRestarts(o, 3, 2, 0.1)", [1.0, 0.775, 0.325, 1.0, 0.93971143, 0.775]),
+    ("OneCycleLR(o, 2.0, total_steps=12)", [0.08, 0.69957931, 1.75857032, 1.98883087, 1.86602594]),
+    (
+        "OneCycleLR(o, 2.0, 12, None, None, 0.3, 'linear', three_phase=True)",
+        [0.08, 0.81846154, 1.55692308, 1.70461538, 0.96615385, 0.22769231, 0.06896662],
+    ),
+    (
+        "ChainedScheduler([S.ConstantLR(o, 0.5, 3), S.ExponentialLR(o, 0.9)])",
+        [0.5, 0.45, 0.405, 0.729, 0.6561, 0.59049],
+    ),
+    (
+        "SequentialLR(o, [S.ConstantLR(o, 0.1, 3), S.ExponentialLR(o, 0.9)], [4])",
+        [0.1, 0.1, 0.1, 1.0, 1.0, 0.9],
+    ),
+    (
+        "SequentialLR(o, [S.LinearLR(o, 0.1, total_iters=4), S.CosineAnnealingLR(o, 6)], [4])",
+        [0.1, 0.325, 0.55, 0.775, 1.0, 0.9330127, 0.75],
+    ),
 ]
 
 
 @pytest.mark.parametrize(("call", "rates"), SCHEDULES, ids=[case[0] for case in SCHEDULES])
 def test_schedule(call: str, rates: list[float]) -> None:
     optimizer = optim.SGD([lg.ones(1, requires_grad=True)], lr=1.0)
-    schedule = eval(f"optim.lr_scheduler.{call}", {"optim": optim, "o": optimizer})
+    schedule = eval(
+        f"optim.lr_scheduler.{call}", {"optim": optim, "o": optimizer, "S": optim.lr_scheduler}
+    )
     found = []
     for _ in rates:
         found.append(schedule.get_last_lr()[0])
         optimizer.step()
         schedule.step()
     assert found == pytest.approx(rates, abs=1e-8)
+
+
+PLATEAUS = [
+    ("patience=1", [1.0, 1.0, 1.0, 1.0, 0.1, 0.1, 0.01, 0.01]),
+    ("mode='max', patience=0, cooldown=2, threshold=0.01", [1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.01]),
+]
+
+
+@pytest.mark.parametrize(("options", "rates"), PLATEAUS, ids=[case[0] for case in PLATEAUS])
+def test_reduce_on_plateau(options: str, rates: list[float]) -> None:
+    optimizer = optim.SGD([lg.ones(1, requires_grad=True)], lr=1.0, momentum=0.9)
+    schedule = eval(f"optim.lr_scheduler.ReduceLROnPlateau(optimizer, {options})", None,
+                    {"optim": optim, "optimizer": optimizer})  # fmt: skip
+    found = []
+    for metric in (1, 0.9, 0.95, 0.93, 0.92, 0.91, 0.8, 0.85):
+        found.append(schedule.get_last_lr()[0])
+        optimizer.step()
+        schedule.step(metric)
+    assert found == pytest.approx(rates)
+
+
+def test_one_cycle_moves_momentum() -> None:
+    for rule, read in (("SGD", lambda g: g["momentum"]), ("Adam", lambda g: g["betas"][0])):
+        optimizer = getattr(optim, rule)([lg.ones(1, requires_grad=True)], lr=1.0)
+        schedule = optim.lr_scheduler.OneCycleLR(optimizer, 2.0, total_steps=10)
+        found = []
+        for _ in range(4):
+            found.append(read(optimizer.param_groups[0]))
+            optimizer.step()
+            schedule.step()
+        assert found == pytest.approx([0.95, 0.9, 0.85, 0.8549516])
 
 
 def test_schedule_state_round_trip() -> None:
@@ -142,6 +210,14 @@ ERRORS = [
     ("Adam([p], eps=-1)", ValueError, "Invalid epsilon value: -1"),
     ("Adam([p], betas=(2, 0))", ValueError, "Invalid beta parameter at index 0: 2"),
     ("Adam([p]).load_state_dict(dict(param_groups=[], state={}))", ValueError, "different number"),
+    ("RMSprop([p], alpha=-1)", ValueError, "Invalid alpha value: -1"),
+    ("Adagrad([p], lr_decay=-1)", ValueError, "Invalid lr_decay value: -1"),
+    ("Adadelta([p], rho=2)", ValueError, "Invalid rho value: 2"),
+    ("NAdam([p], momentum_decay=-1)", ValueError, "Invalid momentum_decay value: -1"),
+    ("lr_scheduler.OneCycleLR(s, 1.0)", ValueError, "You must define either total_steps OR"),
+    ("lr_scheduler.ConstantLR(s, 2)", ValueError, "Constant multiplicative factor expected"),
+    ("lr_scheduler.ReduceLROnPlateau(s, 'up')", ValueError, "mode up is unknown!"),
+    ("lr_scheduler.SequentialLR(s, [], [])", ValueError, "expects at least one scheduler"),
     ("lr_scheduler.StepLR(3, 1)", TypeError, "int is not an Optimizer"),
     ("lr_scheduler.LinearLR(s, 2)", ValueError, "Starting multiplicative factor expected"),
     ("lr_scheduler.LambdaLR(s, [abs, abs])", ValueError, "Expected 1 lr_lambdas, but got 2"),
@@ -223,7 +299,17 @@ def counted(optimizer: Any, params: list[Any]) -> tuple[int, int, int]:
     return tuple(b - a for a, b in zip(before, after))  # type: ignore[return-value]
 
 
-COUNTED = ["SGD(lr=0.1)", "SGD(lr=0.1, momentum=0.9)", "Adam()", "AdamW(amsgrad=True)"]
+COUNTED = [
+    "SGD(lr=0.1)",
+    "SGD(lr=0.1, momentum=0.9)",
+    "Adam()",
+    "AdamW(amsgrad=True)",
+    "NAdam()",
+    "RMSprop(momentum=0.9, centered=True)",
+    "Adagrad()",
+    "Adadelta()",
+    "Adamax()",
+]
 
 
 @pytest.mark.parametrize("rule", COUNTED)

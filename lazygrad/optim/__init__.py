@@ -8,7 +8,20 @@ from __future__ import annotations
 
 from lazygrad.optim import lr_scheduler
 from lazygrad.optim.adam import Adam, AdamW
+from lazygrad.optim.adaptive import Adadelta, Adagrad, Adamax, NAdam, RAdam, RMSprop
 from lazygrad.optim.optimizer import Optimizer
 from lazygrad.optim.sgd import SGD
 
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "lr_scheduler"]
+__all__ = [
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "NAdam",
+    "Optimizer",
+    "RAdam",
+    "RMSprop",
+    "lr_scheduler",
+]
