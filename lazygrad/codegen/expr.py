@@ -1,7 +1,7 @@
 """Kernel instructions as C: one statement a value.
 
 Owns: how a value of each dtype is held in a register (bool as a mask of the kernel's widest
-element, half types as float32), how each instruction, load and store is written, and which
+element that varies along the vector, half types as float32), how each instruction, load and store is written, and which
 run-time parameters (extents, strides, offsets) the text asks for. Must not know: loops.
 """
 
@@ -58,8 +58,10 @@ class Emitter:
         self.kernel = kernel
         self.target = target
         self.axis = len(kernel.extents) - 1
+        self.uniform = uniform_values(kernel)
         widths = [compute_dtype(ins.dtype).itemsize for ins in kernel.instrs]
-        self.width = max(widths, default=1)
+        varying = [w for w, same in zip(widths, self.uniform) if not same]
+        self.width = max(varying or widths, default=1)
         self.lanes = min(64, target.vector_bytes // self.width)
         self.mask = f"i{8 * self.width}"
         self.params = Params()
@@ -68,7 +70,6 @@ class Emitter:
         self.streams: list[tuple[int, int]] = []  # (buffer, parameter that says: past the caches)
         self.tiles: dict[int, str] = {}  # loads read from a transposed copy: value -> its row
         self.early: dict[int, list[Statement]] = {}  # by gather: requests for later elements
-        self.uniform = uniform_values(kernel)
 
     # -- names ------------------------------------------------------------------------------------
     def register(self, dtype: DType) -> str:

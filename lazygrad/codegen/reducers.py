@@ -131,37 +131,46 @@ def better(e: Emitter, n: int, value: str, best: str) -> str:
 
 
 def _position(e: Emitter, n: int) -> Reducer:
-    """The first index of the best value, kept per lane; -1 where a lane has seen nothing."""
+    """The first index of the best value: each lane keeps the number of the vector that it saw its
+    best in, -1 where it has seen nothing."""
     ins = e.kernel.instrs[n]
     source = e.kernel.instrs[ins.args[0]].dtype
     register = e.register(source)
-    vec, wide, value = e.vector(register), e.vector("i64"), f"v{ins.args[0]}"
+    vec, value, lanes = e.vector(register), f"v{ins.args[0]}", e.lanes
     bits = "i" + register.strip("iuf")
+    count = "i64" if bits == "i64" else "i32"  # of vectors: a row may have 2^31
+    numbers, mask, places = e.vector(count), e.vector(bits), e.vector("i64")
     more = better(e, n, value, f"w{n}")
-    grown = "more" if bits == "i64" else f"__builtin_convertvector(more, {wide})"
+    if bits != count:
+        more = f"v_mcvt_{bits}_{numbers}({more})"
+    chosen = "take" if bits == count else f"v_mcvt_{count}_{mask}(take)"
     step = (
-        f"{{ const {wide} at = v_iota_{wide}() + x; "
-        f"{wide} ok = (at < x + m); {e.vector(bits)} more = {more}; "
-        f"{wide} take = ok & ({grown} | (k{n} < 0)); "
-        f"w{n} = v_sel_{vec}(__builtin_convertvector(take, {e.vector(bits)}), {value}, w{n}); "
-        f"k{n} = v_sel_{wide}(take, at, k{n}); }}"
+        f"{{ {numbers} take = {more} | (k{n} < 0); "
+        f"if (__builtin_expect(m < {lanes}, 0)) take &= v_iota_{numbers}() < ({count})m; "
+        f"w{n} = v_sel_{vec}({chosen}, {value}, w{n}); "
+        f"k{n} = v_sel_{numbers}(take, v_sp_{numbers}(({count})(x / {lanes})), k{n}); }}"
     )
     name = "max" if (ins.op is ops.argmax) != (source.kind == "b") else "min"
+    wide = f"k{n}" if count == "i64" else f"v_mcvt_i32_{places}(k{n})"
+    first = (
+        f"v_first_{name}_{vec}(w{n}, v_sel_{places}({wide} < 0, v_sp_{places}(-1), "
+        f"{wide} * {lanes} + v_iota_{places}()))"
+    )
+    before = better(e, n, value, f"w{n}")
     return Reducer(
         n,
-        item=f"{vec} w{n} = v_sp_{vec}(0); {wide} k{n} = v_sp_{wide}(-1);",
+        item=f"{vec} w{n} = v_sp_{vec}(0); {numbers} k{n} = v_sp_{numbers}(-1); int seen{n} = 0;",
         step=step,
-        finish=f"const {wide} v{n} = v_sp_{wide}(v_first_{name}_{vec}(w{n}, k{n}));",
+        finish=f"const {places} v{n} = v_sp_{places}({first});",
         partial=(
-            f"{{ const i64 first = v_first_{name}_{vec}(w{n}, k{n}); *(i64 *)(q + 8) = first; "
-            f"for (int l = 0; l < {e.lanes}; l++) "
-            f"if (k{n}[l] == first) *({register} *)q = w{n}[l]; }}"
+            f"{{ const i64 first = {first}; *(i64 *)(q + 8) = first; "
+            f"if (first >= 0) *({register} *)q = w{n}[first % {lanes}]; }}"
         ),
-        combine=(
+        combine=(  # the best so far in all lanes of the values, and in one of the numbers
             f"{{ const {vec} {value} = v_sp_{vec}(*(const {register} *)q); "
-            f"const {e.vector(bits)} more = {more}; const i64 first = *(const i64 *)(q + 8); "
-            f"if (first >= 0 && (k{n}[0] < 0 || more[0])) "
-            f"{{ w{n} = {value}; k{n} = v_sp_{wide}(first); }} }}"
+            f"const {mask} more = {before}; const i64 first = *(const i64 *)(q + 8); "
+            f"if (first >= 0 && (!seen{n} || more[0])) {{ seen{n} = 1; w{n} = {value}; "
+            f"k{n} = v_sp_{numbers}(-1); k{n}[first % {lanes}] = ({count})(first / {lanes}); }} }}"
         ),
     )
 
