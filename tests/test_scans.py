@@ -21,7 +21,7 @@ from lazygrad.tensor.core import node_of
 
 SHAPES = ((0,), (1,), (7,), (33,), (1000,), (5, 33), (3, 70, 4), (2, 0, 3))
 LONG = ((9001,), (2, 8192), (700, 3))  # a GPU takes them in parts
-SCANS = [ops.cumsum, ops.logcumsumexp, ops.argcummax, ops.argcummin]
+SCANS = [ops.cumsum, ops.cumprod, ops.logcumsumexp, ops.argcummax, ops.argcummin]
 
 
 def values(shape: tuple[int, ...], dtype: DType, special: bool = True) -> np.ndarray:
@@ -56,7 +56,7 @@ def close(have: np.ndarray, wanted: np.ndarray, dtype: DType) -> bool:
 @pytest.mark.parametrize("dtype", ALL, ids=lambda d: d.name)
 @pytest.mark.parametrize("op", SCANS, ids=lambda o: o.name)
 def test_scans_are_those_of_the_interpreter(op: Op, dtype: DType) -> None:
-    if dtype.kind not in op.kinds or (dtype is bool_ and op is ops.cumsum):
+    if dtype.kind not in op.kinds or (dtype is bool_ and op in (ops.cumsum, ops.cumprod)):
         return
     outputs = made(op, dtype, lambda axis: [axis])
     want = interpreted(outputs)
@@ -92,6 +92,43 @@ def test_long_axes(dtype: DType) -> None:
             assert close(have, wanted, dtype), node
         else:
             assert np.array_equal(have, wanted), node
+
+
+@pytest.mark.parametrize("dtype", ALL, ids=lambda d: d.name)
+def test_ranks_are_those_of_the_interpreter(dtype: DType) -> None:
+    """A few positions of the sorted order: at its start, within and at its end."""
+    outputs = []
+    for shape in (*SHAPES, (4000,)):
+        x = leaf(values(shape, dtype), dtype)
+        for axis, n in enumerate(shape):
+            spans = {(0, min(n, 3)), (n // 2, min(n, 1)), (n - min(n, 5), min(n, 5)), (0, n)}
+            outputs += [
+                ops.argrank(x, arg=(axis, down, first, count))
+                for first, count in sorted(spans)
+                for down in (False, True)
+            ]
+    want = interpreted(outputs)
+    for have, wanted, node in zip(compiled(outputs), want, outputs):
+        assert np.array_equal(have, wanted), node
+
+
+@pytest.mark.parametrize("dtype", [d for d in ALL if d.kind == "f"], ids=lambda d: d.name)
+def test_recurrences_are_those_of_the_interpreter(dtype: DType) -> None:
+    outputs = [
+        ops.recurrence(leaf(values(s, dtype), dtype), leaf(values(s, dtype)[::-1], dtype), arg=axis)
+        for s in SHAPES
+        for axis in range(len(s))
+    ]
+    want = interpreted(outputs)
+    for have, wanted, node in zip(compiled(outputs), want, outputs):
+        assert same_bits(have, wanted), node
+
+
+def test_the_gradient_of_a_product_with_zeros() -> None:
+    x = lg.tensor([2.0, 0.0, 3.0, 0.0, 5.0], dtype=lg.float64, requires_grad=True)
+    x.cumprod(0).sum().backward()
+    assert x.grad.tolist() == [1.0, 8.0, 0.0, 0.0, 0.0]
+    assert lg.autograd.gradgradcheck(lambda t: t.cumprod(0), (x,))
 
 
 def test_extreme_bits_are_sorted() -> None:

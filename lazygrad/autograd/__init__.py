@@ -43,14 +43,18 @@ _MODULES = ("functional", "graph", "function", "engine", "anomaly")
 
 def __getattr__(name: str) -> Any:
     if name in _LATER:
-        found = getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
+        module = importlib.import_module(f"{__name__}.{_LATER[name]}")
+        for other, where in _LATER.items():  # all of a module: gradcheck is its name too
+            if where == _LATER[name]:
+                globals()[other] = getattr(module, other)
+        return globals()[name]
     elif name in _MODULES:
         return importlib.import_module(f"{__name__}.{name}")
     elif name == "Variable":
         from lazygrad.tensor import Tensor as found
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = found  # also takes the place of a module of the same name (gradcheck)
+    globals()[name] = found
     return found
 
 

@@ -1,8 +1,8 @@
 """Kernel instructions as C: one statement a value.
 
-Owns: how a value of each dtype is held in a register (bool as a mask of the kernel's widest
-element that varies along the vector, half types as float32), how each instruction, load and store is written, and which
-run-time parameters (extents, strides, offsets) the text asks for. Must not know: loops.
+Owns: how a value of each dtype is held in a register (bool as a mask of the widest element that
+varies along the vector, half types as float32), how each instruction, load and store is written,
+and which run-time parameters (extents, strides, offsets) the text asks for. Must not know: loops.
 """
 
 from __future__ import annotations

@@ -18,9 +18,12 @@ from lazygrad.ir.node import Node
 
 _MAX_ROW = 2**32 - 1  # positions in a row are counted in 32 bits
 
-# The state s after the value v at position k; i is a second state, a position.
+# The state s after the value v, with the coefficient c, at position k; i is a second state, a
+# position.
 _STEPS = {
     "cumsum": "{s} += {v};",
+    "cumprod": "{s} *= {v};",
+    "recurrence": "{s} = {c} * {s} + {v};",
     "logcumsumexp": (
         "{{ const f64 hi = {v} > {s} || {v} != {v} ? {v} : {s}, lo = {v} > {s} ? {s} : {v}; "
         "{s} = lo == hi ? hi + (hi - hi == 0 ? 0x1.62e42fefa39efp-1 : 0) "
@@ -29,6 +32,7 @@ _STEPS = {
     "argcummax": "if ({v} >= {s} || {v} != {v} || {k} == 0) {{ {s} = {v}; {i} = {k}; }}",
     "argcummin": "if ({v} <= {s} || {v} != {v} || {k} == 0) {{ {s} = {v}; {i} = {k}; }}",
 }
+_IDENTITY = {"logcumsumexp": "-__builtin_inf()", "cumprod": "1"}
 _LIBRARY = {"logcumsumexp": "extern f64 exp(f64), log1p(f64);\n"}
 
 
@@ -61,7 +65,6 @@ def _scan(node: Node, source: DType) -> tuple[str, str]:
     result = stored
     if name.startswith("arg"):
         result, store = "i64", "{i}"
-    identity = "-__builtin_inf()" if name == "logcumsumexp" else "0"
     text = (
         environment()
         .get_template("scan.c.j2")
@@ -71,7 +74,8 @@ def _scan(node: Node, source: DType) -> tuple[str, str]:
             stored=stored,
             result=result,
             state=state,
-            identity=identity,
+            identity=_IDENTITY.get(name, "0"),
+            coefficients=len(node.srcs) == 2,
             load=load,
             store=store,
             step=_STEPS[name],
@@ -97,6 +101,24 @@ def sort_key(dtype: DType) -> str:
     )
 
 
+def _to_keys(dtype: DType, lanes: int) -> str:
+    """The same for a vector u of so many."""
+    bits = 8 * dtype.itemsize
+    keys, signs = f"u{bits}x{lanes}", f"i{bits}x{lanes}"
+    if dtype.kind == "i":
+        return f"u ^= (u{bits})1 << {bits - 1};"
+    if dtype.kind != "f":
+        return ""
+    mantissa = {"f16": 10, "bf16": 7, "f32": 23, "f64": 52}[dtype.short]
+    infinite = ((1 << (bits - 1 - mantissa)) - 1) << mantissa
+    return (
+        f"const {keys} top = v_sp_{keys}((u{bits})1 << {bits - 1}), size = u & ~top; "
+        f"u = v_sel_{keys}(({signs})u < 0, ~u, u | top); "
+        f"u = v_sel_{keys}(size == 0, top, u); "
+        f"u = v_sel_{keys}(({signs})size > 0x{infinite:x}ll, v_sp_{keys}(-1), u);"
+    )
+
+
 def _argsort(source: DType) -> tuple[str, str]:
     symbol = f"lg_argsort_{source.short}"
     head = "extern void *aligned_alloc(unsigned long, unsigned long);\nextern void free(void *);\n"
@@ -109,18 +131,28 @@ def _argsort(source: DType) -> tuple[str, str]:
             key=f"u{8 * source.itemsize}",
             index="u32",
             to_key=sort_key(source),
+            to_keys=_to_keys(source, 32 // source.itemsize),
+            lanes=32 // source.itemsize,
         )
     )
     return symbol, head + text
 
 
+def ranks(node: Node) -> tuple[int, bool, int, int]:
+    """(axis, whether descending, the first rank wanted, how many)."""
+    if node.op is ops.argrank:
+        return node.arg
+    axis, descending = node.arg
+    return axis, descending, 0, node.srcs[0].shape[axis]
+
+
 def routine(node: Node) -> Routine | None:
     """The function for a node without a kernel; None where there is none."""
     source = node.srcs[0]
-    if node.op is ops.argsort:
-        axis, descending = node.arg
+    if node.op is ops.argsort or node.op is ops.argrank:
+        axis, descending, first, count = ranks(node)
         symbol, body = _argsort(source.dtype)
-        more: tuple[int, ...] = (int(descending),)
+        more: tuple[int, ...] = (int(descending), first, count)
     elif node.op.name in _STEPS:
         axis = node.arg
         symbol, body = _scan(node, source.dtype)

@@ -57,15 +57,6 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool
 declare("msort")(lambda input: sort(input, 0)[0])
 
 
-def _first(node: Node, count: int, axis: int, start: int = 0) -> Node:
-    return ops.slice_(
-        node,
-        arg=tuple(
-            (start, start + count, 1) if a == axis else (0, e, 1) for a, e in enumerate(node.shape)
-        ),
-    )
-
-
 @declare(out="same")
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
     """The k largest (or smallest) along a dim."""
@@ -77,7 +68,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     if not x.shape:
         values = record("TopkBackward0", (input,), (x,), ops.copy(x))
         return topk_result(values, wrap(ops.zeros((), D.int64, x.device)))
-    order = ops.copy(_first(ops.argsort(x, arg=(axis, largest)), k, axis))
+    order = ops.argrank(x, arg=(axis, largest, 0, k))
     outs = [ops.gather(x, order, arg=axis), order]
     return topk_result(*record_many("TopkBackward0", (input,), (x,), outs))
 
@@ -102,13 +93,11 @@ def _at_rank(
     if not x.shape:
         values = record(name, (input,), (x,), ops.copy(x))
         return result(values, wrap(ops.zeros((), D.int64, x.device)))
-    order = _first(ops.argsort(x, arg=(axis, False)), 1, axis, rank)
+    order = ops.argrank(x, arg=(axis, False, rank, 1))
     if x.dtype.kind == "f" and name.startswith(("Median",)):
-        # a row with a NaN has NaN as its median: NaNs are sorted last
-        last = _first(ops.argsort(x, arg=(axis, False)), 1, axis, x.shape[axis] - 1)
-        worst = ops.gather(x, last, arg=axis)
-        first_nan = ops.argmax(ops.ne(x, x), arg=(axis,))
-        order = ops.where(ops.ne(worst, worst), first_nan, order)
+        # a row with a NaN has NaN as its median
+        none = ops.ne(x, x)
+        order = ops.where(ops.max_(none, arg=(axis,)), ops.argmax(none, arg=(axis,)), order)
     outs = [
         drop_axes(ops.gather(x, order, arg=axis), (axis,), keepdim),
         drop_axes(ops.copy(order), (axis,), keepdim),
@@ -192,18 +181,9 @@ def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     x = node_of(input)
     axis = axis_of(dim, len(x.shape))
     kind = dtype or (x.dtype if x.dtype.kind == "f" else D.int64)
-    node = P.cast(x, kind)
-    if x.shape:
-        step = 1
-        while step < x.shape[axis]:  # doubling: each round multiplies by what lies `step` before
-            kept = _first(node, step, axis)
-            late = _first(node, x.shape[axis] - step, axis, step)
-            early = _first(node, x.shape[axis] - step, axis)
-            from lazygrad.tensor.joining import cat_nodes
-
-            node = cat_nodes([kept, ops.mul(late, early)], axis)
-            step *= 2
-    return record("CumprodBackward0", (input,), (x,), ops.copy(node))
+    value = P.cast(x, kind)
+    node = ops.cumprod(value, arg=axis) if x.shape else ops.copy(value)
+    return record("CumprodBackward0", (input,), (x,), node)
 
 
 def _running_inplace(function: Any) -> None:

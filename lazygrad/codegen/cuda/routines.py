@@ -15,7 +15,7 @@ from lazygrad.codegen.cuda.expr import Emitter
 from lazygrad.codegen.cuda.plan import BLOCKS, PART, THREADS, WARP
 from lazygrad.codegen.cuda.reducers import PARTIAL_BYTES, accumulator
 from lazygrad.codegen.environment import environment
-from lazygrad.codegen.routines import sort_key
+from lazygrad.codegen.routines import ranks, sort_key
 from lazygrad.codegen.target import Phase
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
@@ -29,6 +29,7 @@ POSITIONS = 2**31  # in a row: they are kept in 32 bits
 
 _COMBINE = {
     "cumsum": "Sum",
+    "cumprod": "Prod",
     "logcumsumexp": "LogSum",
     "argcummax": "LastMost",
     "argcummin": "LastLeast",
@@ -49,10 +50,10 @@ class Routine:
 def routine(node: Node) -> Routine | None:
     """The kernels of a scan or a sort; None where there are none."""
     source = node.srcs[0]
-    if node.op is ops.argsort:
-        axis, descending = node.arg
-        n = source.shape[axis]
-        return _argsort(source, axis, descending) if n < POSITIONS else None
+    if node.op is ops.argsort or node.op is ops.argrank:
+        axis, descending, first, count = ranks(node)
+        order = _argsort(source, axis, descending, first, count)
+        return order if source.shape[axis] < POSITIONS else None
     return _scan(node, source) if node.op.name in _COMBINE else None
 
 
@@ -67,7 +68,7 @@ def _state(op: str, dtype: DType) -> tuple[str, str]:
         return f"Best<{kind}>", f"Best<{kind}>{{0, -1}}"
     if op == "logcumsumexp":
         return "f64", "-f64(INFINITY)"
-    return accumulator(dtype), "0"
+    return accumulator(dtype), "1" if op == "cumprod" else "0"
 
 
 def _scan(node: Node, source: Node) -> Routine:
@@ -131,7 +132,7 @@ def _scan(node: Node, source: Node) -> Routine:
 # -- sorting --------------------------------------------------------------------------------------
 
 
-def _argsort(source: Node, axis: int, descending: bool) -> Routine:
+def _argsort(source: Node, axis: int, descending: bool, first: int, count: int) -> Routine:
     dtype = source.dtype
     n, inner = source.shape[axis], prod(source.shape[axis + 1 :])
     rows = prod(source.shape[:axis]) * inner
@@ -145,12 +146,12 @@ def _argsort(source: Node, axis: int, descending: bool) -> Routine:
     tiles = -(-n // TILE)
     head = (n, max(inner, 1), rows, int(descending), tiles)
     threads = THREADS if n > 2 * WARP else WARP
-    phases = [Phase(symbol, rows * tiles, threads, (*head, 0, 0, 0))]
+    phases = [Phase(symbol, rows * tiles, threads, (*head, 0, 0, 0, first, count))]
     width, place = TILE, 0
     while (
         width < n
     ):  # runs of this width are merged by twos, from one half of the memory to the other
-        dims = (*head, width, place, int(2 * width >= n))
+        dims = (*head, width, place, int(2 * width >= n), first, count)
         phases.append(Phase(symbols[1], -(-rows * n // THREADS), THREADS, dims))
         width, place = 2 * width, 1 - place
     scratch = 2 * rows * n * (dtype.itemsize + 4) if tiles > 1 else 0

@@ -12,8 +12,8 @@ from lazygrad.ir.dtypes import DType, int64
 from lazygrad.ir.node import Node, Shape
 from lazygrad.ir.ops.core import Lowering, Op, register
 from lazygrad.ir.ops.leaf import lit
-from lazygrad.ir.ops.movement import flip
-from lazygrad.ir.ops.pointwise import add, exp, log, lt, neg, sub, where
+from lazygrad.ir.ops.movement import flip, pad, slice_
+from lazygrad.ir.ops.pointwise import add, eq, exp, log, lt, mul, neg, sub, where
 
 
 def _keep(srcs: tuple[Node, ...], arg: Any) -> tuple[Shape, DType]:
@@ -24,6 +24,55 @@ def _scan(x: np.ndarray, *, node: Node) -> np.ndarray:
     """Sums begin with 0, so that -0 alone gives 0; float32 and less are added in float64."""
     wide = np.float64 if x.dtype == np.float32 else x.dtype
     return (np.cumsum(x, axis=node.arg, dtype=wide) + x.dtype.type(0)).astype(x.dtype)
+
+
+def _product_scan(x: np.ndarray, *, node: Node) -> np.ndarray:
+    wide = np.float64 if x.dtype == np.float32 else x.dtype
+    return np.cumprod(x, axis=node.arg, dtype=wide).astype(x.dtype)
+
+
+def _same(srcs: tuple[Node, ...], arg: Any) -> tuple[Shape, DType]:
+    a, b = srcs
+    if a.shape != b.shape or a.dtype is not b.dtype:
+        raise ValueError(f"recurrence of {a!r} and {b!r}")
+    return _keep(srcs, arg)
+
+
+def _recurrence(a: np.ndarray, b: np.ndarray, *, node: Node) -> np.ndarray:
+    """y[k] = a[k] y[k - 1] + b[k]"""
+    rows, more = (np.moveaxis(v, node.arg, 0).astype(np.float64) for v in (a, b))
+    made, state = np.empty_like(more), np.zeros(more.shape[1:])
+    for k, value in enumerate(more):
+        state = made[k] = rows[k] * state + value
+    return np.moveaxis(made, 0, node.arg).astype(b.dtype)
+
+
+def _moved(x: Node, axis: int, step: int) -> Node:
+    """The element `step` (1 or -1) places on along an axis; 0 at the end."""
+    n = x.shape[axis]
+    kept = (1, n, 1) if step > 0 else (0, n - 1, 1)
+    x = slice_(x, arg=tuple(kept if a == axis else (0, e, 1) for a, e in enumerate(x.shape)))
+    width = (0, 1) if step > 0 else (1, 0)
+    return pad(x, arg=tuple(width if a == axis else (0, 0) for a in range(x.ndim)))
+
+
+def _backwards(a: Node, g: Node, axis: int) -> Node:
+    """s[k] = a[k + 1] s[k + 1] + g[k]: what reaches element k of a recurrence from later ones."""
+    turned = (flip(v, arg=(axis,)) for v in (_moved(a, axis, 1), g))
+    return flip(recurrence(*turned, arg=axis), arg=(axis,))
+
+
+def _recurrence_vjp(g: Node, y: Node, a: Node, b: Node, *, arg: int) -> tuple[Node, Node]:
+    reached = _backwards(a, g, arg)
+    return mul(reached, _moved(y, arg, -1)), reached
+
+
+def _product_scan_vjp(g: Node, y: Node, x: Node, *, arg: int) -> tuple[Node]:
+    """The product of the elements before, times what later ones make of this one: no division, so
+    zeros need no care."""
+    first = where(_moved(eq(x, x), arg, -1), lit(0, g), lit(1, g))
+    before = add(_moved(y, arg, -1), first)
+    return (mul(before, _backwards(x, g, arg)),)
 
 
 def _log_scan(x: np.ndarray, *, node: Node) -> np.ndarray:
@@ -66,14 +115,23 @@ def _log_scan_vjp(g: Node, y: Node, x: Node, *, arg: int) -> tuple[Node]:
 
 
 def _argsort(x: np.ndarray, *, node: Node) -> np.ndarray:
+    return _argsort_of(x, *node.arg)
+
+
+def _argsort_of(x: np.ndarray, axis: int, descending: bool) -> np.ndarray:
     """Stable; NaN counts as the largest value, as in PyTorch."""
-    axis, descending = node.arg
     if not descending:
         return np.argsort(x, axis=axis, kind="stable").astype(np.int64)
     # reversing twice keeps equal elements in their order
     backwards = np.flip(x, axis)
     order = np.flip(np.argsort(backwards, axis=axis, kind="stable"), axis)
     return (x.shape[axis] - 1 - order).astype(np.int64)
+
+
+def _argrank(x: np.ndarray, *, node: Node) -> np.ndarray:
+    axis, _, first, count = node.arg
+    order = _argsort_of(x, axis, node.arg[1])
+    return np.take(order, np.arange(first, first + count), axis)
 
 
 cumsum: Op = register(
@@ -85,6 +143,21 @@ cumsum: Op = register(
         lambda g, y, x, *, arg: (_reversed(cumsum, g, arg),),
         kinds="uif",
     )
+)
+recurrence: Op = register(
+    Op(
+        "recurrence",
+        Lowering.EXTERN,
+        _same,
+        _recurrence,
+        _recurrence_vjp,
+        (0, -1),
+        arity=2,
+        kinds="f",
+    )
+)
+cumprod: Op = register(
+    Op("cumprod", Lowering.EXTERN, _keep, _product_scan, _product_scan_vjp, (0, -1), kinds="uif")
 )
 logcumsumexp: Op = register(
     Op(
@@ -107,6 +180,18 @@ def _positions(srcs: tuple[Node, ...], arg: Any) -> tuple[Shape, DType]:
 argcummax: Op = register(Op("argcummax", Lowering.EXTERN, _positions, _last_best(np.greater_equal)))
 argcummin: Op = register(Op("argcummin", Lowering.EXTERN, _positions, _last_best(np.less_equal)))
 argsort: Op = register(Op("argsort", Lowering.EXTERN, _positions, _argsort))
+
+
+def _few_positions(srcs: tuple[Node, ...], arg: Any) -> tuple[Shape, DType]:
+    axis, _, first, count = arg
+    shape = srcs[0].shape
+    if not 0 <= first <= first + count <= shape[axis]:
+        raise ValueError(f"ranks {first}, {count} of {srcs[0]!r} along {axis}")
+    return (*shape[:axis], count, *shape[axis + 1 :]), int64
+
+
+# `count` of argsort's positions, from a rank on; arg is (axis, descending, rank, count)
+argrank: Op = register(Op("argrank", Lowering.EXTERN, _few_positions, _argrank))
 
 
 def to_device(x: Node, device: str) -> Node:
