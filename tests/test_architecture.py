@@ -105,7 +105,7 @@ BACKENDS = ("runtime/cuda/", "codegen/cuda/", "runtime/device.py", "cli/")
 # ... and PyTorch's names for it, which users write
 SPELLED = ("tensor/cuda.py", "tensor/convert.py", "tensor/core.py", "tensor/size.py")
 SPELLED = (*SPELLED, "tensor/creation.py", "tensor/dlpack.py", "nn/module.py")
-SPELLED = (*SPELLED, "__init__.py", "config.py")
+SPELLED = (*SPELLED, "__init__.py", "config.py", "tensor/cuda_array.py")
 
 
 @pytest.mark.parametrize("module", MODULES, ids=ids)

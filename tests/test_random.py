@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
+import on_device
 import pytest
 
 import lazygrad as lg
@@ -94,13 +95,15 @@ def threads() -> Iterator[Callable[[int], None]]:
     runtime.lg_set_threads(before)
 
 
-@pytest.mark.parametrize("name", DRAWS)
-def test_golden_values(name: str) -> None:
-    assert digest(made(name)) == GOLDEN[name]
-
-
 # made by a logarithm or a cosine, whose last bit may differ between backends
 ROUNDED = ("randn float64", "exponential_")
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_golden_values(name: str) -> None:
+    if name in ROUNDED and on_device.name() != on_device.HOST:
+        return  # the next test compares them
+    assert digest(made(name)) == GOLDEN[name]
 
 
 @pytest.mark.parametrize("name", DRAWS)

@@ -24,7 +24,6 @@ from lazygrad.ir.node import Node, place_text, user_place
 from lazygrad.ir.traced import Tape, Traced, plain
 from lazygrad.realize import realize_nodes, traces
 from lazygrad.recorded.watch import NUMBERS, Box, Watched
-from lazygrad.runtime.memory import Buffer
 from lazygrad.tensor import storage as memory
 from lazygrad.tensor.core import Meta, Tensor
 from lazygrad.tensor.storage import Storage
@@ -105,11 +104,8 @@ class Recording:
         if node is None:  # shared memory: what it holds now, for as long as this lasts
             shared = stored.shared
             assert shared is not None
-            node = memory.ops.buffer_leaf(
-                Buffer(shared.buffer.nbytes), shared.shape, shared.dtype, shared.device
-            )
-            if node.numel:
-                node.buffer.array(shared.dtype.np, shared.shape)[...] = shared.array()
+            copy = shared.buffer.clone()
+            node = memory.ops.buffer_leaf(copy, shared.shape, shared.dtype, shared.device)
             self.shared.append((stored, shared))
         self.storages[stored] = (node, stored.version, stored.loose)
 

@@ -272,8 +272,7 @@ def _write(write: Write, stored: Storage, given: Sequence[Buffer]) -> None:
     if stored.node is None:
         assert stored.shared is not None
         if node.numel:
-            target = stored.shared.array()
-            target[...] = node.buffer.array(node.dtype.np, node.shape)
+            stored.shared.buffer.assign(node.buffer)
     else:
         stored.node = node
         holder = write.holder

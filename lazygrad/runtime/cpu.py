@@ -49,6 +49,9 @@ class Backend(Device):
     def from_array(self, values: np.ndarray) -> Buffer:
         return from_array(values)
 
+    def foreign(self, nbytes: int, address: int, owner: Any) -> Buffer:
+        return Buffer(nbytes, address, owner)
+
     def synchronize(self) -> None:
         """Programs have ended when `run` returns."""
 

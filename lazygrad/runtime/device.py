@@ -87,6 +87,22 @@ class Device(ABC):
     def synchronize(self) -> None:
         """Wait until everything that was started has ended."""
 
+    # -- memory shared with other libraries -------------------------------------------------------
+    stream: int | None = None  # handle of the queue that work is put into, where there is one
+
+    @abstractmethod
+    def foreign(self, nbytes: int, address: int, owner: Any) -> Any:
+        """A buffer on memory that `owner` keeps for as long as the buffer is there."""
+
+    def before(self, stream: int | None) -> None:
+        """Have another library's stream wait for what was started here. Raises BufferError for a
+        handle that is none; None is that library's default."""
+        if stream is not None:
+            raise BufferError(f"stream should be None on {self.name}, but got {stream}")
+
+    def after(self, stream: int) -> None:
+        """Have what is started here wait for another library's stream."""
+
     # -- compiling --------------------------------------------------------------------------------
     @abstractmethod
     def compiles(self) -> bool:

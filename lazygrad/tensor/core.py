@@ -160,6 +160,12 @@ class Tensor:
         return self._storage.device.startswith("cuda")
 
     @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        from lazygrad.tensor.cuda_array import interface
+
+        return interface(self)
+
+    @property
     def is_cpu(self) -> bool:
         return self._storage.device == "cpu"
 

@@ -231,6 +231,10 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
 
         made = from_numpy(data).to(device=device)
         return made if dtype is None or dtype is made.dtype else made.to(dtype)
+    if hasattr(data, "__cuda_array_interface__"):
+        from lazygrad.tensor.cuda_array import taken
+
+        return taken(data).to(device=device, dtype=dtype)
     return _from_data(data, dtype, device_name(device), False)
 
 

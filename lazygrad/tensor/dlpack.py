@@ -19,12 +19,14 @@ from typing import Any
 from lazygrad.ir import dtypes as D
 from lazygrad.ir.dtypes import DType
 from lazygrad.ir.views import View
+from lazygrad.runtime.device import HOST
+from lazygrad.runtime.device import device as opened
 from lazygrad.runtime.memory import Buffer
 from lazygrad.tensor import storage as memory
 from lazygrad.tensor.convert import clone
 from lazygrad.tensor.core import Tensor, node_of, view_of, wrap
 from lazygrad.tensor.history import needs_grad
-from lazygrad.tensor.numpy_bridge import on_storage
+from lazygrad.tensor.numpy_bridge import on_memory
 from lazygrad.tensor.size import device_name
 
 VERSION = (1, 0)
@@ -49,6 +51,7 @@ class DLDeviceType(enum.IntEnum):
 
 
 _HERE = (int(DLDeviceType.kDLCPU), 0)
+_KINDS_OF_DEVICE = {"cpu": DLDeviceType.kDLCPU, "cuda": DLDeviceType.kDLCUDA}
 _CODES = {"i": 0, "u": 1, "f": 2, "b": 6}
 _BFLOAT = 4
 
@@ -57,6 +60,20 @@ def _type_of(dtype: DType) -> tuple[int, int]:
     """(DLPack's type code, bits)."""
     code = _BFLOAT if dtype is D.bfloat16 else _CODES[dtype.kind]
     return code, dtype.itemsize * 8
+
+
+def _pair_of(name: str) -> tuple[int, int]:
+    """DLPack's (device type, number) of a device of ours."""
+    kind, _, number = name.partition(":")
+    return int(_KINDS_OF_DEVICE[kind]), int(number or 0)
+
+
+def _device_of(pair: tuple[int, int]) -> str:
+    """Our name of a device. Raises BufferError for a type that has none."""
+    for kind, number in _KINDS_OF_DEVICE.items():
+        if pair[0] == number:
+            return kind if kind == HOST else f"{kind}:{pair[1]}"
+    raise BufferError(f"from_dlpack: memory on DLPack device {pair} is not on a CPU or CUDA device")
 
 
 _DTYPES = {_type_of(dtype): dtype for dtype in D.ALL}
@@ -176,29 +193,34 @@ def dlpack(
 ) -> Any:
     """A capsule with this tensor's memory for another library's `from_dlpack`.
 
-    Versioned if `max_version` is at least (1, 0). Raises BufferError for what cannot be handed
-    out: a tensor that requires a gradient, another device, read-only memory without a version.
+    Versioned if `max_version` is at least (1, 0). `stream` is the consumer's, which waits on the
+    device for what computes the values; -1 asks for no order. `dl_device` may be the CPU, which
+    takes a copy from elsewhere. Raises BufferError for what cannot be handed out: a tensor that
+    requires a gradient, another device, read-only memory without a version.
     """
     if needs_grad(self):
         raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
     if stream is not None and type(stream) is not int:
         raise TypeError("stream must be ``int`` or ``none``")
-    if stream is not None and stream != -1:
-        raise BufferError(f"stream should be None on cpu, but got {stream}")
     if max_version is not None and (not isinstance(max_version, tuple) or len(max_version) != 2):
         raise TypeError(f"max_version must be a tuple of two integers, but got {max_version!r}")
-    if not self.is_cpu or (dl_device is not None and _device_pair(dl_device) != _HERE):
+    here = _pair_of(self._storage.device)
+    wanted = here if dl_device is None else _device_pair(dl_device)
+    if wanted != here and (wanted != _HERE or copy is False):
         raise BufferError(
             f"Can't export a tensor on {self.device} to DLPack device {dl_device or 'cpu'}"
         )
     versioned = max_version is not None and max_version[0] >= 1
-    if copy:
-        node = node_of(clone(self))
+    if copy or wanted != here:
+        node = node_of(clone(self) if wanted == here else self.cpu())
         self = wrap(node)
         del node
+        copy = True
     shared = memory.pin(self._storage)
     if shared.read_only and not versioned:
         raise BufferError("Can't export read-only memory to a consumer of DLPack before 1.0")
+    if wanted == here and stream != -1:
+        opened(shared.device).before(stream)
     return _capsule(shared, view_of(self), versioned, bool(copy))
 
 
@@ -219,7 +241,7 @@ def _capsule(shared: memory.Shared, view: View, versioned: bool, copied: bool) -
     tensor = managed.tensor
     size = shared.dtype.itemsize
     tensor.data = shared.buffer.address + view.offset * size
-    tensor.device_type, tensor.device_id = _HERE
+    tensor.device_type, tensor.device_id = _pair_of(shared.device)
     tensor.ndim = rank
     tensor.code, tensor.bits = _type_of(shared.dtype)
     tensor.lanes = 1
@@ -242,9 +264,8 @@ def _capsule(shared: memory.Shared, view: View, versioned: bool, copied: bool) -
 
 def dlpack_device(self: Tensor) -> tuple[DLDeviceType, int]:
     """(device type, number) as DLPack numbers them."""
-    if self.is_cuda:
-        return DLDeviceType.kDLCUDA, self.device.index or 0
-    return DLDeviceType.kDLCPU, 0
+    kind, number = _pair_of(self._storage.device)
+    return DLDeviceType(kind), number
 
 
 def to_dlpack(tensor: Tensor) -> Any:
@@ -276,28 +297,34 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     shared (another device, a dtype that is not here, a capsule that was consumed), TypeError for
     what has no `__dlpack__`, ValueError where `copy=False` cannot be kept.
     """
-    if device is not None:
-        device_name(device)
+    where = None if device is None else device_name(device)
     copied = False
     capsule = ext_tensor
     if hasattr(ext_tensor, "__dlpack__"):
         capsule, copied = _ask(ext_tensor, copy)
     made = _taken(capsule)
+    if where is not None and made._storage.device != where:
+        if copy is False:
+            raise ValueError(f"from_dlpack: memory on {made.device} is on {where} by a copy only")
+        return made.to(where)
     return clone(made).detach() if copy and not copied else made
 
 
 def _ask(producer: Any, copy: bool | None) -> tuple[Any, bool]:
-    """(the producer's capsule, whether it has copied). Older ones take fewer arguments."""
+    """(the producer's capsule, whether it has copied). Older ones take fewer arguments.
+
+    Where devices have streams the producer is told ours, which waits for what it has started.
+    """
     place = producer.__dlpack_device__() if hasattr(producer, "__dlpack_device__") else _HERE
-    if tuple(map(int, place)) != _HERE:
-        raise BufferError(f"from_dlpack: memory on DLPack device {tuple(place)} is not on the CPU")
-    options: dict[str, Any] = {"max_version": VERSION}
+    ours = opened(_device_of((int(place[0]), int(place[1])))).stream
+    options: dict[str, Any] = {} if ours is None else {"stream": ours}
+    more: dict[str, Any] = {"max_version": VERSION}
     if copy is not None:
-        options["copy"] = copy
+        more["copy"] = copy
     try:
-        return producer.__dlpack__(**options), bool(copy)
+        return producer.__dlpack__(**options, **more), bool(copy)
     except TypeError:
-        return producer.__dlpack__(), False
+        return producer.__dlpack__(**options), False
 
 
 def _taken(capsule: Any) -> Tensor:
@@ -320,6 +347,7 @@ def _taken(capsule: Any) -> Tensor:
             f"from_dlpack: DLPack {managed.major}.{managed.minor} is newer than {VERSION[0]}"
         )
     tensor = managed.tensor
+    where = opened(_device_of((tensor.device_type, tensor.device_id)))
     dtype = _dtype_in(tensor)
     shape = tuple(tensor.shape[i] for i in range(tensor.ndim))
     view = _view_in(tensor, shape)
@@ -330,25 +358,13 @@ def _taken(capsule: Any) -> Tensor:
     read_only = name == b"dltensor_versioned" and bool(managed.flags & READ_ONLY)
     owner = _Foreign(address, managed.deleter)
     _rename(capsule, _USED[name])
-    whole = view.has_dense_strides or not count
-    reach = count if whole else view.bounds()[1] + 1
-    buffer = Buffer(reach * dtype.itemsize, start, owner)
-    stored = memory.Storage(None)
-    stored.shared = memory.Shared(buffer, shape if whole else (reach,), dtype, "cpu")
-    stored.shared.forever = True  # the producer may go on writing to it
-    stored.shared.read_only = read_only
-    return on_storage(stored, None if whole else view)
+    return on_memory(where, start, dtype, shape, view, owner, read_only)
 
 
 _USED = {name: b"used_" + name for name in _KINDS}
 
 
 def _dtype_in(tensor: Any) -> DType:
-    if (tensor.device_type, tensor.device_id) != _HERE:
-        raise BufferError(
-            f"from_dlpack: memory on DLPack device {(tensor.device_type, tensor.device_id)} is "
-            "not on the CPU"
-        )
     dtype = _DTYPES.get((tensor.code, tensor.bits))
     if dtype is None or tensor.lanes != 1:
         raise BufferError(

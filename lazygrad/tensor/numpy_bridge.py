@@ -1,11 +1,12 @@
 """Sharing memory with numpy, in both directions.
 
-Owns: `from_numpy`, `.numpy()`, the array protocols. Must not know: how shared memory is kept
+Owns: `from_numpy`, `.numpy()`, the array protocols, tensors on memory of others. Must not know: how shared memory is kept
 consistent (storage.py does that).
 """
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -15,6 +16,7 @@ from lazygrad.ir import dtypes as D
 from lazygrad.ir.dtypes import DType
 from lazygrad.ir.views import View
 from lazygrad.realize import FROM_NUMPY, value_read
+from lazygrad.runtime.device import Device, device
 from lazygrad.runtime.memory import Buffer
 from lazygrad.tensor import storage as memory
 from lazygrad.tensor.core import Tensor, view_of
@@ -131,16 +133,48 @@ declare("data_ptr", function=False)(data_ptr)
 
 def reinterpret(self: Tensor, dtype: DType) -> Tensor:
     """The same bytes as another dtype: a tensor on the same memory, which becomes shared."""
-    raw = memory.export(self._storage, view_of(self)) if self.dtype is not D.bfloat16 else None
-    if raw is None:
+    if self.dtype is D.bfloat16:
         raise RuntimeError("view(dtype) of bfloat16 is not supported")
+    where = device(self._storage.device)
     if dtype.itemsize != self.itemsize and (not self.ndim or self.stride(-1) != 1):
         raise RuntimeError(
             "self.stride(-1) must be 1 to view "
             f"{self.dtype} as {dtype} (different element sizes), but got "
             f"{self.stride(-1) if self.ndim else 0}"
         )
-    return from_numpy(raw.view(dtype.np))
+    if where.on_host:
+        return from_numpy(memory.export(self._storage, view_of(self)).view(dtype.np))
+    shared, view = memory.pin(self._storage), view_of(self)
+    shared.forever = True
+    size, reach = self.itemsize, view.bounds()[1] + 1 - view.offset if view.numel else 0
+    like = np.lib.stride_tricks.as_strided(  # numpy says what a view of such memory would be
+        np.empty(reach, self.dtype.np), view.shape, [step * size for step in view.strides]
+    ).view(dtype.np)
+    steps = tuple(step // dtype.itemsize for step in like.strides)
+    at = shared.buffer.address + view.offset * size
+    places = View(like.shape, steps)
+    return on_memory(where, at, dtype, like.shape, places, shared.buffer, shared.read_only)
+
+
+def on_memory(
+    where: Device,
+    start: int,
+    dtype: DType,
+    shape: tuple[int, ...],
+    view: View,
+    owner: Any,
+    read_only: bool,
+) -> Tensor:
+    """A tensor on memory of another library, which `owner` keeps and others may write to."""
+    count = math.prod(shape)
+    whole = view.has_dense_strides or not count
+    reach = count if whole else view.bounds()[1] + 1
+    buffer = where.foreign(reach * dtype.itemsize, start, owner)
+    stored = memory.Storage(None)
+    stored.shared = Shared(buffer, shape if whole else (reach,), dtype, where.name)
+    stored.shared.forever = True  # the producer may go on writing to it
+    stored.shared.read_only = read_only
+    return on_storage(stored, None if whole else view)
 
 
 class UntypedStorage:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lazygrad.runtime.cuda import blas, compiler
+from lazygrad.runtime.cuda import blas, compiler, streams
 from lazygrad.runtime.cuda.driver import Gpu
 from lazygrad.runtime.cuda.memory import GpuBuffer, GpuPool
 from lazygrad.runtime.cuda.program import GpuProgram, Library
@@ -60,6 +60,21 @@ class Backend(Device):
 
     def synchronize(self) -> None:
         self.gpu.synchronize()
+
+    @property
+    def stream(self) -> int:  # type: ignore[override]
+        return int(self.gpu.stream.handle)
+
+    def foreign(self, nbytes: int, address: int, owner: Any) -> GpuBuffer:
+        return GpuBuffer(self.pool, nbytes, address, owner)
+
+    def before(self, stream: int | None) -> None:
+        if stream == 0:
+            raise BufferError("stream 0 is not allowed: 1 is the legacy default stream")
+        streams.follow(self.gpu, self.stream, streams.LEGACY if stream is None else stream)
+
+    def after(self, stream: int) -> None:
+        streams.follow(self.gpu, stream, self.stream)
 
     def event(self) -> Any:
         """An event, recorded now."""

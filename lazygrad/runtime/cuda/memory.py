@@ -90,6 +90,8 @@ class GpuBuffer:
     def __del__(self) -> None:
         if self._size:
             self.pool.give(self._size, self.address, self.owner)
+        elif self.owner is not None and self.pool.gpu.usable():
+            self.pool.gpu.synchronize()  # its owner may use it in another stream at once
 
     def array(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> np.ndarray:
         """A copy of the values in the host's memory, when all work so far has ended."""
