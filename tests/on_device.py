@@ -69,13 +69,15 @@ def install() -> None:
     def numpy(self: Any, *, force: bool = False) -> np.ndarray:
         if self.requires_grad and not force:
             return plain(self)  # raises
-        return plain(self.detach().cpu())
+        return plain(self.detach().cpu()).copy()
 
     def array(self: Any, *args: Any, **more: Any) -> np.ndarray:
         return np.array(numpy(self), *args, **{**more, "copy": True})
 
     def moved(array: Any) -> Any:
-        return from_numpy(array).to(name())
+        where = lazygrad.get_default_device()
+        made = from_numpy(array)
+        return made.to(where) if where.type != HOST else made.clone()
 
     tensor.numpy = numpy
     tensor.__array__ = array

@@ -6,6 +6,7 @@ shapes and dtypes that the first machine has. Statements may fail: then all must
 
     python -m tests.program_machine --programs 50000 --seed 0
 
+(with `--device cuda` on that device, and by the interpreter on the host for comparison)
 finds failing programs, shrinks them by leaving statements out, and prints them; `--first` goes on
 where a run was stopped. Owns: the
 language, the machines, what is compared. Must not know: lazygrad's insides.
@@ -14,15 +15,23 @@ language, the machines, what is compared. Must not know: lazygrad's insides.
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import re
+import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))  # where this is not run by pytest
+
+import on_device
 
 import lazygrad
 from lazygrad.config import config
@@ -756,15 +765,23 @@ class Machine:
     rng: Rng = field(default_factory=lambda: Rng(0))
     names: dict[str, Any] = field(default_factory=dict)
     draws: Any = None  # the state of this machine's random numbers
+    exact: bool = True  # whether its floats have the first machine's bits
 
     def start(self, seed: int) -> Machine:
-        made = Machine(self.name, self.module, self.regime, Rng(seed), {})
+        made = replace(self, rng=Rng(seed), names={})
         if self.module is lazygrad:
             made.draws = lazygrad.Generator().manual_seed(seed % 2**31).get_state()
         return made
 
     def run(self, code: Any) -> tuple[str, str] | None:
         """Run one statement. Gives the error's type and text, if any."""
+        return self._run(code)
+
+    def look(self, look: Callable[[Machine], Any]) -> Any:
+        """What `look` sees of it."""
+        return look(self)
+
+    def _run(self, code: Any) -> tuple[str, str] | None:
         space = self.names
         space["T"], space["np"] = self.module, np
         draws = self.draws is not None and not DRAWS.isdisjoint(code.co_names)
@@ -794,15 +811,42 @@ class Machine:
                 t.realize()
 
 
+class OnHost(Machine):
+    """The interpreter on the host, where the other machines are on another device."""
+
+    def run(self, code: Any) -> tuple[str, str] | None:
+        with self._there():
+            return self._run(code)
+
+    def look(self, look: Callable[[Machine], Any]) -> Any:
+        with self._there():
+            return look(self)
+
+    @contextmanager
+    def _there(self) -> Iterator[None]:
+        before = lazygrad.get_default_device(), config.backend
+        lazygrad.set_default_device(on_device.HOST)
+        config.backend = "interp"
+        try:
+            yield
+        finally:
+            lazygrad.set_default_device(before[0])
+            config.backend = before[1]
+
+
 def lazy_machines() -> list[Machine]:
-    return [Machine(regime, lazygrad, regime) for regime in ("end", "each", "random")]
+    """lazygrad under its regimes; on another device than the host also there."""
+    made = [Machine(regime, lazygrad, regime) for regime in ("end", "each", "random")]
+    if on_device.name() != on_device.HOST:
+        made.append(OnHost("host", lazygrad, exact=False))
+    return made
 
 
 def torch_machine() -> Machine:
     import torch
 
     torch.set_num_threads(1)
-    return Machine("torch", torch)
+    return Machine("torch", torch, exact=False)
 
 
 def picture(machine: Machine) -> dict[str, Any]:
@@ -975,9 +1019,9 @@ class Session:
 
     def _compare(self, looks: Sequence[Callable[[Machine], Any]]) -> str | None:
         for look in looks:
-            first = look(self.machines[0])
+            first = self.machines[0].look(look)
             for machine in self.machines[1:]:
-                found = differs(look(machine), first, machine.name != "torch")
+                found = differs(machine.look(look), first, machine.exact)
                 if found:
                     return f"{look.__name__}, {machine.name} and {self.machines[0].name}{found}"
         return None
@@ -1049,7 +1093,11 @@ def main() -> None:
     parser.add_argument("--compiled", action="store_true", help="with C, not by the interpreter")
     parser.add_argument("--no-torch", action="store_true", help="lazygrad's regimes only")
     parser.add_argument("--keep", type=int, default=20, help="stop after so many kinds of failure")
+    parser.add_argument("--device", default=on_device.HOST, help="where tensors are made")
     given = parser.parse_args()
+    if given.device != on_device.HOST:
+        os.environ["TEST_DEVICE"] = given.device
+        on_device.install()
     warm_filters()
     if not given.compiled:  # what tensors mean does not depend on it
         config.backend = "interp"

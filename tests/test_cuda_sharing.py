@@ -194,13 +194,10 @@ class _Watched:
 
 def test_an_address_of_the_host_is_refused() -> None:
     class Wrong:
-        values = np.zeros(3, np.float32)
-        __cuda_array_interface__ = {
-            "shape": (3,),
-            "typestr": "<f4",
-            "data": (values.ctypes.data, False),
-            "version": 3,
-        }
+        def __init__(self) -> None:
+            self.values = np.zeros(3, np.float32)
+            data = (self.values.ctypes.data, False)
+            self.__cuda_array_interface__ = dict(shape=(3,), typestr="<f4", data=data, version=3)
 
     with pytest.raises(BufferError, match="not an address of CUDA memory"):
         lg.as_tensor(Wrong())

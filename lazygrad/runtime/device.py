@@ -101,7 +101,9 @@ class Device(ABC):
             raise BufferError(f"stream should be None on {self.name}, but got {stream}")
 
     def after(self, stream: int) -> None:
-        """Have what is started here wait for another library's stream."""
+        """Have what is started here wait for another library's stream. Raises BufferError where
+        there are none."""
+        raise BufferError(f"{self.name} has no streams, but got {stream}")
 
     # -- compiling --------------------------------------------------------------------------------
     @abstractmethod

@@ -19,7 +19,7 @@ from typing import Any
 from lazygrad.ir import dtypes as D
 from lazygrad.ir.dtypes import DType
 from lazygrad.ir.views import View
-from lazygrad.runtime.device import HOST
+from lazygrad.runtime.device import HOST, Device
 from lazygrad.runtime.device import device as opened
 from lazygrad.runtime.memory import Buffer
 from lazygrad.tensor import storage as memory
@@ -68,12 +68,15 @@ def _pair_of(name: str) -> tuple[int, int]:
     return int(_KINDS_OF_DEVICE[kind]), int(number or 0)
 
 
-def _device_of(pair: tuple[int, int]) -> str:
-    """Our name of a device. Raises BufferError for a type that has none."""
-    for kind, number in _KINDS_OF_DEVICE.items():
-        if pair[0] == number:
-            return kind if kind == HOST else f"{kind}:{pair[1]}"
-    raise BufferError(f"from_dlpack: memory on DLPack device {pair} is not on a CPU or CUDA device")
+def _device_of(pair: tuple[int, int]) -> Device:
+    """Our device of such a pair. Raises BufferError where there is none."""
+    name = next((k for k, number in _KINDS_OF_DEVICE.items() if pair[0] == number), None)
+    if name is None:
+        raise BufferError(f"from_dlpack: memory on DLPack device {pair} is on none of ours")
+    try:
+        return opened(name if name == HOST else f"{name}:{pair[1]}")
+    except (AssertionError, RuntimeError) as error:
+        raise BufferError(f"from_dlpack: memory on DLPack device {pair}: {error}") from error
 
 
 _DTYPES = {_type_of(dtype): dtype for dtype in D.ALL}
@@ -316,7 +319,7 @@ def _ask(producer: Any, copy: bool | None) -> tuple[Any, bool]:
     Where devices have streams the producer is told ours, which waits for what it has started.
     """
     place = producer.__dlpack_device__() if hasattr(producer, "__dlpack_device__") else _HERE
-    ours = opened(_device_of((int(place[0]), int(place[1])))).stream
+    ours = _device_of((int(place[0]), int(place[1]))).stream
     options: dict[str, Any] = {} if ours is None else {"stream": ours}
     more: dict[str, Any] = {"max_version": VERSION}
     if copy is not None:
@@ -347,7 +350,7 @@ def _taken(capsule: Any) -> Tensor:
             f"from_dlpack: DLPack {managed.major}.{managed.minor} is newer than {VERSION[0]}"
         )
     tensor = managed.tensor
-    where = opened(_device_of((tensor.device_type, tensor.device_id)))
+    where = _device_of((tensor.device_type, tensor.device_id))
     dtype = _dtype_in(tensor)
     shape = tuple(tensor.shape[i] for i in range(tensor.ndim))
     view = _view_in(tensor, shape)

@@ -1,7 +1,7 @@
 """Sharing memory with numpy, in both directions.
 
-Owns: `from_numpy`, `.numpy()`, the array protocols, tensors on memory of others. Must not know: how shared memory is kept
-consistent (storage.py does that).
+Owns: `from_numpy`, `.numpy()`, the array protocols, tensors on memory of others. Must not know:
+how shared memory is kept consistent (storage.py does that).
 """
 
 from __future__ import annotations
