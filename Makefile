@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-emulated test-gpu lint long bench clean
+.PHONY: demo test test-emulated test-emulated-all test-gpu lint long bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m lazygrad demo
@@ -14,14 +14,24 @@ test: $(VENV)/.test
 # the CUDA backend on an emulated GPU, whose settings are the hardest: tests/emulator/README.md
 EMULATED := $(BIN)/python tests/emulator/run.py $(BIN)/python -m pytest -n auto
 HARD := EMULATOR_ORDER=2 EMULATOR_LAZY=1 EMULATOR_ALIGN=16 LAZYGRAD_POOL=0
+OF_CUDA := tests/test_cuda.py tests/test_cuda_sharing.py
 test-emulated: $(VENV)/.emulator
-	$(EMULATED) tests/test_emulator.py tests/test_sass.py tests/test_cuda.py
+	$(EMULATED) tests/test_emulator.py tests/test_sass.py $(OF_CUDA)
 	$(HARD) $(EMULATED) --device cuda tests/test_ops.py tests/test_autograd.py
 	$(HARD) $(EMULATED) --device cuda tests/test_random_programs.py -k compiled
 
-# the same on a real GPU, with what is installed: numpy, cffi, jinja2, networkx, pytest, pycuda
+# all tests of the CPU on it: an hour on two cores
+test-emulated-all: $(VENV)/.emulator
+	$(EMULATED) tests/test_emulator.py tests/test_sass.py $(OF_CUDA)
+	$(HARD) $(EMULATED) --device cuda tests
+
+# on a real GPU, with what is installed: numpy, jinja2, networkx, pytest, pycuda, an nvcc, and the
+# peers to compare with. Without pytest-xdist the generated tests of every op would take too long
+SIDE_BY_SIDE := $(shell $(PYTHON) -c "import xdist; print('-n auto')" 2>/dev/null)
 test-gpu:
-	$(PYTHON) -m pytest -q tests/test_cuda.py tests/test_cuda_source.py
+	$(PYTHON) -m pytest -q $(SIDE_BY_SIDE) $(OF_CUDA) tests/test_cuda_source.py
+	$(PYTHON) -m pytest -q $(SIDE_BY_SIDE) --device cuda tests/test_autograd.py $(if $(SIDE_BY_SIDE),tests/test_ops.py)
+	$(PYTHON) -m lazygrad bench --device cuda
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import pickle
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 import lazygrad as lg
 import lazygrad.nn.functional as F
+from lazygrad.bench import device as benchmark
 from lazygrad.runtime.cuda import compiler
 from lazygrad.runtime.cuda.device import Backend
 from lazygrad.runtime.cuda.graphs import Graph
@@ -473,3 +475,29 @@ def test_a_replay_asks_the_driver_once() -> None:
     out = chain(x)
     assert [driver.get(name) - b for name, b in zip(names, before)] == [0, 1, 0]
     np.testing.assert_allclose(out.tolist(), chain.__wrapped__(x).tolist(), rtol=1e-6)
+
+
+@pytest.mark.skipif(not EMULATED, reason="`make test-gpu` runs it at full size")
+def test_the_benchmark_runs_on_what_is_installed(tmp_path: Path) -> None:
+    for name in ("click", "rich", "cffi"):  # a bare machine has none of these
+        (tmp_path / f"{name}.py").write_text("raise ImportError")
+    command = [sys.executable, "-m", "lazygrad", "bench", "--device", "cuda", "--elements", "3e4"]
+    command += ["--rounds", "1", "-w", "chain", "-w", "matmul", "-p", "lazygrad"]
+    command += ["--out", str(tmp_path / "record.json")]
+    path = os.pathsep.join([str(tmp_path), str(Path(__file__).parent.parent)])
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "correct: 4 of 4" in done.stdout and "limits: copy" in done.stdout
+    record = json.loads((tmp_path / "record.json").read_text())
+    assert all(value > 0 for value in record["limits"].values())
+    table = benchmark.rows_of(record)
+    assert [row[0][:5] for row in table[1:]] == ["tanh(", "128^3"]
+    assert "GB/s" in table[1][3] and "TFLOP/s" in table[2][3] and table[1][4] != "-"
+    wrong = {**record, "checks": [{**record["checks"][0], "error": 0.5}]}
+    assert "WRONG chain, lazygrad: relative error 5.0e-01" in benchmark.text_of(wrong)

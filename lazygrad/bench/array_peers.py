@@ -14,6 +14,7 @@ import numpy as np
 from lazygrad.bench import arrays
 from lazygrad.bench.peer import Call, Peer, Unsupported, flat
 from lazygrad.bench.workloads import Workload
+from lazygrad.runtime.device import HOST
 
 
 class NumpyPeer(Peer):
@@ -49,6 +50,47 @@ class NumpyPeer(Peer):
         rng = np.random.default_rng(0)
         draw = rng.standard_normal if w.compute == "randn" else rng.random
         return lambda: draw(10_000_000, dtype=np.float32)
+
+
+class CupyPeer(NumpyPeer):
+    """numpy's functions on a GPU, each by itself."""
+
+    def __init__(self, threads: int, compiled: bool = False):
+        super().__init__(threads, compiled)
+        import cupy
+
+        self.module: Any = cupy
+        self.library = _Cupy(cupy)
+
+    def version(self) -> str:
+        return str(self.module.__version__)
+
+    def value(self, w: Workload, inputs: Sequence[np.ndarray]) -> Call:
+        function = getattr(arrays, w.compute)
+        given = [self.module.asarray(a) for a in inputs]
+        return lambda: function(self.library, *given)
+
+    def gradient(self, w: Workload, inputs: Sequence[np.ndarray]) -> Call:
+        raise Unsupported
+
+    step = random = gradient
+
+    def wait(self, result: Any) -> None:
+        one = result[0] if isinstance(result, (tuple, list)) else result
+        self.module.asnumpy(one.reshape(-1)[:1])  # all is in one stream
+
+    def fetch(self, result: Any) -> list[np.ndarray]:
+        found = result if isinstance(result, (tuple, list)) else [result]
+        return [self.module.asnumpy(r) for r in found]
+
+
+class _Cupy(arrays.Numpy):
+    def __init__(self, cupy: Any):
+        from cupyx.scipy.special import erf
+
+        self.np = cupy
+        self.erf = erf  # type: ignore[method-assign]
+        self.sigmoid = lambda x: 1 / (1 + cupy.exp(-x))  # type: ignore[method-assign]
 
 
 class NumexprPeer(Peer):
@@ -169,7 +211,10 @@ class JaxPeer(FunctionalPeer):
         return self.jax.value_and_grad(function, tuple(range(leaves)))  # type: ignore[no-any-return]
 
     def finish(self, result: Any) -> Any:
-        return self.jax.block_until_ready(result)
+        return self.jax.block_until_ready(result) if self.device == HOST else result
+
+    def wait(self, result: Any) -> None:
+        self.jax.block_until_ready(result)
 
     def random(self, w: Workload, inputs: Sequence[np.ndarray]) -> Call:
         draw = getattr(self.jax.random, "normal" if w.compute == "randn" else "uniform")

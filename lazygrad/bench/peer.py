@@ -5,12 +5,14 @@ Owns: the interface, and what a peer says that it cannot do. Must not know: any 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from lazygrad.bench.workloads import Workload
+from lazygrad.runtime.device import HOST
 
 Call = Callable[[], Any]
 
@@ -25,6 +27,7 @@ class Peer:
     def __init__(self, threads: int, compiled: bool = False):
         self.threads = threads
         self.compiled = compiled
+        self.device = os.environ.get("BENCH_DEVICE", HOST)
 
     def prepare(self, w: Workload, inputs: Sequence[np.ndarray]) -> Call:
         kind = {"value": self.value, "gradient": self.gradient, "step": self.step,
@@ -39,6 +42,9 @@ class Peer:
     def fetch(self, result: Any) -> list[np.ndarray]:
         found = result if isinstance(result, (tuple, list)) else [result]
         return [np.asarray(r) for r in found]
+
+    def wait(self, result: Any) -> None:
+        """Come back when a call's result is there; on the host it is when the call returns."""
 
     def version(self) -> str:
         raise NotImplementedError

@@ -10,10 +10,11 @@ import importlib.util
 import os
 from dataclasses import dataclass, field
 
-from lazygrad.bench.array_peers import JaxPeer, MlxPeer, NumexprPeer, NumpyPeer
+from lazygrad.bench.array_peers import CupyPeer, JaxPeer, MlxPeer, NumexprPeer, NumpyPeer
 from lazygrad.bench.peer import Peer
 from lazygrad.bench.tiny_peer import TinygradPeer
 from lazygrad.bench.torch_peers import LazygradPeer, TorchPeer
+from lazygrad.runtime.device import HOST
 
 # glibc keeps freed blocks: shows how much of a peer's time is page faults of fresh memory
 KEEP = {"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=4294967296:"
@@ -46,6 +47,7 @@ PEERS: dict[str, Entry] = {
         Entry("torch_keep", "torch", TorchPeer, False, KEEP),
         Entry("jax", "jax", JaxPeer, True),
         Entry("jax_keep", "jax", JaxPeer, True, KEEP),
+        Entry("cupy", "cupy", CupyPeer),
         Entry("tinygrad", "tinygrad", TinygradPeer, True, {"TRAINING": "1"}),
         Entry("mlx", "mlx", MlxPeer, True),
     )
@@ -55,12 +57,18 @@ KEEPERS = ("torch_keep", "jax_keep")  # shown, but never the best peer
 SLOW_TO_BUILD = ("torch_compile", "tinygrad", "mlx")
 
 
-def environment(entry: Entry, threads: int) -> dict[str, str]:
-    """What the peer's process is started with: the same number of threads for all."""
+def environment(entry: Entry, threads: int, device: str = HOST) -> dict[str, str]:
+    """What the peer's process is started with: the same number of threads for all, a device."""
     count = str(threads)
     fixed = dict.fromkeys(
         ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS",
          "NUMEXPR_MAX_THREADS", "LAZYGRAD_NUM_THREADS"), count,
     )  # fmt: skip
     left = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")}
-    return left | fixed | {"JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"} | entry.env
+    fixed |= {
+        "BENCH_DEVICE": device,
+        "JAX_PLATFORMS": device.partition(":")[0],
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # the device's memory is for all
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+    return left | fixed | entry.env

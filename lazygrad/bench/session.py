@@ -23,6 +23,7 @@ from typing import Any
 
 from lazygrad.bench.peers import KEEPERS, PEERS, environment
 from lazygrad.bench.workloads import WORKLOADS
+from lazygrad.runtime.device import HOST
 
 FORMAT = 1
 FIRST = ("ew_1e5", "softmax", "mlp_fwdbwd")  # workloads whose first calls are measured
@@ -47,7 +48,7 @@ class Options:
     peak: bool = False
     kernels: bool = False
     scaling: bool = False
-    device: str = "cpu"
+    device: str = HOST
 
     def chosen_peers(self) -> list[str]:
         return [p for p in (self.peers or PEERS) if PEERS[p].installed()]
@@ -68,11 +69,12 @@ class Process:
     name: str
     threads: int
     env: dict[str, str] = field(default_factory=dict)
+    device: str = HOST
 
     def __post_init__(self) -> None:
         self.pipe = subprocess.Popen(
             [sys.executable, "-m", "lazygrad.bench.worker", self.name, str(self.threads)],
-            env=environment(PEERS[self.name], self.threads) | self.env,
+            env=environment(PEERS[self.name], self.threads, self.device) | self.env,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -106,9 +108,11 @@ class Process:
 
 
 @contextmanager
-def opened(names: Sequence[str], threads: int, **env: str) -> Iterator[dict[str, Process]]:
+def opened(
+    names: Sequence[str], threads: int, device: str = HOST, **env: str
+) -> Iterator[dict[str, Process]]:
     """Workers by peer; those that cannot start are left out."""
-    made = {name: Process(name, threads, env) for name in names}
+    made = {name: Process(name, threads, env, device) for name in names}
     try:
         yield {name: p for name, p in made.items() if "failed" not in p.opened}
     finally:
@@ -125,15 +129,16 @@ def summary(times: Sequence[float]) -> dict[str, float]:
 
 
 def measure_workload(
-    name: str, workers: dict[str, Process], options: Options, tick: Tick
+    name: str, workers: dict[str, Process], options: Options, tick: Tick, **order: Any
 ) -> Iterator[dict[str, Any]]:
-    """Check a workload on all peers, then time it in interleaved rounds."""
+    """Check a workload on all peers, then time it in interleaved rounds. `order` says more to
+    the workers: `check=False`, how many elements."""
     answers: dict[str, dict[str, Any]] = {}
     for peer, worker in workers.items():
         tick(f"{name}: {peer}")
-        answers[peer] = worker.ask("prepare", name=name, seed=options.seed)
+        answers[peer] = worker.ask("prepare", name=name, seed=options.seed, **order)
     ready = {p: w for p, w in workers.items() if "first" in answers[p]}
-    limit = WORKLOADS[name].tolerance
+    limit = WORKLOADS[name].tolerance if name in WORKLOADS else 0.0
     good = [p for p in ready if not answers[p].get("error", 0.0) > limit]
     rounds: dict[str, list[float]] = {p: [] for p in good}
     calls = {peer: 1 for peer in good}

@@ -13,6 +13,7 @@ import numpy as np
 from lazygrad.bench import arrays, torchlike
 from lazygrad.bench.peer import Call, Peer, Unsupported
 from lazygrad.bench.workloads import Workload
+from lazygrad.runtime.device import HOST, device
 
 
 class TorchlikePeer(Peer):
@@ -24,7 +25,7 @@ class TorchlikePeer(Peer):
         return str(self.module.__version__)
 
     def tensors(self, inputs: Sequence[np.ndarray], leaves: int = 0) -> list[Any]:
-        made = [self.module.tensor(a) for a in inputs]
+        made = [self.module.tensor(a).to(self.device) for a in inputs]
         for t in made[:leaves]:
             t.requires_grad_()
         return made
@@ -106,7 +107,7 @@ class TorchlikePeer(Peer):
 
     def fetch(self, result: Any) -> list[np.ndarray]:
         found = result if isinstance(result, (tuple, list)) else [result]
-        return [r.detach().numpy() for r in found]
+        return [r.detach().cpu().numpy() for r in found]
 
 
 class TorchPeer(TorchlikePeer):
@@ -121,6 +122,10 @@ class TorchPeer(TorchlikePeer):
         return self.module.compile(function)  # type: ignore[no-any-return]
 
     compile_loss = compile
+
+    def wait(self, result: Any) -> None:
+        if self.device != HOST:
+            getattr(self.module, self.device.partition(":")[0]).synchronize()
 
 
 class LazygradPeer(TorchlikePeer):
@@ -141,11 +146,24 @@ class LazygradPeer(TorchlikePeer):
         self.module.realize(*_tensors(result))
         return result
 
+    def wait(self, result: Any) -> None:
+        if self.device != HOST:
+            device(_named(self.device)).synchronize()
+
+    def limits(self, elements: int) -> dict[str, Any]:
+        """The device's name and limits."""
+        opened = device(_named(self.device))
+        return {"name": opened.title, "limits": opened.limits(elements)}
+
     def counters(self) -> dict[str, int]:
         from lazygrad.runtime.stats import stats
 
         names = ("kernels", "compiles", "nodes", "realizes", "built", "bytes_moved")
         return {name: getattr(stats, name) for name in names}
+
+
+def _named(name: str) -> str:
+    return name if ":" in name else f"{name}:0"
 
 
 def _tensors(result: Any) -> list[Any]:

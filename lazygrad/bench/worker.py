@@ -18,9 +18,11 @@ from typing import Any
 import numpy as np
 
 from lazygrad.bench import arrays
+from lazygrad.bench.large import large
 from lazygrad.bench.peer import Peer, Unsupported
 from lazygrad.bench.peers import PEERS
 from lazygrad.bench.workloads import WORKLOADS, Workload
+from lazygrad.runtime.device import HOST
 
 
 def relative_error(got: np.ndarray, wanted: np.ndarray) -> float:
@@ -69,16 +71,21 @@ class Worker:
         self.peer = peer
         self.call: Any = None
 
-    def _inputs(self, name: str, seed: int, shape: dict[str, Any]) -> tuple[Workload, Any]:
-        w = WORKLOADS[name]
+    def _inputs(
+        self, name: str, seed: int, shape: dict[str, Any], elements: int = 0
+    ) -> tuple[Workload, Any]:
+        w = large(elements)[name] if elements else WORKLOADS[name]
         return w, w.make(np.random.default_rng(seed), **shape)
 
-    def prepare(self, name: str, seed: int, check: bool = True, shape: Any = None) -> Any:
-        w, inputs = self._inputs(name, seed, shape or {})
+    def prepare(
+        self, name: str, seed: int, check: bool = True, shape: Any = None, elements: int = 0
+    ) -> Any:
+        w, inputs = self._inputs(name, seed, shape or {}, elements)
         self.call = self.peer.prepare(w, inputs)
         before = self.peer.counters()
         begin = time.perf_counter()
         result = self.call()
+        self.peer.wait(result)
         first = time.perf_counter() - begin
         answer: dict[str, Any] = {"first": first, "counts": self._since(before)}
         if check and w.kind == "step":
@@ -96,12 +103,24 @@ class Worker:
         answer["steady"] = self._since(before)
         return answer
 
+    def limits(self, elements: int) -> Any:
+        """The device's, which lazygrad can tell."""
+        return self.peer.limits(elements)  # type: ignore[attr-defined]
+
     def _since(self, before: dict[str, int]) -> dict[str, int]:
         return {k: v - before[k] for k, v in self.peer.counters().items()}
 
     def time(self, calls: int) -> Any:
         call, times = self.call, []
         gc.collect()
+        if self.peer.device != HOST:  # calls follow each other, and the last is waited for
+            result = call()
+            self.peer.wait(result)
+            begin = time.perf_counter()
+            for _ in range(calls):
+                result = call()
+            self.peer.wait(result)
+            return {"times": [(time.perf_counter() - begin) / calls]}
         for _ in range(calls):
             begin = time.perf_counter()
             result = call()

@@ -105,6 +105,16 @@ class Device(ABC):
         there are none."""
         raise BufferError(f"{self.name} has no streams, but got {stream}")
 
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return self.name
+
+    def limits(self, elements: int) -> dict[str, float]:
+        """What the device can do at most, measured on so many float32: bytes per second of a
+        `copy`, operations per second of a matrix `product`."""
+        raise NotImplementedError(f"the limits of {self.name} are not measured here")
+
     # -- compiling --------------------------------------------------------------------------------
     @abstractmethod
     def compiles(self) -> bool:

@@ -181,6 +181,15 @@ class Backend(Device):
             raise RuntimeError("cuBLAS was there when this program was made, and is not now")
         return lambda addresses, dims, stream: found.product(dtype, addresses, dims, stream)
 
+    @property
+    def title(self) -> str:
+        return f"{self.gpu.raw.name()} ({self.name})"
+
+    def limits(self, elements: int) -> dict[str, float]:
+        from lazygrad.runtime.cuda.limits import measure
+
+        return measure(self, elements)
+
     @functools.cached_property
     def properties(self) -> dict[str, int]:
         """The driver's attributes by name."""
