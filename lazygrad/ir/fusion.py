@@ -4,7 +4,7 @@ Owns: groups, the predicates that let two groups become one (each answers with a
 record of every choice. Must not know: how a group becomes code, or any backend. A group has one
 index space (`shape`, with reduced `axes`); its nodes live at the full level, or at the row level
 that is left when the axes are reduced. networkx holds the graph of groups: it proves that the
-partition has no cycles and gives the order to run them in.
+partition has no cycles.
 """
 
 from __future__ import annotations
@@ -465,14 +465,6 @@ class Partition:
                 if source is not None and source != target:
                     graph.add_edge(source, target, value=operand.base)
         return graph
-
-    def ordered(self) -> list[Group]:
-        """Groups in an order that respects every dependency, earliest recorded first."""
-        import networkx as nx
-
-        graph = self.graph()
-        order = nx.lexicographical_topological_sort(graph, key=lambda n: graph.nodes[n]["first"])
-        return [self.groups[number] for number in order]
 
 
 def check_partition(partition: Partition) -> None:

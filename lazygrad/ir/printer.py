@@ -158,12 +158,14 @@ class Names:
         return node.op.name
 
     def slot(self, node: Node) -> str:
-        """in0, out0, or arena+1024 for a temporary."""
+        """in0, out0; arena+1024, or out0+1024 before that output is written, for a temporary."""
         owner = self.schedule.memory.get(node, node)
         if owner in self.output and owner.buffer is None:
             return self.output[owner]
         if owner in self.schedule.offsets:
-            return f"arena+{self.schedule.offsets[owner]}"
+            home = self.schedule.homes.get(owner)
+            place = "arena" if home is None else self.output[home]
+            return f"{place}+{self.schedule.offsets[owner]}"
         return self[owner]
 
 

@@ -2,7 +2,7 @@
 
 Owns: which values get memory, when each is last read, reuse of memory between temporaries, and
 in-place updates where nobody reads the old value. Must not know: any backend. A slot is a value in
-memory: a leaf, an output, or a temporary in one arena.
+memory: a leaf, an output, or a temporary in one arena or in the memory of a later output.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from lazygrad.ir.kernel import Access, Instr, Kernel, Store, check_kernel, lower
 from lazygrad.ir.node import Node
 from lazygrad.ir.operands import Folded, Operand, fold_movement, is_virtual
 from lazygrad.ir.ops import Lowering
+from lazygrad.ir.order import run_order
 from lazygrad.ir.recompute import recompute
 from lazygrad.ir.simplify import simplify
 from lazygrad.ir.views import View
 
 ALIGNMENT = 64
+LENT = 1 << 14  # bytes from which on an output's memory serves temporaries before its own time
 
 
 @dataclass
@@ -59,7 +61,8 @@ class Schedule:
     steps: list[Step]
     outputs: list[Node]
     memory: dict[Node, Node]
-    offsets: dict[Node, int] = field(default_factory=dict)  # temporaries: bytes into the arena
+    offsets: dict[Node, int] = field(default_factory=dict)  # temporaries: bytes into the arena,
+    homes: dict[Node, Node] = field(default_factory=dict)  # or into the memory of these outputs
     arena: int = 0
     decisions: list[Decision] = field(default_factory=list)
     groups: list[Group] = field(default_factory=list)
@@ -142,7 +145,7 @@ class _Scheduler:
         return kernels
 
     def run(self, kernels: dict[int, Kernel], signature: Signature) -> Schedule:
-        groups = self.partition.ordered()
+        groups = [self.partition.groups[n] for n in run_order(self.partition, self.outputs)]
         for group in groups:
             first = group.nodes[0]
             if group.alone and first.op.lowering is Lowering.CONTRACT:
@@ -221,29 +224,65 @@ def last_reads(schedule: Schedule) -> dict[Node, int]:
     return found
 
 
-def plan_memory(schedule: Schedule) -> None:
-    """Lay temporaries out in one arena: first fit, each from its first write to its last read."""
-    outputs = {schedule.memory.get(n, n) for n in schedule.outputs}
-    span: dict[Node, list[int]] = {}
+@dataclass
+class _Region:
+    """Memory that temporaries lie in: the arena, or that of an output until it is written."""
+
+    home: Node | None
+    size: float
+    until: float  # the first step that writes the output
+    placed: list[tuple[int, int, int, int]] = field(default_factory=list)  # start, end, steps
+
+    def place(self, size: int, first: int, last: int) -> int | None:
+        """First fit beside what is live from step `first` to step `last`."""
+        if last >= self.until:
+            return None
+        start = 0
+        for low, high, begin, end in self.placed:
+            if begin <= last and first <= end and low < start + size and start < high:
+                start = high
+        if start + size > self.size:
+            return None
+        insort(self.placed, (start, start + size, first, last))
+        return start
+
+
+def spans(schedule: Schedule) -> dict[Node, tuple[int, int]]:
+    """For each piece of memory that the schedule writes, the first and the last step to use it."""
+    found: dict[Node, tuple[int, int]] = {}
     for number, step in enumerate(schedule.steps):
         for node in [*writes(step), *reads(step)]:
             owner = schedule.memory.get(node, node)
-            if owner.buffer is None and owner not in outputs:
-                span.setdefault(owner, [number, number])[1] = number
-    placed: list[tuple[int, int, int, int]] = []  # start, end, first step, last step
-    for node, (first, last) in sorted(span.items(), key=lambda item: -nbytes(item[0])):
+            if owner.buffer is None:
+                found[owner] = (found.get(owner, (number, number))[0], number)
+    return found
+
+
+def plan_memory(schedule: Schedule) -> None:
+    """Give temporaries their places, from the first write to the last read: the largest first, in
+    the memory of an output that is written later or else in one arena."""
+    outputs = {schedule.memory.get(n, n) for n in schedule.outputs}
+    span = spans(schedule)
+    lent = [n for n in outputs if n in span and nbytes(n) >= LENT]
+    lent.sort(key=lambda n: (nbytes(n), span[n]))
+    regions = [_Region(n, nbytes(n), span[n][0]) for n in lent]
+    regions.append(_Region(None, float("inf"), float("inf")))
+    temporaries = [(n, ends) for n, ends in span.items() if n not in outputs]
+    for node, (first, last) in sorted(temporaries, key=lambda item: -nbytes(item[0])):
         size = -(-max(nbytes(node), 1) // ALIGNMENT) * ALIGNMENT
-        start = 0
-        for low, high, begin, end in placed:
-            if begin <= last and first <= end and low < start + size and start < high:
-                start = high
-        schedule.offsets[node] = start
-        insort(placed, (start, start + size, first, last))
-        schedule.arena = max(schedule.arena, start + size)
+        for region in regions if size >= LENT else regions[-1:]:
+            start = region.place(size, first, last)
+            if start is not None:
+                break
+        schedule.offsets[node] = start or 0
+        if region.home is not None:
+            schedule.homes[node] = region.home
+        else:
+            schedule.arena = max(schedule.arena, (start or 0) + size)
 
 
 def check_schedule(schedule: Schedule) -> None:
-    """Every value is written before it is read, and no two live temporaries share memory."""
+    """Every value is written before it is read, and no two live values share memory."""
     ready: set[Node] = set()
     for step in schedule.steps:
         for node in reads(step):
@@ -253,6 +292,26 @@ def check_schedule(schedule: Schedule) -> None:
     for node in schedule.outputs:
         if node.buffer is None and node not in ready:
             raise AssertionError(f"output {node!r} is never written")
+    _check_places(schedule)
+
+
+def _check_places(schedule: Schedule) -> None:
+    span = spans(schedule)
+    for node in {schedule.memory.get(n, n) for n in schedule.outputs} & span.keys():
+        span[node] = (span[node][0], len(schedule.steps))
+    at: dict[Node | None, list[tuple[int, int, Node]]] = {}
+    for node in span:
+        home = node if node not in schedule.offsets else schedule.homes.get(node)
+        start = schedule.offsets.get(node, 0)
+        at.setdefault(home, []).append((start, start + nbytes(node), node))
+    for places in at.values():
+        places.sort(key=lambda place: place[:2])
+        for number, (_, end, node) in enumerate(places):
+            for start, _, other in places[number + 1 :]:
+                if start >= end:
+                    break
+                if span[node][0] <= span[other][1] and span[other][0] <= span[node][1]:
+                    raise AssertionError(f"{node!r} and {other!r} are live in the same memory")
 
 
 def make_schedule(

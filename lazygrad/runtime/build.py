@@ -147,7 +147,9 @@ class _Layout:
             return self.leaf_slot[owner], 0
         if owner in self.out_slot:
             return self.out_slot[owner], 0
-        return ARENA, self.schedule.offsets[owner]
+        home = self.schedule.homes.get(owner)
+        slot = ARENA if home is None else self.out_slot[home]
+        return slot, self.schedule.offsets[owner]
 
 
 class _Builder:
