@@ -20,7 +20,7 @@ FEW_ITEMS = 32  # so many items
 DEPTH = 256  # terms that are summed up before they are added to C: part of the results' bits
 GRAIN_FLOPS = 1_000_000  # arithmetic worth giving to another thread, some microseconds
 
-_PACK_BYTES = 768  # width of a packed block of B; times DEPTH it is to fit the L2 cache
+PACK_BYTES = 768  # width of a packed block of B; times DEPTH it is to fit the L2 cache
 _TILE_VECTORS = 3  # columns of a register tile, in vectors
 _UNPACKED_ROWS = 32  # with so few rows of C, B is not worth packing
 
@@ -130,7 +130,8 @@ def _shuffles(lanes: int) -> list[tuple[int, str, str]]:
 
 def gemm_source(dtype: str, symbol: str, vector_bytes: int) -> str:
     """C text of the function `symbol`, a kernel that multiplies matrices of `dtype` (short name)
-    with vectors of 16, 32 or 64 bytes. It needs no header and nothing else in its unit.
+    with vectors of 16, 32 or 64 bytes. It needs no header and nothing else in its unit. Without a
+    symbol: only the functions that it is made of.
 
     Pointers: A, B, C. Integers: `gemm_dims`. Items: `gemm_items`.
     """
@@ -140,7 +141,7 @@ def gemm_source(dtype: str, symbol: str, vector_bytes: int) -> str:
     g = f"gm_{dtype}"
     names = {"V": f"{g}_v", "U": f"{g}_vu", "I": f"{g}_i", "S": f"{g}_su"}
     load, narrow = (text.format(**names) for text in _CONVERSIONS.get(dtype, _SAME))
-    pack_cols = _PACK_BYTES // kind.size
+    pack_cols = PACK_BYTES // kind.size
     template = environment().get_template("gemm.c.j2")
     return template.render(
         symbol=symbol,

@@ -59,7 +59,7 @@ def in_memory_sources(node: Node) -> tuple[int, ...]:
 
 def needs_plain_memory(node: Node, position: int) -> bool:
     """Whether that source must be in memory row-major: what is copied, then written into."""
-    return on_host(node) or (
+    return (on_host(node) and not node.op.strided) or (
         node.op.lowering is Lowering.INDEXED and position == 0 and node.op is not ops.gather
     )
 

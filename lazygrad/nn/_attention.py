@@ -9,10 +9,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from lazygrad.ir import ops
 from lazygrad.nn._common import function
-from lazygrad.tensor import Tensor, arange, float32, rand, where
+from lazygrad.runtime.device import device
+from lazygrad.tensor import Tensor, arange, float32, float64, rand, where
 from lazygrad.tensor import bool as bool_
-from lazygrad.tensor.promotion import c_name
+from lazygrad.tensor.core import nodes_of
+from lazygrad.tensor.history import record
+from lazygrad.tensor.promotion import broadcast_shapes, c_name
 
 
 def _weigh(
@@ -36,17 +40,47 @@ def _weigh(
     return result
 
 
+def _in_blocks(
+    query: Tensor, key: Tensor, value: Tensor, scale: float | None, causal: bool
+) -> Tensor | None:
+    """Attention without a matrix of all weights, where the device has a function for that.
+
+    None where it has not, and where there is nothing to attend to.
+    """
+    given = (query, key, value)
+    if query.dtype not in (float32, float64) or not device(query._storage.device).attends:
+        return None
+    if not all(t.numel() for t in given) or len({t.dtype for t in given}) > 1:
+        return None
+    batch = broadcast_shapes(*(t.shape[:-2] for t in given))
+    if scale is not None:  # a number of the user's is no part of the program
+        query = query * scale
+    given = tuple(
+        t.expand(*batch, *t.shape[-2:]) if t.shape[:-2] != batch else t for t in (query, key, value)
+    )
+    nodes = nodes_of(*given)
+    own = 1.0 / math.sqrt(query.shape[-1]) if scale is None else 1.0
+    made = ops.attention(*nodes, arg=(own, causal))
+    return record("ScaledDotProductFlashAttentionForCpuBackward0", given, nodes, made)
+
+
 @function("ScaledDotProductFlashAttentionForCpuBackward0")
 def _attend(
     query: Tensor,
     key: Tensor,
     value: Tensor,
     *extra: Tensor,
-    scale: float,
+    scale: float | None,
     causal: bool,
     masked: bool,
 ) -> Tensor:
     """The weights times the values. `extra`: the mask, if there is one, and the dropout's noise."""
+    if not extra:
+        made = _in_blocks(query, key, value, scale, causal)
+        if made is not None:
+            return made
+    if scale is None:
+        scale = 1.0 / math.sqrt(query.shape[-1])
     mask = extra[0] if masked else None
     weights = _weigh(query, key, mask, scale=scale, causal=causal, safe=True)
     if len(extra) > masked:
@@ -149,7 +183,7 @@ def scaled_dot_product_attention(
         key,
         value,
         *extra,
-        scale=1.0 / math.sqrt(query.shape[-1]) if scale is None else scale,
+        scale=scale,
         causal=is_causal,
         masked=attn_mask is not None,
     )

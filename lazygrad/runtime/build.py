@@ -73,7 +73,7 @@ class Code:
 
     def routine(self, step: HostStep) -> Product | None:
         if id(step) not in self.routines:
-            self.routines[id(step)] = self.device.routine(step.node)
+            self.routines[id(step)] = self.device.routine(step.node, step.sources)
         return self.routines[id(step)]
 
     def signature(self, kernel: Kernel) -> str:

@@ -33,6 +33,7 @@ class Backend(Device):
     """The host's CPU."""
 
     on_host = True
+    attends = True
     program = Program
     suffix = "c"
 
@@ -114,9 +115,11 @@ class Backend(Device):
         text = self._matmul(node.dtype)
         return Product(text.symbols[0], text, dims, gemm_items(dims), gemm_grain(dims))
 
-    def routine(self, node: Node) -> Product | None:
+    def routine(self, node: Node, sources: Sequence[Operand]) -> Product | None:
         from lazygrad.codegen.routines import routine
 
+        if node.op.strided:
+            return self._attention(node, sources)
         made = routine(node)
         if made is None:
             return None
@@ -125,6 +128,19 @@ class Backend(Device):
 
     def early_products(self, dtypes: Sequence[DType]) -> list[Text]:
         return [self._matmul(dtype) for dtype in dtypes]
+
+    @staticmethod
+    def _attention(node: Node, sources: Sequence[Operand]) -> Product:
+        from lazygrad.codegen.attention import attention_dims, attention_items, attention_source
+        from lazygrad.ir import ops
+
+        symbol = f"lg_{node.op.name}_{node.dtype.short}"
+        width = compiler.target().vector_bytes
+        body = attention_source(node.op is ops.attention_grad, node.dtype.short, symbol, width)
+        items, grain = attention_items(node)
+        return Product(
+            symbol, Text(body, (symbol,)), attention_dims(node, sources), items, grain
+        )
 
     @staticmethod
     def _matmul(dtype: DType) -> Text:

@@ -64,6 +64,7 @@ class Device(ABC):
     on_host: ClassVar[bool] = False  # whether numpy reads and writes its memory
     program: ClassVar[type[Program]]  # how finished programs run
     suffix: ClassVar[str]  # of files with its source
+    attends: ClassVar[bool] = False  # whether attention is a function of its own
     units_at_once: int = 1  # how many units to compile side by side
 
     @classmethod
@@ -167,7 +168,7 @@ class Device(ABC):
     def product(self, node: Node, a: Operand, b: Operand) -> Product:
         """A matrix product."""
 
-    def routine(self, node: Node) -> Product | None:
+    def routine(self, node: Node, sources: Sequence[Operand]) -> Product | None:
         """A function for an op without a kernel; None: the host runs it by its numpy meaning."""
         return None
 

@@ -58,6 +58,7 @@ class Op:
     ulp: float = 0.0
     view: Callable[..., Any] | None = None  # MOVEMENT: (View, arg) -> View | None
     identity: Callable[[DType], str] | None = None  # REDUCE: the neutral element as a literal
+    strided: bool = False  # EXTERN: its function reads any strides
     written: Callable[..., Node] | None = None  # how planning writes it, with other ops
     errors: tuple[str, ...] = field(default=())  # texts of the flags a kernel of this op may raise
 
