@@ -153,8 +153,9 @@ class _Work:
             stored += size * cost.BYTE // len(self.readers[base])
         again = 0
         read = self.sources(group)
+        moved = self.moved(group, base, copy)
         for node, operands in copy.operands.items():
-            again += cost.op_cost(node.op)
+            again += 0 if node in moved else cost.op_cost(node.op)
             for operand in operands:
                 source = operand.base
                 if is_virtual(source):
@@ -168,6 +169,23 @@ class _Work:
         repeats = -(-times // max(base.numel, 1))
         nbytes = base.numel * size
         return cost.Comparison(stored, again, base.numel, nbytes, len(copy.operands), repeats)
+
+    def moved(self, group: Group, base: Node, copy: _Copy) -> set[Node]:
+        """The copies whose originals nobody would read any more: they are no further work."""
+        home = self.partition.groups[self.partition.group_of[base]]
+        users: dict[Node, set[Node]] = {}
+        for node in home.nodes:
+            for operand in self.folded.operands[node]:
+                users.setdefault(operand.base, set()).add(node)
+        gone: set[Node] = set()
+        found: set[Node] = set()
+        for (original, _), new in reversed(copy.made.items()):
+            readers = self.readers.get(original, set())
+            unread = original not in self.outputs and readers <= {group.number}
+            if unread and (original is base or not readers) and users.get(original, gone) <= gone:
+                gone.add(original)
+                found.add(new)
+        return found
 
     def to_read(self, operand: Operand) -> int:
         """What one more value to read costs an element; one that is spread out costs nothing."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from lazygrad.ir import ops
 from lazygrad.ir.decision import Decision
-from lazygrad.ir.fusion import Group, Partition, check_partition, writes_in_place
+from lazygrad.ir.fusion import FULL, Group, Partition, check_partition, writes_in_place
 from lazygrad.ir.kernel import Access, Instr, Kernel, Store, check_kernel, lower
 from lazygrad.ir.node import Node
 from lazygrad.ir.operands import Folded, Operand, fold_movement, is_virtual
@@ -144,7 +144,7 @@ class _Scheduler:
                 check_kernel(kernels[number])
         return kernels
 
-    def run(self, kernels: dict[int, Kernel], signature: Signature) -> Schedule:
+    def run(self, kernels: dict[int, Kernel], signature: Signature, overwrite: bool) -> Schedule:
         groups = [self.partition.groups[n] for n in run_order(self.partition, self.outputs)]
         for group in groups:
             first = group.nodes[0]
@@ -162,6 +162,8 @@ class _Scheduler:
                 self.pending[base] -= 1
         steps = batch(self.steps, self.memory, signature)
         schedule = Schedule(steps, self.outputs, self.memory)
+        if overwrite:
+            write_over_dead(schedule)
         schedule.decisions = self.partition.decisions
         schedule.groups = groups
         schedule.operands = self.folded.operands
@@ -222,6 +224,63 @@ def last_reads(schedule: Schedule) -> dict[Node, int]:
         for node in reads(step):
             found[schedule.memory.get(node, node)] = number
     return found
+
+
+def _reads_once(kernel: Kernel) -> bool:
+    """Whether each element is read, computed and written in one pass: nothing at the full level
+    waits for a reduction."""
+    late: set[int] = set()
+    for number, ins in enumerate(kernel.instrs):
+        waits = any(a in late or _is_reduction(kernel.instrs[a]) for a in ins.args)
+        if waits and (ins.level == FULL or _is_reduction(ins)):
+            return False
+        if waits:
+            late.add(number)
+    return not any(s.level == FULL and s.value in late for s in kernel.stores)
+
+
+def _is_reduction(ins: Instr) -> bool:
+    return ins.op.lowering is Lowering.REDUCE
+
+
+def _may_overwrite(kernel: Kernel, source: Node, target: Node) -> bool:
+    """Whether a kernel may write `target` over `source`: it reads each element once, where and when
+    it writes it."""
+    if source not in kernel.buffers or source.dtype.itemsize != target.dtype.itemsize:
+        return False
+    stores = [s for s in kernel.stores if kernel.buffers[s.buffer] is target]
+    if len(stores) != 1 or stores[0].level != FULL or stores[0].index is not None:
+        return False
+    at = kernel.buffers.index(source)
+    return _reads_once(kernel) and all(
+        ins.op is ops.BUFFER and ins.level == FULL and ins.access == stores[0].access
+        for ins in kernel.instrs
+        if ins.buffer == at
+    )
+
+
+def write_over_dead(schedule: Schedule) -> None:
+    """Let temporaries take the memory of others that their own kernel is the last to read."""
+    outputs = {schedule.memory.get(n, n) for n in schedule.outputs}
+    last = last_reads(schedule)
+    for number, step in enumerate(schedule.steps):
+        for kernel in step.kernels if isinstance(step, KernelStep) else ():
+            dead = [
+                n
+                for n in kernel.buffers
+                if n.buffer is None and not is_virtual(n) and n not in outputs
+                and n not in schedule.memory and last.get(n) == number
+            ]  # fmt: skip
+            for store in kernel.stores:
+                target = kernel.buffers[store.buffer]
+                if target in outputs or target in schedule.memory or target not in last:
+                    continue
+                for source in dead:
+                    if nbytes(source) == nbytes(target) and _may_overwrite(kernel, source, target):
+                        dead.remove(source)
+                        schedule.memory[target] = source
+                        last[source] = last[target]
+                        break
 
 
 @dataclass
@@ -318,11 +377,12 @@ def make_schedule(
     outputs: Sequence[Node],
     signature: Signature = lambda kernel: "",
     lowered: Callable[[list[Kernel]], None] = lambda kernels: None,
+    overwrite: bool = True,
 ) -> Schedule:
     """Simplify, fold movement, partition and order: all that does not depend on a backend.
 
     `lowered` is told of the kernels as soon as they are known, so that a compiler can be at work
-    while they are put in order.
+    while they are put in order. `overwrite`: kernels may write where they read.
     """
     folded = fold_movement(simplify(outputs))
     partition = Partition(folded)
@@ -331,7 +391,7 @@ def make_schedule(
     kernels = scheduler.lower()
     lowered(list(kernels.values()))
     check_partition(partition)
-    schedule = scheduler.run(kernels, signature)
+    schedule = scheduler.run(kernels, signature, overwrite)
     check_schedule(schedule)
     return schedule
 

@@ -335,7 +335,7 @@ def plan(
             compilation.start(lambda: texts.values())
 
     with stats.stage("plan"):
-        schedule = make_schedule(structure.outputs, code.signature, lowered)
+        schedule = make_schedule(structure.outputs, code.signature, lowered, code.device.overwrites)
     code.add(schedule)
     return schedule, code
 

@@ -34,6 +34,7 @@ class Backend(Device):
 
     on_host = True
     attends = True
+    overwrites = True
     program = Program
     suffix = "c"
 
@@ -138,9 +139,7 @@ class Backend(Device):
         width = compiler.target().vector_bytes
         body = attention_source(node.op is ops.attention_grad, node.dtype.short, symbol, width)
         items, grain = attention_items(node)
-        return Product(
-            symbol, Text(body, (symbol,)), attention_dims(node, sources), items, grain
-        )
+        return Product(symbol, Text(body, (symbol,)), attention_dims(node, sources), items, grain)
 
     @staticmethod
     def _matmul(dtype: DType) -> Text:

@@ -65,6 +65,7 @@ class Device(ABC):
     program: ClassVar[type[Program]]  # how finished programs run
     suffix: ClassVar[str]  # of files with its source
     attends: ClassVar[bool] = False  # whether attention is a function of its own
+    overwrites: ClassVar[bool] = False  # whether kernels may write where they read
     units_at_once: int = 1  # how many units to compile side by side
 
     @classmethod
