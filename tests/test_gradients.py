@@ -173,6 +173,13 @@ def by_hand() -> dict[str, Case]:
         "conv": (conv((1, 1), (1, 1)), [new(2, 3, 5, 4), new(2, 3, 3, 2)]),
         "conv, steps": (conv((2, 3), (1, 1)), [new(1, 2, 7, 8), new(3, 2, 2, 3)]),
         "conv, spread": (conv((2,), (3,)), [new(2, 2, 9), new(2, 2, 2)]),
+        "attention": (attention(False), [new(2, 3, 2), new(2, 4, 2), new(2, 4, 3)]),
+        "attention, causal": (attention(True), [new(3, 2), new(2, 2), new(2, 1)]),
+        "attention_grad": (attention_grad(False), [new(2, 2), new(3, 2), new(3, 3), new(2, 3)]),
+        "attention_grad, causal": (
+            attention_grad(True),
+            [new(3, 2), new(3, 2), new(3, 1), new(3, 1)],
+        ),
         "conv, groups": (conv((1,), (1,)), [new(2, 1, 2, 5), new(2, 3, 2, 2)]),
         "gather": (lambda x: ops.exp(ops.gather(x, at, arg=0)), [new(4, 5)]),
         "gather along the last": (lambda x: ops.exp(ops.gather(x, same, arg=1)), [new(3, 4)]),
@@ -188,6 +195,14 @@ def by_hand() -> dict[str, Case]:
         "logcumsumexp": (lambda x: ops.exp(ops.logcumsumexp(x, arg=1)), [new(2, 3)]),
         "transfer": (lambda x: ops.exp(ops.to_device(x, x.device)), [new(2, 3)]),
     }
+
+
+def attention(causal: bool) -> Callable[..., Node]:
+    return lambda q, k, v: ops.attention(q, k, v, arg=(0.7, causal))
+
+
+def attention_grad(causal: bool) -> Callable[..., Node]:
+    return lambda q, k, v, g: ops.attention_grad(q, k, v, g, arg=(0.7, causal))
 
 
 def conv(steps: tuple[int, ...], spreads: tuple[int, ...]) -> Callable[..., Node]:

@@ -731,6 +731,8 @@ def test_a_transfer_keeps_the_bits() -> None:
 
 def test_every_primitive_is_in_a_test_of_this_file() -> None:
     others = {
+        "attention",  # these two in test_attention
+        "attention_grad",
         "gather",
         "scatter",
         "scatter_add",

@@ -79,14 +79,30 @@ def test_what_the_caller_keeps_is_read() -> None:
 
 
 def test_figures_decide(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cost, "OP", 10**9)
-    assert kernels(make_schedule(prepared_rows(64))) == 2
-    monkeypatch.undo()
-    x, w = normal(rng(), 500, 300), normal(rng(), 500, 1)
-    for picoseconds, count in ((600, 2), (100, 1)):
+    outputs = prepared_rows(64)
+    index = outputs[0].srcs[1].srcs[0].srcs[0]
+    outputs.append(ops.mul(index, ops.lit(2, index)))  # it is needed where it is made as well
+    for picoseconds, again in ((10**9, False), (cost.OP, True)):
+        monkeypatch.setattr(cost, "OP", picoseconds)
+        assert memory_decisions(make_schedule(outputs)) == {"add": again}
+    for picoseconds, again in ((600, False), (100, True)):
         monkeypatch.setattr(cost, "FUNCTION", picoseconds)
-        outputs = [ops.mul(x, ops.expand(ops.exp(w), arg=(500, 300)))]
-        assert kernels(make_schedule(outputs)) == count
+        x, w = normal(rng(), 500, 300), normal(rng(), 500, 1)
+        power = ops.exp(w)
+        outputs = [ops.mul(x, ops.expand(power, arg=(500, 300))), ops.add(power, ops.lit(1, w))]
+        assert memory_decisions(make_schedule(outputs)) == {"exp": again}
+
+
+def test_a_value_for_one_later_kernel_is_computed_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is no work done twice, whatever it takes."""
+    monkeypatch.setattr(cost, "FUNCTION", 10**9)
+    x, w = normal(rng(), 300, 300), normal(rng(), 300, 300)
+    total = ops.matmul(ops.sin(x), w)  # the kernel of sin has x at hand, but nobody needs exp there
+    schedule = make_schedule([ops.mul(total, ops.exp(ops.neg(x)))])
+    (first, _, last) = schedule.steps
+    assert isinstance(first, KernelStep) and isinstance(last, KernelStep)
+    assert "exp" not in [ins.op.name for ins in first.kernels[0].instrs]
+    assert "exp" in [ins.op.name for ins in last.kernels[0].instrs]
 
 
 def test_a_decision_does_not_depend_on_the_batch() -> None:

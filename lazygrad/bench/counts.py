@@ -1,8 +1,8 @@
 """Counts that do not depend on the machine's mood: what a change may not make worse unseen.
 
 Owns: what is counted of each workload in steady state (ops recorded, kernels, bytes that the
-kernels move, compiles, Python calls), and, by valgrind's callgrind, the instructions of kernels.
-Must not know: the file they are kept in, or what differs too much.
+kernels move, bytes of memory, compiles, Python calls), and, by valgrind's callgrind, the
+instructions of kernels. Must not know: the file they are kept in, or what differs too much.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from lazygrad.bench.kernels import watched
 from lazygrad.bench.peers import PEERS as _PEERS
 from lazygrad.bench.peers import LazygradPeer, environment
 from lazygrad.bench.workloads import WORKLOADS
+from lazygrad.realize import observers
 
 SMALL = {  # sizes at which everything is still done, quickly
     "ew_1e7": {"n": 200_000}, "axpy_1e7": {"n": 200_000},
@@ -49,6 +50,22 @@ def python_calls(call: Any) -> int:
     return count
 
 
+def planned_bytes(call: Any) -> int:
+    """The most memory that a program of one call asks for: its results and its temporaries."""
+    found = [0]
+
+    def observe(shape: Any, program: Any) -> None:
+        if program is not None:
+            found.append(program.arena + sum(o.nbytes for o in program.outputs))
+
+    observers.append(observe)
+    try:
+        call()
+    finally:
+        observers.remove(observe)
+    return max(found)
+
+
 def count(name: str) -> dict[str, int]:
     """The counts of one workload, in steady state."""
     w = WORKLOADS[name]
@@ -62,6 +79,7 @@ def count(name: str) -> dict[str, int]:
     after = peer.counters()
     made = {k: after[k] - before[k] for k in ("nodes", "kernels", "compiles", "built")}
     made["bytes"] = sum(row["bytes"] for row in watched(call, 1))
+    made["planned bytes"] = planned_bytes(call)
     made["python calls"] = python_calls(call)
     return made
 

@@ -246,7 +246,8 @@ def _is_reduction(ins: Instr) -> bool:
 def _may_overwrite(kernel: Kernel, source: Node, target: Node) -> bool:
     """Whether a kernel may write `target` over `source`: it reads each element once, where and when
     it writes it."""
-    if source not in kernel.buffers or source.dtype.itemsize != target.dtype.itemsize:
+    same = source.dtype.itemsize == target.dtype.itemsize and source.numel == target.numel
+    if not same or is_virtual(source):
         return False
     stores = [s for s in kernel.stores if kernel.buffers[s.buffer] is target]
     if len(stores) != 1 or stores[0].level != FULL or stores[0].index is not None:
@@ -260,27 +261,29 @@ def _may_overwrite(kernel: Kernel, source: Node, target: Node) -> bool:
 
 
 def write_over_dead(schedule: Schedule) -> None:
-    """Let temporaries take the memory of others that their own kernel is the last to read."""
-    outputs = {schedule.memory.get(n, n) for n in schedule.outputs}
-    last = last_reads(schedule)
+    """Let values take the memory of temporaries that their own kernel is the last to read: so a
+    temporary lies in an output's memory from the start if the output is written over it."""
+    memory, last = schedule.memory, last_reads(schedule)
+    outputs = {memory.get(n, n) for n in schedule.outputs}
     for number, step in enumerate(schedule.steps):
         for kernel in step.kernels if isinstance(step, KernelStep) else ():
-            dead = [
-                n
-                for n in kernel.buffers
-                if n.buffer is None and not is_virtual(n) and n not in outputs
-                and n not in schedule.memory and last.get(n) == number
-            ]  # fmt: skip
+            dead = [n for n in kernel.buffers if last.get(n) == number and n.buffer is None]
+            dead = [n for n in dead if n not in outputs and n not in memory]
             for store in kernel.stores:
                 target = kernel.buffers[store.buffer]
-                if target in outputs or target in schedule.memory or target not in last:
+                if target in memory:
                     continue
-                for source in dead:
-                    if nbytes(source) == nbytes(target) and _may_overwrite(kernel, source, target):
-                        dead.remove(source)
-                        schedule.memory[target] = source
-                        last[source] = last[target]
-                        break
+                source = next((n for n in dead if _may_overwrite(kernel, n, target)), None)
+                if source is None:
+                    continue
+                dead.remove(source)
+                if target not in outputs:
+                    memory[target] = source
+                    last[source] = last.get(target, number)
+                    continue
+                for held in [n for n, owner in memory.items() if owner is source]:
+                    memory[held] = target
+                memory[source] = target
 
 
 @dataclass

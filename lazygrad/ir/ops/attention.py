@@ -28,7 +28,8 @@ def _infer(srcs: tuple[Node, ...], arg: Any) -> tuple[Shape, DType]:
     q, k, v = srcs[:3]
     batch = q.shape[:-2]
     same = k.shape[:-1] == v.shape[:-1] and q.shape[-1] == k.shape[-1] and k.shape[:-2] == batch
-    if not same or len({s.dtype for s in srcs}) > 1 or not q.numel or not k.numel:
+    kinds = {s.dtype for s in srcs}
+    if not same or len(kinds) > 1 or q.dtype.is_half or not q.numel or not k.numel:
         raise ValueError(f"attention of {q!r}, {k!r} and {v!r}")
     return (*batch, q.shape[-2], v.shape[-1]), q.dtype
 
