@@ -11,11 +11,11 @@ from typing import Any
 
 from lazygrad.ir import ops
 from lazygrad.nn._common import function
-from lazygrad.runtime.device import device
 from lazygrad.tensor import Tensor, arange, float32, float64, rand, where
 from lazygrad.tensor import bool as bool_
 from lazygrad.tensor.core import nodes_of
 from lazygrad.tensor.history import record
+from lazygrad.tensor.linear import attends
 from lazygrad.tensor.promotion import broadcast_shapes, c_name
 
 
@@ -48,20 +48,20 @@ def _in_blocks(
     None where it has not, and where there is nothing to attend to.
     """
     given = (query, key, value)
-    if query.dtype not in (float32, float64) or not device(query._storage.device).attends:
+    if query.dtype not in (float32, float64) or not attends(query):
         return None
     if not all(t.numel() for t in given) or len({t.dtype for t in given}) > 1:
         return None
     batch = broadcast_shapes(*(t.shape[:-2] for t in given))
     if scale is not None:  # a number of the user's is no part of the program
         query = query * scale
-    given = tuple(
+    seen = [
         t.expand(*batch, *t.shape[-2:]) if t.shape[:-2] != batch else t for t in (query, key, value)
-    )
-    nodes = nodes_of(*given)
+    ]
+    nodes = nodes_of(*seen)
     own = 1.0 / math.sqrt(query.shape[-1]) if scale is None else 1.0
     made = ops.attention(*nodes, arg=(own, causal))
-    return record("ScaledDotProductFlashAttentionForCpuBackward0", given, nodes, made)
+    return record("ScaledDotProductFlashAttentionForCpuBackward0", seen, nodes, made)
 
 
 @function("ScaledDotProductFlashAttentionForCpuBackward0")

@@ -14,12 +14,18 @@ from typing import Any
 from lazygrad.autograd.composite import composite
 from lazygrad.ir import ops
 from lazygrad.ir.node import Node
+from lazygrad.runtime.device import device
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor, axis_of, nodes_of, shape_of
 from lazygrad.tensor.declare import check_tensor, declare
 from lazygrad.tensor.history import record
 from lazygrad.tensor.kernels import require
 from lazygrad.tensor.size import extents
+
+
+def attends(t: Tensor) -> bool:
+    """Whether the tensor's device has attention as a function of its own."""
+    return device(t._storage.device).attends
 
 
 def _dtypes(name: str, a: Node, b: Node) -> None:

@@ -1,7 +1,7 @@
 """The op registry: every primitive, declared once. See `core.Op` for what a declaration holds."""
 
-from lazygrad.ir.ops.checks import CHECKS, Check, check_index, check_unit
 from lazygrad.ir.ops.attention import attention, attention_grad
+from lazygrad.ir.ops.checks import CHECKS, Check, check_index, check_unit
 from lazygrad.ir.ops.convolution import conv
 from lazygrad.ir.ops.core import REGISTRY, Lowering, Op, common_device, register
 from lazygrad.ir.ops.extern import (

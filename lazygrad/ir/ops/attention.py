@@ -43,7 +43,7 @@ def _numpy_weights(q: np.ndarray, k: np.ndarray, arg: Any) -> np.ndarray:
     scale, causal = arg
     scores = q @ np.swapaxes(k, -1, -2) * scale
     if causal:
-        scores = np.where(np.tri(*scores.shape[-2:], dtype=bool), scores, -np.inf)
+        scores = np.where(np.tri(*scores.shape[-2:]) > 0, scores, -np.inf)
     weights = np.exp(scores - scores.max(-1, keepdims=True))
     return np.asarray(weights / weights.sum(-1, keepdims=True))
 

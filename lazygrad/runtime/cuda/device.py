@@ -145,7 +145,7 @@ class Backend(Device):
         symbol, body = product_source(node.dtype, dims)
         return Product(symbol, Text(body, (symbol,)), dims, product_blocks(dims), THREADS)
 
-    def routine(self, node: Node) -> Product | None:
+    def routine(self, node: Node, sources: Sequence[Operand]) -> Product | None:
         from lazygrad.codegen.cuda.routines import routine
 
         made = routine(node)
