@@ -16,6 +16,7 @@ from typing import Any
 
 HOST = "cpu"
 _SHARED = "numpy shares the memory"
+_HOSTS = "it is of the host's memory"
 _NUMPY = "it names the line of `.numpy()`, which is the tests' own here"
 _NO_GPU = "what is said where there is no GPU"
 HOST_ONLY: dict[str, str] = {
@@ -23,6 +24,8 @@ HOST_ONLY: dict[str, str] = {
     "test_jit.py::test_memory_shared_with_numpy": _SHARED,
     "test_jit.py::test_what_cannot_be_replayed_runs_and_is_said_once"
     "[<lambda>-needs the memory of a tensor]": _NUMPY,
+    "test_long_runs.py::test_memory_is_counted": _HOSTS,
+    "test_long_runs.py::test_a_failed_allocation_names_the_largest_values": _HOSTS,
     "test_semantics.py::test_a_product_written_into_shared_memory_saves_a_copy": _SHARED,
     "test_semantics.py::test_memory_is_taken_back_when_the_array_dies": _SHARED,
     "test_semantics.py::test_numpy_shares_memory_both_ways": _SHARED,

@@ -224,6 +224,19 @@ def test_a_recorded_function_reads_and_writes_shared_memory(other: Other) -> Non
     assert step.replays >= 2
 
 
+# -- copies --------------------------------------------------------------------------------------
+@pytest.mark.parametrize("nbytes", [4, 64 << 10, (64 << 10) + 4, 4 << 20, (12 << 20) + 40])
+def test_copies_of_any_size_are_whole_and_of_their_moment(nbytes: int) -> None:
+    values = np.arange(nbytes // 4, dtype=np.int32)
+    want = values + 1
+    x = lg.from_numpy(values).cuda()
+    moved = x + 1
+    values[:] = -1  # what was given is on its way: it does not change with the array
+    lg.realize(moved)
+    assert (moved.cpu().numpy() == want).all()
+    assert (x.cpu().numpy() == want - 1).all()
+
+
 # -- files ----------------------------------------------------------------------------------------
 def test_saved_tensors_are_loaded_where_map_location_says() -> None:
     x = lg.arange(6.0, device="cuda").reshape(2, 3)

@@ -13,7 +13,7 @@ from lazygrad import nn, optim
 from lazygrad.config import config
 from lazygrad.ir.node import toposort
 from lazygrad.runtime import memory as host_memory
-from lazygrad.runtime.memory import Buffer, Pool, pool
+from lazygrad.runtime.memory import Buffer, Pool, usage
 from lazygrad.runtime.stats import stats
 from lazygrad.tensor import storage as memory
 from lazygrad.tensor.core import node_of
@@ -36,12 +36,12 @@ def grown(
         step()
     settle()
     gc.collect()
-    before, held = resident(), pool.in_use
+    before, held = resident(), usage.in_use
     for _ in range(steps):
         step()
     settle()
     gc.collect()
-    return resident() / before, pool.in_use - held
+    return resident() / before, usage.in_use - held
 
 
 WARM = 2000  # as many as are measured: so the programs of what is pending were met before
@@ -90,10 +90,10 @@ def test_what_is_pending_is_bounded(in_place: bool) -> None:
 def test_memory_that_only_pending_values_hold_is_bounded() -> None:
     total = lg.zeros(())
     gc.collect()
-    before, flushes = pool.in_use, stats.flushes
+    before, flushes = usage.in_use, stats.flushes
     for _ in range(40):
         total = total + lg.tensor([1.0] * 10).repeat(10_000).realize().sum()  # 400 kB each
-        assert pool.in_use - before <= 4 << 20
+        assert usage.in_use - before <= 4 << 20
     assert stats.flushes > flushes and total.item() == 40 * 100_000
 
 

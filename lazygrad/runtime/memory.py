@@ -56,14 +56,27 @@ def _mapped(size: int) -> tuple[int, Any]:
     return raw.ctypes.data + start, raw
 
 
+class Usage:
+    """Bytes that values take, on all devices together."""
+
+    __slots__ = ("in_use",)
+
+    def __init__(self) -> None:
+        self.in_use = 0
+
+
+usage = Usage()
+# Of all pools. Buffers' finalizers take it too, which the garbage collector may run while this
+# thread holds it: every statement under it leaves the pool whole.
+_lock = threading.RLock()
+
+
 class Pool:
     """Free blocks by size. A block is (address, owner): the owner keeps the memory alive."""
 
     def __init__(self) -> None:
         self._free: dict[int, list[tuple[int, Any]]] = {}
-        # taken by buffers' finalizers too, which the garbage collector may run while this thread
-        # holds it: every statement under it leaves the pool whole
-        self._lock = threading.RLock()
+        self._lock = _lock
         self.held = 0  # bytes in free blocks
         self.in_use = 0
         self.peak = 0
@@ -78,11 +91,13 @@ class Pool:
             if blocks:
                 self.held -= size
                 self.in_use += size
+                usage.in_use += size
                 self.peak = max(self.peak, self.in_use)
                 return (size, *blocks.pop())
         found = self._fresh(size)
         with self._lock:
             self.in_use += size
+            usage.in_use += size
             self.peak = max(self.peak, self.in_use)
         return (size, *found)
 
@@ -111,6 +126,7 @@ class Pool:
     def give(self, size: int, address: int, owner: Any) -> None:
         with self._lock:
             self.in_use -= size
+            usage.in_use -= size
             if self.held + size <= _KEEP_BYTES:
                 self.held += size
                 self._free.setdefault(size, []).append((address, owner))

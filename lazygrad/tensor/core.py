@@ -18,7 +18,7 @@ from lazygrad.ir.dtypes import DType
 from lazygrad.ir.node import Node, Shape
 from lazygrad.ir.thread import thread
 from lazygrad.ir.views import View, contiguous_strides
-from lazygrad.runtime.memory import pool
+from lazygrad.runtime.memory import usage
 from lazygrad.tensor import storage as memory
 from lazygrad.tensor.size import CPU, Size, device
 from lazygrad.tensor.storage import Storage, depth, read, reads
@@ -355,7 +355,7 @@ def fresh(node: Node, now: dict[str, Any]) -> Tensor:
     t = _alloc(Tensor)
     t._storage = memory.fresh(node, now)
     t._view = t._meta = None
-    if len(now["recent"]) > now["most"] or pool.in_use > now["most_bytes"]:
+    if len(now["recent"]) > now["most"] or usage.in_use > now["most_bytes"]:
         memory.relieve()
     return t
 
@@ -376,7 +376,7 @@ def wrap_as(node: Node, order: Sequence[int] | None) -> Tensor:
     t._view = View(node.shape, tuple(strides))
     t._cached = (base, node)
     t._meta = None
-    if len(depth.recent) > depth.most or pool.in_use > depth.most_bytes:
+    if len(depth.recent) > depth.most or usage.in_use > depth.most_bytes:
         memory.relieve()
     return t
 

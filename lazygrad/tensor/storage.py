@@ -27,7 +27,7 @@ from lazygrad.ir.thread import starts, thread
 from lazygrad.ir.views import View
 from lazygrad.realize import realize_nodes, realize_soon, traces, value_read
 from lazygrad.runtime.device import device, from_array
-from lazygrad.runtime.memory import Buffer, pool
+from lazygrad.runtime.memory import Buffer, usage
 from lazygrad.runtime.stats import stats
 
 _ref = weakref.ref
@@ -173,7 +173,7 @@ def _start(now: dict[str, Any]) -> None:
     now["cuts"] = None  # nodes that the outermost one does not differentiate through
     now["recent"] = []  # weak references to storages whose value may be pending: see `relieve`
     now["most"] = config.max_pending_ops
-    now["most_bytes"] = pool.in_use + config.max_pending_bytes
+    now["most_bytes"] = usage.in_use + config.max_pending_bytes
 
 
 depth = thread
@@ -303,7 +303,7 @@ def relieve() -> None:
         pending = {node: note for node, note in pending.items() if node.buffer is None}
     depth.recent = list(pending.values())
     depth.most = config.max_pending_ops + 2 * len(pending)
-    depth.most_bytes = pool.in_use + config.max_pending_bytes
+    depth.most_bytes = usage.in_use + config.max_pending_bytes
 
 
 def _pending() -> dict[Node, weakref.ref[Storage]]:

@@ -15,7 +15,8 @@ import numpy as np
 from lazygrad.config import config
 from lazygrad.ir.node import Node, place_text
 from lazygrad.runtime.cuda.driver import Gpu
-from lazygrad.runtime.memory import OutOfMemoryError, Pool
+from lazygrad.runtime.cuda.staging import Staging
+from lazygrad.runtime.memory import OutOfMemoryError, Pool, usage
 
 _LISTED = 10  # buffers named when memory has run out
 
@@ -26,6 +27,7 @@ class GpuPool(Pool):
     def __init__(self, gpu: Gpu):
         super().__init__()
         self.gpu = gpu
+        self.staging = Staging(gpu)
         self.reserved = 0  # bytes that the driver has given us
         self.peak_reserved = 0
         gpu.at_close(self.trim)
@@ -52,6 +54,7 @@ class GpuPool(Pool):
             return
         with self._lock:
             self.in_use -= size
+            usage.in_use -= size
         self.release(size, owner)
 
     def release(self, size: int, owner: Any) -> None:
@@ -77,6 +80,7 @@ class GpuBuffer:
 
     def __init__(self, pool: GpuPool, nbytes: int, address: int | None = None, owner: Any = None):
         self._size = 0
+        self.owner: Any = None
         self.pool = pool
         self.nbytes = nbytes
         if address is not None:
@@ -99,7 +103,7 @@ class GpuBuffer:
         gpu = self.pool.gpu
         with gpu.active(), gpu.failures():
             if out.size:
-                gpu.drv.memcpy_dtoh_async(out, self.address, gpu.stream)
+                self.pool.staging.to_host(out, self.address)
             gpu.synchronize()
         return out
 
@@ -108,7 +112,7 @@ class GpuBuffer:
         gpu = self.pool.gpu
         if values.size:
             with gpu.active():
-                gpu.drv.memcpy_htod_async(self.address, np.ascontiguousarray(values), gpu.stream)
+                self.pool.staging.to_device(self.address, np.ascontiguousarray(values))
 
     def clear(self) -> None:
         """Fill with zero bytes."""
