@@ -67,15 +67,22 @@ def realize_soon(outputs: Sequence[Node]) -> Ran | None:
 
 
 def watched() -> bool:
-    """Whether somebody looks at what is computed, or it is not one program of the host's."""
+    """Whether somebody looks at what is computed, or it is not computed by programs."""
     return bool(
         traces
         or observers
-        or devices.beyond_host
         or config.validate
         or config.backend == "interp"
         or compiler.compiler() is None
     )
+
+
+def one_place(nodes: Sequence[Node]) -> str | None:
+    """The device that all of these are on. None where there are several."""
+    if not devices.beyond_host:
+        return devices.HOST
+    found = {node.device for node in nodes if node.srcs or node.buffer is not None}
+    return found.pop() if len(found) == 1 else None
 
 
 def run_known(program: Any, leaves: Sequence[Node], nodes: int) -> list[Buffer]:
@@ -118,8 +125,14 @@ def realize_nodes(outputs: Sequence[Node]) -> Ran | None:
         if order is not nodes.order:
             nodes = Numbering()
             nodes.add(pending)
+            _run_all(nodes, pending)
+            return None  # and others before it
+    return _run_all(nodes, pending)
+
+
+def _run_all(nodes: Numbering, pending: Sequence[Node]) -> Ran | None:
     if len(nodes.order) <= config.max_pending:
-        return _run(nodes.structure(pending + _kept(nodes.order, pending)))
+        return _run(nodes.structure([*pending, *_kept(nodes.order, pending)]))
     for part in _cuts(nodes.order, pending):
         _run(structure(part))
     return None

@@ -26,6 +26,7 @@ HOST_ONLY: dict[str, str] = {
     "[<lambda>-needs the memory of a tensor]": _NUMPY,
     "test_long_runs.py::test_memory_is_counted": _HOSTS,
     "test_long_runs.py::test_a_failed_allocation_names_the_largest_values": _HOSTS,
+    "test_protocols.py::test_the_same_memory_or_an_error": _SHARED,
     "test_semantics.py::test_a_product_written_into_shared_memory_saves_a_copy": _SHARED,
     "test_semantics.py::test_memory_is_taken_back_when_the_array_dies": _SHARED,
     "test_semantics.py::test_numpy_shares_memory_both_ways": _SHARED,

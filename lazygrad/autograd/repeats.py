@@ -18,7 +18,7 @@ from lazygrad.autograd.late import tensors
 from lazygrad.autograd.modes import mode
 from lazygrad.ir.node import Node, stand_in
 from lazygrad.ir.structure import Numbering
-from lazygrad.realize import Ran, run_known, watched
+from lazygrad.realize import Ran, one_place, run_known, watched
 
 Target = tuple[BaseFn, int]
 _by_age = operator.attrgetter("seq")
@@ -174,7 +174,11 @@ def look(
     nodes.add(values)
     entries = _entries(fns, number, nodes)
     index = nodes.index
+    place = one_place(nodes.order)
+    if place is None:
+        return None
     key = (
+        place,
         tuple(nodes.entries),
         tuple(entries),
         tuple([index[value] for value in values]),

@@ -60,7 +60,8 @@ class GpuProgram(Program):
     def backend(self, leaves: Sequence[Node], order: Sequence[Node]) -> Backend:
         from lazygrad.runtime.device import device
 
-        found: Any = device(order[-1].device)
+        place = order[-1] if order else next(n for n in leaves if n.buffer is not None)
+        found: Any = device(place.device)
         return found
 
     def _run(
