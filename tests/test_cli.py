@@ -138,7 +138,8 @@ def test_schedule_tells_slots_and_memory(script: Path) -> None:
         rf"step 0: kernel lg_max_sub_exp_sum_div_\w+, moves 480 B +# model.py:{TOP}", text
     )
     assert "step 1: matmul lg_matmul_f32" in text
-    assert re.search(r"memory: outputs \d+ B, arena \d+ B for 3 temporaries", text)
+    assert re.search(r"memory: outputs \d+ B, arena \d+ B for 2 temporaries", text)
+    assert re.search(r"in place: %\d+ over %\d+ at arena", text)
     assert re.search(r"result: %\d+:f32\[6,10\] at out1", text)
 
 

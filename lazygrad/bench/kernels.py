@@ -13,6 +13,7 @@ from math import prod
 from typing import Any
 
 from lazygrad.debug import Look
+from lazygrad.ir import ops
 from lazygrad.ir.fusion import FULL
 from lazygrad.ir.kernel import Kernel
 from lazygrad.ir.ops import Lowering
@@ -38,6 +39,11 @@ def step_operations(step: Step) -> int:
         return sum(map(operations, step.kernels))
     if isinstance(step, MatmulStep):
         return 2 * step.node.numel * step.a.view.shape[-1]
+    if step.node.op.strided:
+        q, k, v = (n.shape for n in step.node.srcs[:3])
+        products = (1, 1) if step.node.op is ops.attention else (3, 2)  # over E, over V
+        deep = products[0] * q[-1] + products[1] * v[-1]
+        return 2 * prod(q[:-1]) * k[-2] * deep // (2 if step.node.arg[1] else 1)
     return 0
 
 

@@ -88,7 +88,7 @@ def _single(number: int, node: Node, operands: tuple[Operand, ...]) -> Group:
     if kind is Lowering.CONTRACT:
         group.alone = "a matrix product is its own kernel"
     elif on_host(node):
-        group.alone = "runs on the host"
+        group.alone = f"{node.op.name} is a function" if node.op.strided else "runs on the host"
     memory = in_memory_sources(node)
     group.sources = {o.base for o in operands if not is_virtual(o.base)}
     for position, operand in enumerate(operands):
