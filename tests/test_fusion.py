@@ -207,6 +207,18 @@ def test_a_step_over_one_parameter_is_one_kernel(name: str) -> None:
         assert seen.kernels == 1
 
 
+def test_backward_of_a_layer_norm_is_two_kernels() -> None:
+    """One over rows for the input, one over columns for weight and bias."""
+    x, weight, bias = (lg.randn(*s).requires_grad_() for s in ((64, 32), (32,), (32,)))
+    seed = lg.randn(64, 32)
+    for t in (x, weight, bias, seed):
+        t.realize()
+    y = nn.functional.layer_norm(x, (32,), weight, bias).realize()
+    before = stats.kernels
+    lg.autograd.grad(y, (x, weight, bias), seed)
+    assert stats.kernels - before <= 2
+
+
 def test_a_changed_scalar_is_the_same_program() -> None:
     x = normal(rng(), 100)
     realize_nodes([ops.mul(x, ops.scalar(0.1, float32, "cpu"))])

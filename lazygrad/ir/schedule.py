@@ -189,32 +189,39 @@ def batch(steps: list[Step], memory: dict[Node, Node], signature: Signature) -> 
     """Put kernels with equal text that do not depend on each other into one launch.
 
     A kernel moves up to an earlier launch when nothing from there on makes what it reads, nor
-    reads or writes the memory it writes.
+    reads or writes the memory it writes. Or the earlier launch moves down to the kernel, when
+    nothing in between reads what it makes, and what it reads is in use until then anyway.
     """
-    result: list[Step] = []
+    result: list[Step | None] = []
     touched: list[tuple[set[Node], set[Node]]] = []  # (memory read, memory written) per launch
 
     def owners(nodes: list[Node]) -> set[Node]:
         return {memory.get(n, n) for n in nodes}
 
+    used = {n: number for number, step in enumerate(steps) for n in owners(reads(step))}
     last: dict[str, int] = {}
-    for step in steps:
+    for number, step in enumerate(steps):
         read, written = owners(reads(step)), owners(writes(step))
         if isinstance(step, KernelStep):
             step.signature = signature(step.kernels[0])
             at = last.get(step.signature) if step.signature else None
-            if at is not None and not any(
-                (read & w) or (written & (r | w)) for r, w in touched[at:]
-            ):
-                launch = result[at]
+            if at is not None:
+                launch, (before, made) = result[at], touched[at]
                 assert isinstance(launch, KernelStep)
-                launch.kernels += step.kernels
-                touched[at] = (touched[at][0] | read, touched[at][1] | written)
-                continue
+                if not any((read & w) or (written & (r | w)) for r, w in touched[at:]):
+                    launch.kernels += step.kernels
+                    touched[at] = (before | read, made | written)
+                    continue
+                between = [*touched[at + 1 :], (read, written)]
+                free = not any((made & (r | w)) or (before & w) for r, w in between)
+                if free and all(n.buffer is not None or used[n] >= number for n in before):
+                    step.kernels[:0] = launch.kernels
+                    read, written = before | read, made | written
+                    result[at], touched[at] = None, (set(), set())
             last[step.signature] = len(result)
         result.append(step)
         touched.append((read, written))
-    return result
+    return [step for step in result if step is not None]
 
 
 def last_reads(schedule: Schedule) -> dict[Node, int]:
