@@ -155,3 +155,11 @@ def test_one_index_of_a_computed_row_of_one() -> None:
     """Vector lanes past the end of a row are not taken for indices."""
     x = (lg.arange(12.0).reshape(2, 1, 6) + 1).square()
     assert x.index_select(1, lg.tensor([0])).tolist() == x.tolist()
+
+
+def test_a_write_that_is_refused_for_two_reasons_says_pytorchs_first() -> None:
+    part = (lg.ones(1, 3, 2, requires_grad=True) * 1).chunk(2, 0)[-1].squeeze()
+    with pytest.raises(RuntimeError, match="function that returns multiple views"):
+        part[..., [True, True, False]] = 2
+    with pytest.raises(IndexError, match="The shape of the mask"):
+        part.detach()[..., [True, True, False]] = 2

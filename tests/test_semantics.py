@@ -477,3 +477,25 @@ def _same(x: Any, y: Any) -> bool:
 def test_random_programs_agree_with_pytorch(start: int) -> None:
     for seed in range(start, start + 20):
         check_program(seed)
+
+
+STRIDES = [  # of what is made of a view whose axes of extent 1 have strides as unfold leaves them
+    ("v", (2, 1, 1, 1)),
+    ("v.view_as(v)", (2, 2, 2, 1)),
+    ("v.reshape(2, 1, 1, 2)", (2, 2, 2, 1)),
+    ("lg.maximum(v, y)", (6, 1, 1, 3)),
+    ("lg.maximum(v.view_as(v), y)", (6, 6, 2, 1)),
+    ("v + 1", (2, 1, 1, 1)),
+    ("1 - v", (2, 1, 1, 1)),
+    ("v + v", (2, 2, 2, 1)),
+    ("v > 1", (2, 1, 1, 1)),
+    ("lg.where(v > 1, v, 2)", (2, 1, 1, 1)),
+    ("v.float().pow(2)", (2, 2, 2, 1)),
+    ("v.clamp(1, 2)", (2, 2, 2, 1)),
+]
+
+
+@pytest.mark.parametrize(("call", "strides"), STRIDES)
+def test_strides_where_extents_are_one(call: str, strides: tuple[int, ...]) -> None:
+    v, y = lg.zeros(2, 2, 1, dtype=lg.int64).unfold(-2, 2, 1), lg.zeros(3, 2, dtype=lg.int32)
+    assert eval(call, {"lg": lg, "v": v, "y": y}).stride() == strides

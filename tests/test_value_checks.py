@@ -119,3 +119,39 @@ def test_a_recorded_step_refuses_at_every_replay() -> None:
     with pytest.raises(IndexError, match=r"Target 3 is out of bounds. \(recorded at test_value"):
         step(lg.tensor([0, 3])).item()
     assert step(lg.tensor([0, 1])).item() == -2
+
+
+NUMBERS = """
+x.fill_(300) | uint8_t | uint8
+x.fill_(-256) | uint8_t | uint8
+x.masked_fill_(m, -0.5) | uint8_t | uint8
+x.masked_fill(m, lg.tensor(-2.0)) | uint8_t | uint8
+x.__setitem__(m, lg.tensor(-2.0)) | uint8_t | uint8
+x.__setitem__(m, lg.tensor([300.0])) | int8_t | int8
+x.__setitem__(slice(0, 1), 1e6) | int16_t | int16
+x.__setitem__(0, 2**31) | int | int32
+x.__setitem__(m, NAN) | int64_t | int64
+x.index_fill_(0, lg.tensor([1]), 1e6) | c10::Half | half
+x.scatter_(0, lg.tensor([1]), 1e39) | c10::BFloat16 | bfloat16
+lg.full_like(x, 1e39) | float | float32
+lg.full((1,), 300, dtype=x.dtype) | uint8_t | uint8
+"""
+
+
+@pytest.mark.parametrize("line", NUMBERS.strip().splitlines())
+def test_a_number_that_does_not_fit_is_not_written(line: str) -> None:
+    call, kind, dtype = (part.strip() for part in line.split(" | "))
+    x, m = lg.zeros(2, dtype=getattr(lg, dtype)), lg.tensor([True, False])
+    with pytest.raises(RuntimeError, match=f"cannot be converted to type {kind} without overflow"):
+        eval(call, {"lg": lg, "NAN": NAN, "x": x, "m": m})
+    assert x.tolist() == [0, 0]
+
+
+def test_numbers_that_wrap_or_become_infinite() -> None:
+    x = lg.zeros(2, dtype=lg.uint8)
+    assert x.fill_(-2).tolist() == [254, 254] and lg.tensor([-2], dtype=lg.uint8).item() == 254
+    x[0:1] = lg.tensor(300.0)  # copied, not filled
+    assert x.tolist() == [44, 254]
+    h = lg.zeros(2).half()
+    h[0] = 1e6
+    assert h.tolist() == [float("inf"), 0] and lg.full((1,), 1e6).half().item() == float("inf")

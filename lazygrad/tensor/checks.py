@@ -11,6 +11,7 @@ import numpy as np
 
 from lazygrad.ir import dtypes as D
 from lazygrad.ir import ops
+from lazygrad.ir.dtypes import DType
 from lazygrad.ir.node import Node
 from lazygrad.ir.ops.checks import check_range, check_unit_range
 from lazygrad.realize import traces
@@ -56,6 +57,19 @@ def wrapped_index(index: Tensor, size: int, words: str) -> Node:
     values = host_values(index)
     check_range(np.where(values < 0, values + np.int64(size), values), size, words)
     return node
+
+
+def check_filling(value: Tensor, dtype: DType) -> None:
+    """Raise RuntimeError if the one value, which is read for that, is out of a dtype's range.
+
+    It is not read where all values of its dtype fit.
+    """
+    own = value.dtype
+    if own is dtype or D.promote_types(own, dtype) is dtype or dtype.kind == "b":
+        return
+    if dtype.kind == "f" and own.kind != "f" and dtype is not D.float16:
+        return
+    P.check_fits(host_values(value).item(), dtype)
 
 
 def check_classes(target: Tensor, size: int, words: str, ignored: int) -> None:

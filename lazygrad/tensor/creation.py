@@ -7,7 +7,6 @@ numpy_bridge.py) or random numbers.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -145,22 +144,23 @@ def list_values(data: Any, dtype: DType | None) -> tuple[np.ndarray, DType]:
             dtype = D.int64 if int in kinds else D.bool_
             dtype = _list_float(data) or dtype
     if dtype.kind in "iu":
-        info = np.iinfo(dtype.np)
-        for value in flat:
-            if isinstance(value, int) and not -(2**63) <= value < 2**63:
-                raise ValueError("Overflow when unpacking long long")
-            if isinstance(value, float) and not math.isfinite(value):
-                raise RuntimeError("value cannot be converted to type int64_t without overflow")
-            if not info.min <= value <= info.max:
-                raise RuntimeError(
-                    f"value cannot be converted to type {dtype.name} without overflow"
-                )
-    wide = np.float64 if dtype.kind == "f" else dtype.np
-    values = np.array([int(v) for v in flat] if dtype.kind in "iu" else flat, dtype=wide)
+        flat = [_whole(value, dtype) for value in flat]
+    values = np.array(flat, dtype=np.float64 if dtype.kind == "f" else dtype.np)
     if dtype.kind == "f" and dtype.itemsize < 8:
         with np.errstate(over="ignore"):
             values = values.astype(np.float32)
     return values.reshape(shape), dtype
+
+
+def _whole(value: Any, dtype: DType) -> int:
+    """An element of a list as an integer of this dtype; -1 is the largest of one without sign."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError("Overflow when unpacking long long")
+    info = np.iinfo(dtype.np)
+    wraps = dtype.kind == "u" and not isinstance(value, float)
+    if not (-int(info.max) if wraps else int(info.min)) <= value <= int(info.max):
+        raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow")
+    return int(value) % (int(info.max) + 1) if wraps else int(value)
 
 
 def _list_float(data: Any) -> DType | None:
@@ -375,19 +375,10 @@ def full(
         node = P.cast(node, dtype or kinds.get(node.dtype.kind, D.int64))
     else:
         dtype = dtype or P.python_dtype(fill_value)
-        if dtype.kind in "iu":
-            _check_range(fill_value, dtype)
-        node = P.scalar(fill_value, dtype, where)
+        node = P.filling(fill_value, dtype, where, halves=False)
     check_sizes(shape, node.dtype)
     node = node if not shape else P.spread_to(node, shape)
     return leaf(node if node.srcs else ops.copy(node), requires_grad)
-
-
-def _check_range(value: Any, dtype: DType) -> None:
-    info = np.iinfo(dtype.np)
-    if not info.min <= value <= info.max:
-        kind = {"uint8": "uint8_t", "int32": "int"}.get(dtype.name, f"{dtype.name}_t")
-        raise RuntimeError(f"value cannot be converted to type {kind} without overflow")
 
 
 def dense_order(t: Tensor) -> list[int] | None:
@@ -433,8 +424,15 @@ def full_like(
     requires_grad: bool = False,
     memory_format: Any = None,
 ) -> Tensor:
+    dtype = dtype or input.dtype
+    if not isinstance(fill_value, Tensor):
+        P.check_fits(fill_value, dtype)
     return full(
-        shape_of(input), fill_value, dtype=dtype or input.dtype, requires_grad=requires_grad
+        shape_of(input),
+        fill_value,
+        dtype=dtype,
+        device=device or input.device,
+        requires_grad=requires_grad,
     )
 
 

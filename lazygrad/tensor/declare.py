@@ -341,18 +341,19 @@ def check_tensor(value: Any, name: str, argument: str = "input", position: int =
         )
 
 
-def layout_order(tensors: Sequence[Tensor], shape: Shape) -> list[int] | None:
+def layout_order(tensors: Sequence[Tensor], shape: Shape, number: bool = False) -> list[int] | None:
     """The order of axes in memory, outermost first, of an elementwise result; None: row-major.
 
     Results take the layout of their operands: axes are sorted by the operands' strides, the
-    first operand that tells two axes apart decides, and broadcast axes tell nothing.
+    first operand that tells two axes apart decides, and broadcast axes tell nothing. `number`:
+    one operand is a number, which to PyTorch is a tensor of another shape.
     """
     rank = len(shape)
     if rank < 2 or all(
         t._view is None or t._view.strides == contiguous_strides(t._view.shape) for t in tensors
     ):
         return None
-    if all(shape_of(t) == shape and view_of(t).has_dense_strides for t in tensors):
+    if not number and all(shape_of(t) == shape and view_of(t).has_dense_strides for t in tensors):
         return None
     steps = []
     for t in tensors:

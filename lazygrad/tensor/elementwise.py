@@ -153,7 +153,7 @@ def operands(
     side = P.scalar(number, found, x.device)
     cast = P.cast(x, found)
     pair = [cast, side] if t is a else [side, cast]
-    order = None if t._view is None else layout_order((t,), x.shape)
+    order = None if t._view is None else layout_order((t,), x.shape, number=True)
     return [t], [x], pair, order
 
 

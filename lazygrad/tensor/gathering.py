@@ -16,7 +16,7 @@ from lazygrad.ir import ops
 from lazygrad.ir.node import Node, Shape
 from lazygrad.ir.views import View
 from lazygrad.tensor import promotion as P
-from lazygrad.tensor.checks import checked_index
+from lazygrad.tensor.checks import check_filling, checked_index
 from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, axis_of, node_of, nodes_of, shape_of
 from lazygrad.tensor.creation import from_values
@@ -140,7 +140,7 @@ def _scatter_function(name: str, op: Any, grad: str) -> Any:
             s = nodes[1]
         else:
             nodes, sources = [x0], (input,)
-            s = P.spread_to(P.scalar(src, x0.dtype, x0.device), shape)
+            s = P.spread_to(P.filling(src, x0.dtype, x0.device), shape)
         x = nodes[0]
         i = checked_index(index, x.shape[axis] if x.shape else 1, out_of_range(axis))
         if scalar:
@@ -234,12 +234,13 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
                 "masked_fill only supports a 0-dimensional value tensor, but got tensor with "
                 f"{value.ndim} dimension(s)."
             )
+        check_filling(value, x.dtype)
         x, v = nodes_of(input, value)
         sources: Any = (input, value)
         nodes = [x, v]
         v = P.cast(v, x.dtype)
     else:
-        v, sources, nodes = P.scalar(value, x.dtype, x.device), (input,), [x]
+        v, sources, nodes = P.filling(value, x.dtype, x.device), (input,), [x]
     node = ops.where(P.expand_to(m, shape), v, P.expand_to(x, shape))
     node = node if node.shape == shape else P.spread_to(node, shape)
     return record(f"MaskedFillBackward{len(nodes) - 1}", (*sources, mask), [*nodes, m], node)

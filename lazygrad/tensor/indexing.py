@@ -6,7 +6,7 @@ for the rest. Must not know: how a gather is computed or a write reaches memory.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -19,7 +19,7 @@ from lazygrad.ir.views import View
 from lazygrad.realize import FROM_NUMPY, value_read
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.aliasing import adopt, check_inplace, check_overlap, make_view
-from lazygrad.tensor.checks import wrapped_index
+from lazygrad.tensor.checks import check_filling, wrapped_index
 from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, node_of, nodes_of, shape_of, view_of
 from lazygrad.tensor.creation import from_values
@@ -85,8 +85,13 @@ def _bound(value: Any) -> Any:
     return value.__index__()
 
 
-def _basic(t: Tensor, items: list[Any]) -> tuple[Tensor, list[Tensor | None]]:
-    """Apply ints, slices, None and Ellipsis as one view; index tensors stay, by axis of it."""
+def _basic(
+    t: Tensor, items: list[Any], refuse: Callable[[], None] | None = None
+) -> tuple[Tensor, list[Tensor | None]]:
+    """Apply ints, slices, None and Ellipsis as one view; index tensors stay, by axis of it.
+
+    `refuse` is what may be wrong otherwise and is said before a mask's shape is.
+    """
     old = view_of(t)
     used = 0
     for item in items:
@@ -155,7 +160,7 @@ def _basic(t: Tensor, items: list[Any]) -> tuple[Tensor, list[Tensor | None]]:
                 axis += 1
             if kept is not None:
                 at = len(tensors) - count
-                _place_mask(kept, at, shape, tensors) if kept.dtype in (
+                _place_mask(kept, at, shape, tensors, refuse) if kept.dtype in (
                     D.bool_,
                     D.uint8,
                 ) else tensors.__setitem__(at, kept)
@@ -177,10 +182,18 @@ def _basic(t: Tensor, items: list[Any]) -> tuple[Tensor, list[Tensor | None]]:
     return make_view(t, view, name, build, view.shape), tensors
 
 
-def _place_mask(mask: Tensor, at: int, shape: list[int], tensors: list[Tensor | None]) -> None:
+def _place_mask(
+    mask: Tensor,
+    at: int,
+    shape: list[int],
+    tensors: list[Tensor | None],
+    refuse: Callable[[], None] | None,
+) -> None:
     """A mask stands for the positions where it holds, one index tensor for each of its axes."""
     for i, extent in enumerate(shape_of(mask)):
         if extent != shape[at + i]:
+            if refuse is not None:
+                refuse()
             raise IndexError(
                 f"The shape of the mask {extents(shape_of(mask))} at index {i} does not match "
                 f"the shape of the indexed tensor {extents(shape)} at index {at + i}"
@@ -348,7 +361,7 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
     ):
         _fill_mask(self, masks[0], value)
         return
-    base, tensors = _basic(self, items)
+    base, tensors = _basic(self, items, lambda: check_inplace(self, (value,), may_repeat=True))
     if view_of(base) == view_of(self) and all(map(_is_all, items)):
         base = self
     elif base is self:
@@ -425,12 +438,13 @@ def _fill_mask(self: Tensor, mask: Tensor, value: Any) -> None:
     x = node_of(self)
     m = node_of(mask)
     if isinstance(value, Tensor):
+        check_filling(value, x.dtype)
         nodes = nodes_of(self, value)
         x = nodes[0]
         node = ops.where(m, P.cast(nodes[1], x.dtype), x)
         result = record("IndexPutBackward0", (self, value), nodes, node)
     else:
-        node = ops.where(m, P.scalar(value, x.dtype, x.device), x)
+        node = ops.where(m, P.filling(value, x.dtype, x.device, halves=False), x)
         result = record("IndexPutBackward0", (self,), (x,), node)
     adopt(self, result)
 
@@ -469,12 +483,14 @@ def _put(
                 f"shape mismatch: value tensor of shape {extents(given)} cannot be broadcast to "
                 f"indexing result of shape {extents(shape)}"
             )
+        if value.dtype is not base.dtype:
+            check_filling(value, base.dtype)
         sources: tuple[Tensor, ...] = (base, value)
         nodes = nodes_of(base, value)
         x, v = nodes[0], P.cast(nodes[1], nodes[0].dtype)
     else:
         x = node_of(base)
-        v = P.scalar(value, x.dtype, x.device)
+        v = P.filling(value, x.dtype, x.device, halves=False)
         sources, nodes = (base,), [x]
     rows = plan.into(P.spread_to(v, shape))
     op = ops.scatter_add if accumulate else ops.scatter

@@ -71,7 +71,7 @@ def write_number(self: Tensor, value: Any, kind: int) -> Tensor:
         x = node_of(value)
         node = P.spread_to(P.cast(x, self.dtype), shape)
         return adopt(self, record(name, (value,), (x,), node), name)
-    number = P.scalar(value, self.dtype, self._storage.device)
+    number = P.filling(value, self.dtype, self._storage.device, halves=kind != 3)
     node = P.spread_to(number, shape) if shape else ops.copy(number)
     return adopt(self, wrap(node), name)
 

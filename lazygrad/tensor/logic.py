@@ -136,7 +136,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
         [condition, *tensors],
         [c, *nodes],
         value,
-        layout_order([condition, *tensors], shape),
+        layout_order([condition, *tensors], shape, number=len(tensors) < 2),
     )
 
 

@@ -165,6 +165,53 @@ def _traced_for(value: Traced, dtype: DType) -> Any:
     return number_for(plain(value.tape.fix(value)), dtype)
 
 
+_C_NUMBERS = {  # the dtypes' names in what PyTorch says of a number that does not fit
+    "uint8": "uint8_t",
+    "int8": "int8_t",
+    "int16": "int16_t",
+    "int32": "int",
+    "int64": "int64_t",
+    "float16": "c10::Half",
+    "bfloat16": "c10::BFloat16",
+    "float32": "float",
+}
+_LARGEST = {"float16": 65504.0, "bfloat16": 3.3895313892515355e38, "float32": 3.4028234663852886e38}
+
+
+def check_fits(value: Any, dtype: DType, halves: bool = True) -> None:
+    """Raise RuntimeError where PyTorch refuses to fill with a number: it is out of range.
+
+    A float has to be within it; an integer may be negative where the dtype has no sign. Not
+    `halves`: it becomes infinite in a half type.
+    """
+    if dtype.kind == "f":
+        largest = _LARGEST.get(dtype.name)
+        fits = (
+            largest is None
+            or (dtype.is_half and not halves)
+            or type(value) is Traced
+            or not isinstance(value, (int, float))
+            or abs(value) <= largest
+            or value != value
+            or abs(value) == float("inf")
+        )
+    elif dtype.kind == "b" or not isinstance(value, (int, float)):
+        return
+    else:
+        info = np.iinfo(dtype.np)
+        least = -int(info.max) if dtype.kind == "u" and isinstance(value, int) else int(info.min)
+        fits = least <= value <= int(info.max)
+    if not fits:
+        kind = _C_NUMBERS[dtype.name]
+        raise RuntimeError(f"value cannot be converted to type {kind} without overflow")
+
+
+def filling(value: Any, dtype: DType, device: str, halves: bool = True) -> Node:
+    """`scalar` of a number that is written to elements. Raises RuntimeError if it does not fit."""
+    check_fits(value, dtype, halves)
+    return scalar(value, dtype, device)
+
+
 def scalar(value: Any, dtype: DType, device: str) -> Node:
     """A number of the user's, as a 0-d node that is not part of the program's structure."""
     return Node(SCALAR, (), None, (), dtype, device, number_for(value, dtype))

@@ -245,6 +245,8 @@ def _indexed(name: str, change: Any) -> Any:
         size = shape_of(input)[axis] if input.ndim else 1
         check, words = _INDEXED[name]
         index = wrap(check(index, size, words.format(axis)))
+        if name == "index_fill":
+            P.check_fits(source, input.dtype)
         key = (slice(None),) * axis + (index.reshape(-1),)
         made = input.clone()
         change(made if made.ndim else made.view(1), key, source, **options)
