@@ -214,11 +214,27 @@ def test_weak_references_and_identity() -> None:
     assert reference() is None
 
 
+OF_SUBCLASSES = """
+lg.add(m, 1) | lg.add(p, m) | lg.mul(m, m)
+ | lg.exp(m) | lg.sum(m) | lg.cat([p, m]) | lg.stack([m]) | lg.matmul(m, m)
+lg.where(m > 0, m, p) | lg.softmax(m, 0) | lg.zeros_like(m) | lg.rand_like(m) | lg.split(m, 1)[0]
+m.max(0)[0] | m.max(0).indices | lg.sort(m)[0] | m.T | m.mT | m.data | lg.nonzero(m) | m.chunk(2)[1]
+lg.nn.functional.relu(m) | lg.nn.functional.mse_loss(m, p) | lg.linalg.norm(m) | p + m | p @ m
+"""
+
+
+@pytest.mark.parametrize("call", OF_SUBCLASSES.replace("\n", "|").strip("|").split("|"))
+def test_results_are_of_the_subclass(call: str) -> None:
+    names = {"lg": lg, "m": lg.ones(2, 2).as_subclass(Marked), "p": lg.ones(2, 2)}
+    assert type(eval(call.strip(), names)) is Marked
+
+
 def test_subclasses() -> None:
     m = lg.ones(2, 2).as_subclass(Marked)
     made = (m + 1, 1 + m, m[0], m.sum(), m.t(), m.detach(), m.clone(), m.unbind()[0], m.exp_())
     assert all(type(t) is Marked for t in made)
     assert type(lg.nn.Parameter(lg.ones(2)) * 2) is lg.Tensor
+    assert type(lg.tensor(m)) is lg.Tensor and type(lg.exp(lg.ones(2))) is lg.Tensor
     w = lg.ones(2, requires_grad=True)
     (w.as_subclass(Marked) * 3).sum().backward()
     assert w.grad.tolist() == [3, 3]

@@ -92,6 +92,20 @@ def test_address_is_stable() -> None:
     assert x.data_ptr() == where and x[1].data_ptr() - where == 12
 
 
+@pytest.mark.filterwarnings("ignore:Use of masked_fill_")
+@pytest.mark.parametrize("mask", [[True, False, False], [False, False, True], [False] * 3])
+def test_a_mask_writes_a_repeated_element_where_it_holds_once(mask: list[bool]) -> None:
+    for write in (
+        lambda t, m: t.__setitem__(m, 5),
+        lambda t, m: t.__setitem__(m, lg.tensor(5.0)),
+        lambda t, m: t.masked_fill_(m, 5),
+        lambda t, m: t.masked_fill_(m, lg.tensor(5.0)),
+    ):
+        x = lg.zeros(1)
+        write(x.expand(3), lg.tensor(mask))
+        assert x.tolist() == [5.0 if any(mask) else 0.0]
+
+
 def test_self_overlapping_writes_are_refused() -> None:
     x = lg.zeros(3)
     with pytest.raises(RuntimeError, match="more than one element of the written-to tensor"):

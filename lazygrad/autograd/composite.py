@@ -92,6 +92,9 @@ def _run(name: str, saves: tuple[str, ...] | None, function: Any, args: Any, kwa
     if storage.reads and not depth.value:
         storage.freeze()
     fn = history.make_fn(name, sources, nodes, outs, stops)
+    if len(found) != len(sources):
+        place = {id(t): number for number, t in enumerate(sources)}
+        fn.inputs = tuple(place.get(id(t), -1) for t in found if t.dtype.kind == "f")
     fn.keep()
     if storage.reads:
         storage.settle(outs)

@@ -62,6 +62,7 @@ class BaseFn:
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
+        """(record, output number) of each input; (None, 0) of one without gradient."""
         return tuple((None, 0) if edge is None else edge for edge in self.edges)
 
     @property
@@ -128,12 +129,17 @@ def outlined(node: Node, srcs: tuple[Node, ...], ins: tuple[int, ...]) -> Outlin
     return node.op, node.arg, like, likes, tuple(map(srcs.index, srcs)), ins
 
 
+# whose other operand is a number if there is one input: to PyTorch a tensor without gradient
+_WITH_NUMBERS = {f"{name}Backward0" for name in ("Add", "Sub", "Mul", "Div")}
+
+
 class GradFn(BaseFn):
     """One operation: `out_nodes` computed from `in_nodes`, whose gradients go along `edges`."""
 
     __slots__ = (
         "captured",
         "in_nodes",
+        "inputs",
         "kept",
         "node",
         "out_nodes",
@@ -146,6 +152,7 @@ class GradFn(BaseFn):
     )
 
     plain = True
+    inputs: tuple[int, ...]  # each input's edge, -1: none; set where they are not the `edges`
 
     def __init__(
         self,
@@ -182,6 +189,18 @@ class GradFn(BaseFn):
         self.in_nodes, self.out_nodes = self.srcs[:1], (node,)
         self.node, self.srcs = None, ()
         return getattr(self, name)
+
+    @property
+    def next_functions(self) -> tuple[tuple[Any, int], ...]:
+        inputs: tuple[int, ...] | None = getattr(self, "inputs", None)
+        if inputs is not None:
+            return tuple((None, 0) if at < 0 else self._edge(at) for at in inputs)
+        numbered = self.name() in _WITH_NUMBERS and len(self.edges) == 1
+        return (*super().next_functions, *([(None, 0)] if numbered else []))
+
+    def _edge(self, at: int) -> tuple[Any, int]:
+        edge = self.edges[at]
+        return (None, 0) if edge is None else edge
 
     def keep(self, given: Sequence[Node] = ()) -> tuple[Node, ...]:
         """Find which values the rules will read, and tell the executor so.

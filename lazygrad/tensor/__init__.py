@@ -96,6 +96,16 @@ for _entry in _declare.DECLARED.values():
             if _entry.sizes
             else _declare.explained(_entry.name, _entry.function)
         )
+for _function in (
+    zeros_like,
+    ones_like,
+    empty_like,
+    full_like,
+    rand_like,
+    randn_like,
+    randint_like,
+):
+    globals()[_function.__name__] = _declare.explained(_function.__name__, _function)
 
 
 def is_tensor(obj: Any) -> _builtins.bool:

@@ -110,6 +110,15 @@ def make_views(t: Tensor, name: str, parts: Iterable[Callable[[], Tensor]]) -> t
 # -- in-place -----------------------------------------------------------------------------------
 
 
+def repeated_axes(t: Tensor) -> tuple[int, ...]:
+    """The axes along which a tensor that was expanded is one place in memory."""
+    view = t._view
+    if view is None or 0 not in view.strides or not view.numel:
+        return ()
+    pairs = enumerate(zip(view.strides, view.shape))
+    return tuple(axis for axis, (stride, extent) in pairs if stride == 0 and extent > 1)
+
+
 def check_inplace(t: Tensor, others: Sequence[Any] = (), may_repeat: bool = False) -> None:
     """Raise where PyTorch refuses to write to `t` what it computes of `t` and `others`.
 
@@ -122,14 +131,7 @@ def check_inplace(t: Tensor, others: Sequence[Any] = (), may_repeat: bool = Fals
         )
     if mode.grad and t._meta is not None:
         _check_history(t, t._meta, others)
-    view = t._view
-    if (
-        not may_repeat
-        and view is not None
-        and 0 in view.strides
-        and view.numel
-        and any(stride == 0 and extent > 1 for stride, extent in zip(view.strides, view.shape))
-    ):
+    if not may_repeat and repeated_axes(t):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a "
             "single memory location. Please clone() the tensor before performing the operation."

@@ -195,6 +195,7 @@ def tensor(
             stacklevel=2,
         )
         made = data.detach().clone()
+        made.__class__ = Tensor
         if dtype is not None or device is not None:
             made = made.to(device=device, dtype=dtype)
         if requires_grad:

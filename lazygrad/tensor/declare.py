@@ -164,16 +164,39 @@ _PLAIN_TYPES: dict[str, Any] = {
 }
 
 
+SUBCLASSES: list[type] = []  # the user's: what is made of their instances is of their class
+
+
+def as_subclass_of(value: Any, cls: type) -> Any:
+    """A result, or several, as instances of a user's subclass."""
+    if type(value) is Tensor:
+        value.__class__ = cls
+    elif type(value) in (tuple, list):
+        return type(value)(as_subclass_of(v, cls) for v in value)
+    elif isinstance(value, NamedResult):
+        return type(value)(*(as_subclass_of(v, cls) for v in value))
+    return value
+
+
+def _kept(result: Any, args: Sequence[Any]) -> Any:
+    """The result, of the class of the first argument that is of a user's subclass."""
+    for t in _given(args):
+        if type(t) is not Tensor and t._keeps_class:
+            return as_subclass_of(result, type(t))
+    return result
+
+
 def explained(name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
     """The function, which says of what it cannot use what it should have been."""
 
     @functools.wraps(fn)
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
-            return fn(*args, **kwargs)
+            result = fn(*args, **kwargs)
         except _ODD:
             check_arguments(name, fn, args, kwargs)
             raise
+        return _kept(result, args) if SUBCLASSES else result
 
     return run
 
@@ -202,10 +225,11 @@ def out_form(name: str, fn: Callable[..., Any], kind: str = "cast") -> Callable[
     def run(*args: Any, out: Any = None, **kwargs: Any) -> Any:
         if out is None:
             try:
-                return fn(*args, **kwargs)
+                result = fn(*args, **kwargs)
             except _ODD:
                 check_arguments(name, fn, args, kwargs)
                 raise
+            return _kept(result, args) if SUBCLASSES else result
         given = _given(args)
         targets = [out] if isinstance(out, Tensor) else out
         if not isinstance(targets, (list, tuple)):

@@ -16,12 +16,14 @@ from lazygrad.ir import ops
 from lazygrad.ir.node import Node, Shape
 from lazygrad.ir.views import View
 from lazygrad.tensor import promotion as P
+from lazygrad.tensor.aliasing import adopt, check_inplace, repeated_axes
 from lazygrad.tensor.checks import check_filling, checked_index
 from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, axis_of, node_of, nodes_of, shape_of
 from lazygrad.tensor.creation import from_values
-from lazygrad.tensor.declare import check_tensor, declare
+from lazygrad.tensor.declare import check_tensor, declare, inplace_form
 from lazygrad.tensor.history import not_differentiated, record
+from lazygrad.tensor.indexing import mask_of_places
 from lazygrad.tensor.size import extents
 
 # -- functions by index -------------------------------------------------------------------------
@@ -217,7 +219,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     return record("MaskedSelectBackward0", (input,), (x,), ops.gather(flat, index, arg=0))
 
 
-@declare(inplace=True)
+@declare()
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """`value` where the mask holds."""
     if mask.dtype is not D.bool_:
@@ -244,6 +246,26 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     node = ops.where(P.expand_to(m, shape), v, P.expand_to(x, shape))
     node = node if node.shape == shape else P.spread_to(node, shape)
     return record(f"MaskedFillBackward{len(nodes) - 1}", (*sources, mask), [*nodes, m], node)
+
+
+_masked_fill_once = inplace_form("masked_fill", masked_fill)
+
+
+@declare(function=False)
+def masked_fill_(self: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """`masked_fill`, written into this tensor."""
+    if not repeated_axes(self):
+        return _masked_fill_once(self, mask, value)
+    import warnings
+
+    warnings.warn(
+        "Use of masked_fill_ on expanded tensors is deprecated. Please clone() the tensor before "
+        "performing this operation. This also applies to advanced indexing e.g. "
+        "tensor[mask] = scalar",
+        stacklevel=2,
+    )
+    check_inplace(self, (value,), may_repeat=True)
+    return adopt(self, masked_fill(self, mask_of_places(self, mask), value))
 
 
 @declare(inplace=True)

@@ -180,14 +180,23 @@ def make_fn(
     ins: list[Node] = []
     edges: list[Edge] = []
     given: list[Node] = list(stops)
+    inputs: list[int] = []
     for t, node in zip(tensors, nodes):
         edge = edge_of(t)
         if edge is None:
             given.append(node)
+            if node.dtype.kind == "f":
+                inputs.append(-1)
         elif node not in ins:
+            inputs.append(len(ins))
             ins.append(node)
             edges.append(edge)
-    return fn_class(name)(ins, outs, edges, capture(outs, ins, None, given), given)
+        else:
+            inputs.append(ins.index(node))
+    fn = fn_class(name)(ins, outs, edges, capture(outs, ins, None, given), given)
+    if len(inputs) != len(edges):
+        fn.inputs = tuple(inputs)
+    return fn
 
 
 def note_saved(

@@ -18,10 +18,16 @@ from lazygrad.ir.node import Node, Shape
 from lazygrad.ir.views import View
 from lazygrad.realize import FROM_NUMPY, value_read
 from lazygrad.tensor import promotion as P
-from lazygrad.tensor.aliasing import adopt, check_inplace, check_overlap, make_view
+from lazygrad.tensor.aliasing import (
+    adopt,
+    check_inplace,
+    check_overlap,
+    make_view,
+    repeated_axes,
+)
 from lazygrad.tensor.checks import check_filling, wrapped_index
 from lazygrad.tensor.convert import host_values
-from lazygrad.tensor.core import Tensor, node_of, nodes_of, shape_of, view_of
+from lazygrad.tensor.core import Tensor, node_of, nodes_of, shape_of, view_of, wrap
 from lazygrad.tensor.creation import from_values
 from lazygrad.tensor.declare import declare, order_of
 from lazygrad.tensor.history import record
@@ -432,9 +438,20 @@ def _are_masks(items: Sequence[Any]) -> bool:
     return all(isinstance(i, Tensor) and i.dtype in (D.bool_, D.uint8) for i in given)
 
 
+def mask_of_places(t: Tensor, mask: Tensor) -> Tensor:
+    """A mask of the shape of `t` that holds at all elements of a place if it does at one."""
+    axes = repeated_axes(t)
+    if not axes:
+        return mask
+    shape = shape_of(t)
+    m = P.spread_to(node_of(mask), shape)
+    return wrap(ops.spread(ops.max_(m, arg=axes), shape))
+
+
 def _fill_mask(self: Tensor, mask: Tensor, value: Any) -> None:
     check_inplace(self, (value,), may_repeat=True)
     check_overlap(self, mask)
+    mask = mask_of_places(self, mask)
     x = node_of(self)
     m = node_of(mask)
     if isinstance(value, Tensor):

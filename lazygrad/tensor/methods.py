@@ -22,6 +22,7 @@ from lazygrad.tensor import (
     joining,
     linear,
     logic,
+    matrices,
     norms,
     numpy_bridge,
     parts,
@@ -34,7 +35,15 @@ from lazygrad.tensor import (
 )
 from lazygrad.tensor.core import Tensor, as_class, shape_of
 from lazygrad.tensor.creation import as_tensor
-from lazygrad.tensor.declare import DECLARED, explained, inplace_form, sized_form, takes_more
+from lazygrad.tensor.declare import (
+    DECLARED,
+    SUBCLASSES,
+    as_subclass_of,
+    explained,
+    inplace_form,
+    sized_form,
+    takes_more,
+)
 from lazygrad.tensor.elementwise import OPERANDS
 from lazygrad.tensor.history import needs_grad
 from lazygrad.tensor.inplace import inplace_operator
@@ -50,6 +59,7 @@ _DECLARING = (
     joining,
     linear,
     logic,
+    matrices,
     norms,
     numpy_bridge,
     parts,
@@ -401,6 +411,9 @@ _PLAIN: dict[str, Any] = {
 
 def keep_class(cls: type) -> None:
     """Make the operations of a user's subclass return that subclass, as PyTorch's do."""
+    SUBCLASSES.append(cls)
+    for name in ("T", "mT", "data"):
+        setattr(cls, name, _keeping_property(getattr(Tensor, name)))
     for name in dir(Tensor):
         found = getattr(Tensor, name)
         if name in _SKIP or name in cls.__dict__ or not callable(found) or isinstance(found, type):
@@ -414,17 +427,14 @@ def keep_class(cls: type) -> None:
         setattr(cls, name, _keeping(found))
 
 
+def _keeping_property(found: property) -> property:
+    assert found.fget is not None
+    return property(_keeping(found.fget), found.fset, found.fdel, found.__doc__)
+
+
 def _keeping(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def run(self: Tensor, *args: Any, **kwargs: Any) -> Any:
-        return _converted(function(self, *args, **kwargs), type(self))
+        return as_subclass_of(function(self, *args, **kwargs), type(self))
 
     return run
-
-
-def _converted(value: Any, cls: type) -> Any:
-    if type(value) is Tensor:
-        value.__class__ = cls
-    elif type(value) in (tuple, list):
-        return type(value)(_converted(v, cls) for v in value)
-    return value

@@ -171,7 +171,9 @@ def rand_like(
     generator: Generator | None = None,
     requires_grad: bool = False,
     device: Any = None,
-    **more: Any,
+    layout: Any = None,
+    memory_format: Any = None,
+    pin_memory: bool = False,
 ) -> Tensor:
     return rand(
         shape_of(input),
@@ -189,7 +191,9 @@ def randn_like(
     generator: Generator | None = None,
     requires_grad: bool = False,
     device: Any = None,
-    **more: Any,
+    layout: Any = None,
+    memory_format: Any = None,
+    pin_memory: bool = False,
 ) -> Tensor:
     return randn(
         shape_of(input),
@@ -220,6 +224,9 @@ def randint(
         high = given.pop()
     if low is None:
         low = given.pop() if given else 0
+    for bound in (low, high):
+        if isinstance(bound, float):
+            raise TypeError("randint(): arguments 'low' and 'high' must be int, not float")
     dtype = check_dtype(dtype, "randint") or D.int64
     where = device_name(device)
     if low >= high:
@@ -241,9 +248,13 @@ def randint_like(
     generator: Generator | None = None,
     requires_grad: bool = False,
     device: Any = None,
-    **more: Any,
+    layout: Any = None,
+    memory_format: Any = None,
+    pin_memory: bool = False,
 ) -> Tensor:
     given = [b for b in (low, *bounds, high) if b is not None]
+    if not given or None in bounds:
+        raise TypeError("randint_like(): missing 1 required argument: 'high'")
     return randint(
         *given,
         shape_of(input),
