@@ -22,7 +22,7 @@ from lazygrad.ir.structure import Numbering, Structure, structure
 from lazygrad.runtime import compiler, store
 from lazygrad.runtime import device as devices
 from lazygrad.runtime.device import device
-from lazygrad.runtime.memory import Buffer
+from lazygrad.runtime.memory import Buffer, OutOfMemoryError
 from lazygrad.runtime.stats import stats
 
 Observer = Callable[[Structure, Any], Any]
@@ -344,7 +344,10 @@ def _only_moves(shape: Structure) -> bool:
 
 def _interpret(shape: Structure) -> list[Buffer]:
     with stats.stage("interpret"):
-        values = evaluate(shape.order, read)
+        try:
+            values = evaluate(shape.order, read)
+        except MemoryError as error:
+            raise OutOfMemoryError(f"can't allocate memory: {error}") from None
         where = device(shape.device)
         return [
             n.buffer or where.from_array(np.ascontiguousarray(to_storage(values[n], n.dtype)))

@@ -87,7 +87,8 @@ def letter(lib: Library, variant: Any) -> str:
         for t in lib.tensors(result):  # what is only found out when it is computed counts too
             t.detach().reshape(-1)[:1].tolist()
     except Exception as problem:
-        return LETTERS.get(type(problem).__name__.strip("_"), "?")
+        names = [kind.__name__.strip("_") for kind in type(problem).__mro__]
+        return next((LETTERS[name] for name in names if name in LETTERS), "?")
     return "."
 
 

@@ -17,7 +17,7 @@ from lazygrad.realize import realize_nodes, realize_soon, value_read
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor, node_of
 from lazygrad.tensor.creation import check_dtype, dense_order
-from lazygrad.tensor.declare import declare, layout_order
+from lazygrad.tensor.declare import check_tensor, declare, layout_order
 from lazygrad.tensor.history import fn_of, needs_grad, record
 from lazygrad.tensor.printing import tensor_text
 from lazygrad.tensor.size import device, device_name
@@ -68,6 +68,7 @@ def cast_tensor(t: Tensor, dtype: DType, copy: bool = False) -> Tensor:
 @declare(function=False)
 def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """This tensor in a dtype, on a device, or as another tensor."""
+    check_tensor(self, "to", "self")
     dtype: DType | None = kwargs.pop("dtype", None)
     where: Any = kwargs.pop("device", None)
     copy = kwargs.pop("copy", False)
@@ -110,8 +111,12 @@ def moved(t: Tensor, name: str) -> Tensor:
 
 
 def _dtype_method(name: str, dtype: DType) -> None:
-    def function(self: Tensor, memory_format: Any = None) -> Tensor:
-        return cast_tensor(self, dtype)
+    def function(self: Tensor, *, memory_format: Any = None) -> Tensor:
+        try:
+            return cast_tensor(self, dtype)
+        except AttributeError:
+            check_tensor(self, name, "self")
+            raise
 
     function.__name__ = name
     declare(name, function=False)(function)
@@ -174,8 +179,9 @@ def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
 
 
 @declare(function=False)
-def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
+def contiguous(self: Tensor, *, memory_format: Any = None) -> Tensor:
     """This tensor if its memory is row-major, else a copy that is."""
+    check_tensor(self, "contiguous", "self")
     if self.is_contiguous():
         return self
     x = node_of(self)
@@ -188,6 +194,7 @@ def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
 @declare(function=False)
 def item(self: Tensor) -> Any:
     """The one element as a Python number."""
+    check_tensor(self, "item", "self")
     if self.numel() != 1:
         raise RuntimeError(f"a Tensor with {self.numel()} elements cannot be converted to Scalar")
     return host_values(self).reshape(()).item()

@@ -181,6 +181,7 @@ def block_diag(*tensors: Tensor) -> Tensor:
 @declare(function=False)
 def repeat(self: Tensor, *sizes: Any) -> Tensor:
     """Copies side by side, so many along each dim."""
+    check_tensor(self, "repeat", "self")
     counts = size_args(sizes, "repeat")
     shape = shape_of(self)
     lead = len(counts) - len(shape)
@@ -283,6 +284,12 @@ def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
 @declare()
 def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     """Elements moved around the end of some dims."""
+    for position, (argument, given) in enumerate((("shifts", shifts), ("dims", dims)), 2):
+        if isinstance(given, str):
+            raise TypeError(
+                f"roll(): argument '{argument}' (position {position}) must be tuple of ints, "
+                "not str"
+            )
     steps = (shifts,) if isinstance(shifts, int) else tuple(shifts)
     axes = () if dims is None else (dims,) if isinstance(dims, int) else tuple(dims)
     x = node_of(input)

@@ -191,8 +191,7 @@ class _LogDet(Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor) -> Any:
         sign, value = _host(lambda v: tuple(np.linalg.slogdet(v)), a)
-        ctx.mark_non_differentiable(sign)
-        ctx.save_for_backward(a)
+        ctx.save_for_backward(a)  # the sign is constant, but has a record as PyTorch's has
         return sign, value
 
     @staticmethod
@@ -435,11 +434,18 @@ def matrix_power(A: Tensor, n: int) -> Tensor:
     if n == 0:
         from lazygrad.tensor.ranges import eye
 
-        return eye(A.shape[-1], dtype=A.dtype).expand(A.shape).clone()
-    base = inv(A) if n < 0 else A
-    total = base
-    for _ in range(abs(n) - 1):
-        total = _matmul(total, base)
+        return A.clone().copy_(eye(A.shape[-1], dtype=A.dtype, device=A.device))
+    power, left = inv(A) if n < 0 else A, abs(n)
+    if left == 3:
+        return _matmul(_matmul(power, power), power)
+    total = None
+    while left:  # by squaring
+        if left % 2:
+            total = power if total is None else _matmul(total, power)
+        left //= 2
+        if left:
+            power = _matmul(power, power)
+    assert total is not None
     return total
 
 

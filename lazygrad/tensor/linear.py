@@ -203,6 +203,16 @@ def _scaled(node: Node, factor: Any) -> Node:
     return node if factor == 1 else ops.mul(node, P.scalar(factor, node.dtype, node.device))
 
 
+def _same_dtypes(name: str, input: Tensor, product: Tensor) -> Tensor:
+    """The product. RuntimeError if what is added to it is of another dtype."""
+    if input.dtype is not product.dtype:
+        own, other = (P.c_name(t.dtype) for t in (input, product))
+        raise RuntimeError(
+            f"{name}: input dtypes must be the same, got: input {own}, product {other}"
+        )
+    return product
+
+
 def _plus(input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
     _check_expand(shape_of(input), shape_of(product))
     total = product if alpha == 1 else product * alpha
@@ -246,7 +256,10 @@ def _check_expand(own: tuple[int, ...], wanted: tuple[int, ...]) -> None:
 @declare(inplace=True, out="same")
 @composite("AddmvBackward0")
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    return _plus(input, mv(mat, vec), beta, alpha)
+    if len(shape_of(input)) > 1:
+        ranks = ", ".join(str(len(shape_of(t))) for t in (input, mat, vec))
+        raise RuntimeError(f"vector + matrix @ vector expected, got {ranks}")
+    return _plus(input, _same_dtypes("addmv", input, mv(mat, vec)), beta, alpha)
 
 
 @declare(inplace=True, out=True)
@@ -260,7 +273,7 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
 def baddbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Tensor:
-    return _plus(input, bmm(batch1, batch2), beta, alpha)
+    return _plus(input, _same_dtypes("baddbmm", input, bmm(batch1, batch2)), beta, alpha)
 
 
 @declare(inplace=True, out="same")
@@ -384,11 +397,20 @@ def _letters(equation: str, operands: Sequence[Tensor]) -> tuple[list[list[str]]
 @declare(method=False)
 def einsum(equation: str, *operands: Any) -> Tensor:
     """Sums of products as the equation says: "ij,jk->ik"."""
+    if not isinstance(equation, str):
+        raise TypeError(
+            f"einsum(): argument 'equation' (position 1) must be str, not {type(equation).__name__}"
+        )
     tensors: list[Tensor] = (
         list(operands[0])
         if len(operands) == 1 and isinstance(operands[0], (list, tuple))
         else list(operands)
     )
+    for number, t in enumerate(tensors):
+        if not isinstance(t, Tensor):
+            raise TypeError(
+                f"expected Tensor as element {number} in argument 1, but got {type(t).__name__}"
+            )
     labels, out = _letters(equation, tensors)
     for i, own in enumerate(labels):  # a label twice in one operand: its diagonal
         for label in dict.fromkeys(own):

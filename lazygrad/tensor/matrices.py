@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from lazygrad.tensor.core import Tensor
-from lazygrad.tensor.declare import check_tensor, declare
+from lazygrad.tensor.declare import check_tensor, declare, named
 from lazygrad.tensor.kernels import require_float
 from lazygrad.tensor.logic import where
 
@@ -26,10 +26,13 @@ def det(input: Tensor) -> Tensor:
     return _linalg().det(input)
 
 
-@declare()
+_slogdet_result = named("slogdet", "sign", "logabsdet")
+
+
+@declare(out="same")
 def slogdet(input: Tensor) -> Any:
     """The sign of the determinant of (*, n, n), and the logarithm of its absolute value."""
-    return _linalg().slogdet(input)
+    return _slogdet_result(*_linalg().slogdet(input))
 
 
 @declare()

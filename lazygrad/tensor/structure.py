@@ -17,7 +17,7 @@ from lazygrad.tensor import promotion as P
 from lazygrad.tensor.checks import checked_index, wrapped_index
 from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, axis_of, node_of, shape_of, wrap
-from lazygrad.tensor.declare import declare
+from lazygrad.tensor.declare import check_tensor, declare
 from lazygrad.tensor.functions import rename
 from lazygrad.tensor.gathering import gathered
 from lazygrad.tensor.history import record
@@ -238,7 +238,8 @@ def _indexed(name: str, change: Any) -> Any:
     def function(input: Tensor, dim: int, index: Tensor, source: Any, **options: Any) -> Tensor:
         axis = axis_of(dim, input.ndim)
         if index.dtype not in (D.int64, D.int32):
-            raise RuntimeError(f"{name}_(): Expected dtype int32/int64 for index")
+            refusal = IndexError if name == "index_fill" else RuntimeError
+            raise refusal(f"{name}_(): Expected dtype int32/int64 for index")
         if index.ndim > 1:
             kind = RuntimeError if name == "index_fill" else IndexError
             raise kind(f"{name}_(): Index is supposed to be a vector, but got dim: {index.ndim}")
@@ -246,7 +247,10 @@ def _indexed(name: str, change: Any) -> Any:
         check, words = _INDEXED[name]
         index = wrap(check(index, size, words.format(axis)))
         if name == "index_fill":
-            P.check_fits(source, input.dtype)
+            if not isinstance(source, Tensor):
+                P.check_fits(source, input.dtype)
+        else:
+            _check_source(name, input, axis, index, source)
         key = (slice(None),) * axis + (index.reshape(-1),)
         made = input.clone()
         change(made if made.ndim else made.view(1), key, source, **options)
@@ -254,6 +258,24 @@ def _indexed(name: str, change: Any) -> Any:
 
     function.__name__ = function.__qualname__ = name
     return declare(name, inplace=True, out=False if name == "index_fill" else "same")(function)
+
+
+def _check_source(name: str, input: Tensor, axis: int, index: Tensor, source: Tensor) -> None:
+    """Raise if the slices are not as many as the indices, or of another rank."""
+    check_tensor(source, name, "source", 4)
+    kind = RuntimeError if name == "index_add" else IndexError
+    if input.ndim and source.ndim and input.ndim != source.ndim:
+        raise kind(
+            f"{name}_(): When source and destination are not scalars, their dimensionality must "
+            f"match. Source dimensionality ({source.ndim}), destination dimensionality "
+            f"({input.ndim})"
+        )
+    have = shape_of(source)[axis] if source.ndim else 1
+    if index.numel() != have:
+        raise kind(
+            f"{name}_(): Number of indices ({index.numel()}) should be equal to source.size(dim): "
+            f"({have}), for dim: {axis}"
+        )
 
 
 def _add_at(made: Any, key: Any, source: Any, alpha: Any = 1) -> None:

@@ -95,6 +95,7 @@ def _shape_view(input: Tensor, shape: tuple[int, ...], name: str) -> Tensor | No
 @declare(function=False)
 def view(self: Tensor, *shape: Any) -> Tensor:
     """The same memory under another shape; with a dtype, reinterpreted."""
+    check_tensor(self, "view", "self")
     if len(shape) == 1 and isinstance(shape[0], P.DType):
         return _view_dtype(self, shape[0])
     wanted = infer_size(size_args(shape, "view"), self.numel())

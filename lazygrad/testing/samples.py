@@ -226,6 +226,7 @@ cross           x[:, :3], y[:, :3] ; x, y, dim=0
 cummax          x, 0
 cummin          x, 0
 cumprod         x, 0 ; x, 1, dtype=L.float32
+det             m
 diag            v ; m ; m, 1
 diag_embed      x ; v, 1
 diagflat        v ; x, 1
@@ -253,6 +254,7 @@ index_copy      x, 0, i, y[:2]
 index_fill      x, 0, i, 2 ; x, 1, i, z
 index_put       x, (i,), y[:2] ; x, (i, i), v[:2], True
 inner           x, y ; v, w
+inverse         m
 isclose         x, y ; x, x
 isin            x, y ; x, v, invert=True
 kron            m, v
@@ -261,8 +263,10 @@ lerp            x, y, 0.3 ; x, y, q
 log10           p
 log2            p
 logaddexp       x, p ; x, y
+logdet          h
 logical_xor     x, y {values}
 logit           q ; q, 0.1
+matrix_power    m, 3 ; m, -2 ; m, 0
 meshgrid        v, r, indexing="ij" ; v, r, indexing="xy"
 movedim         a, 0, 2 ; a, (0, 1), (1, 2)
 multinomial     ones[0], 2 {shape} ; ones, 3, True {shape}
@@ -276,6 +280,7 @@ new_ones        x, 2, 3
 new_full        x, (2, 3), 1
 new_empty       x, (2, 3) {shape}
 normal          x, p {shape} ; 0.0, 1.0, (2, 3), dtype=d {shape} | x, 0.5, 2.0 {shape}
+pinverse        x
 positive        x
 ravel           x.t()
 repeat_interleave x, 2 ; x, 2, 1 ; x, t, 0 ; x[:2], i, 0, output_size=2
@@ -284,6 +289,7 @@ scatter_reduce  x, 0, gd, y[:2], "sum" ; x, 0, gd, y[:2], "amax" ; \
 x, 0, gd, y[:2], "mean", include_self=False ; x, 0, gd, y[:2], "prod"
 signbit         x
 sinh            x
+slogdet         m
 std_mean        x ; x, 1, keepdim=True
 take            x, g
 take_along_dim  x, g, 0 ; x, g
