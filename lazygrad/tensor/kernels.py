@@ -124,3 +124,12 @@ def require_float(name: str, dtype: DType, low: bool = True) -> None:
         raise RuntimeError(_FLOAT_INPUT.format(name=name, dtype=type_name(dtype)))
     if not low and dtype not in WIDE:
         raise RuntimeError(_NOT_LOW.format(name=name, dtype=type_name(dtype)))
+
+
+def require_same(name: str, input: DType, product: DType) -> None:
+    """RuntimeError if what is added to a product is of another dtype."""
+    if input is not product:
+        raise RuntimeError(
+            f"{name}: input dtypes must be the same, got: input {type_name(input)}, "
+            f"product {type_name(product)}"
+        )

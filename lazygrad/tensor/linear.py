@@ -19,7 +19,7 @@ from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor, axis_of, nodes_of, shape_of
 from lazygrad.tensor.declare import check_tensor, declare
 from lazygrad.tensor.history import record
-from lazygrad.tensor.kernels import require
+from lazygrad.tensor.kernels import require, require_same
 from lazygrad.tensor.size import extents
 
 
@@ -203,17 +203,9 @@ def _scaled(node: Node, factor: Any) -> Node:
     return node if factor == 1 else ops.mul(node, P.scalar(factor, node.dtype, node.device))
 
 
-def _same_dtypes(name: str, input: Tensor, product: Tensor) -> Tensor:
-    """The product. RuntimeError if what is added to it is of another dtype."""
-    if input.dtype is not product.dtype:
-        own, other = (P.c_name(t.dtype) for t in (input, product))
-        raise RuntimeError(
-            f"{name}: input dtypes must be the same, got: input {own}, product {other}"
-        )
-    return product
-
-
-def _plus(input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
+def _plus(input: Tensor, product: Tensor, beta: Any, alpha: Any, name: str = "") -> Tensor:
+    if name:
+        require_same(name, input.dtype, product.dtype)
     _check_expand(shape_of(input), shape_of(product))
     total = product if alpha == 1 else product * alpha
     if beta == 0:
@@ -259,7 +251,7 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any 
     if len(shape_of(input)) > 1:
         ranks = ", ".join(str(len(shape_of(t))) for t in (input, mat, vec))
         raise RuntimeError(f"vector + matrix @ vector expected, got {ranks}")
-    return _plus(input, _same_dtypes("addmv", input, mv(mat, vec)), beta, alpha)
+    return _plus(input, mv(mat, vec), beta, alpha, "addmv")
 
 
 @declare(inplace=True, out=True)
@@ -273,7 +265,7 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
 def baddbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Tensor:
-    return _plus(input, _same_dtypes("baddbmm", input, bmm(batch1, batch2)), beta, alpha)
+    return _plus(input, bmm(batch1, batch2), beta, alpha, "baddbmm")
 
 
 @declare(inplace=True, out="same")
