@@ -21,7 +21,7 @@ from lazygrad.codegen.cuda.render import render, translation_unit
 from lazygrad.codegen.cuda.routines import routine
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import ALL, float16, float32, float64, int64
-from lazygrad.ir.schedule import KernelStep, make_schedule
+from lazygrad.ir.schedule import HostStep, KernelStep, make_schedule
 from lazygrad.tensor.core import node_of
 
 GOLDEN = Path(__file__).parent / "golden" / "cuda"
@@ -61,11 +61,23 @@ CASES: dict[str, Make] = {
     "mean_f16": lambda: known(2048, 1000, dtype=lg.float16).mean(1),
     "softmax": lambda: lg.softmax(known(4096, 1000), 1),
     "softmax_columns": lambda: lg.softmax(known(1000, 64), 0),
+    "softmax_block": lambda: lg.softmax(known(512, 8192), 1),
+    "softmax_long": lambda: lg.softmax(known(512, 65536), 1),
+    "softmax_odd": lambda: lg.softmax(known(512, 1001), 1),
+    "softmax_f16": lambda: lg.softmax(known(512, 4096, dtype=lg.float16), 1),
+    "softmax_f64": lambda: lg.softmax(known(512, 2048, dtype=lg.float64), 1),
+    "log_softmax": lambda: lg.log_softmax(known(512, 4096), 1),
+    "norm_of_sum": lambda: F.layer_norm(
+        known(512, 4096) + known(512, 4096), (4096,), known(4096), known(4096)
+    ),
     "layer_norm": lambda: F.layer_norm(known(4096, 768), (768,)),
     "logsumexp": lambda: known(2048, 4096).logsumexp(1),
     "argmax": lambda: known(4096, 1000).argmax(1),
     "embedding": lambda: F.embedding(indices(77), known(1000, 64)),
     "scatter_add": lambda: known(100, 64).index_add(0, indices(77), known(77, 64)),
+    "cumsum": lambda: known(64, 4096).cumsum(1),
+    "cummax": lambda: known(64, 100).cummax(0).indices,
+    "argsort": lambda: known(64, 4096).argsort(1),
     "uniform": lambda: lg.rand(1000),
     "normal": lambda: lg.randn(1000),
 }
@@ -102,7 +114,11 @@ def kernels(make: Make) -> dict[str, tuple[str, str]]:
     """(text, text with lines) of every kernel that a tensor takes, by name."""
     schedule = make_schedule([node_of(make())])
     made = [render(step.kernels[0]) for step in schedule.steps if isinstance(step, KernelStep)]
-    return {one.name: (one.body, one.shown) for one in made}
+    texts = {one.name: (one.body, one.shown) for one in made}
+    for step in schedule.steps:
+        if isinstance(step, HostStep) and (found := routine(step.node)) is not None:
+            texts[found.symbols[0]] = (found.body, found.body)
+    return texts
 
 
 def text_of(name: str) -> str:
@@ -120,6 +136,16 @@ def test_a_new_size_gives_the_same_text() -> None:
 
     assert chain(4096) == chain(8192) == chain(5000)
     assert set(kernels(lambda: known(64) + 1)) == set(kernels(lambda: known(640) + 1))
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in CASES if "softmax" in n or n in ("layer_norm", "norm_of_sum")]
+)
+def test_rows_are_read_once(name: str) -> None:
+    """But those of columns, and rows too long for the registers of a block."""
+    if name in ("softmax_columns", "softmax_long", "softmax_f64"):
+        return
+    assert re.findall(r"\bp0\b(?=[ \[])", text_of(name).split("{", 1)[1]) == ["p0"]
 
 
 def test_the_shown_text_names_the_users_lines() -> None:

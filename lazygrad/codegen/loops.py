@@ -7,12 +7,13 @@ additions depends on the reduced extents alone, never on threads, vectors or wha
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from lazygrad.ir import ops
 from lazygrad.ir.cost import BYTE, OP, RANDOM, op_cost
 from lazygrad.ir.fusion import FULL
-from lazygrad.ir.kernel import Access, Kernel
+from lazygrad.ir.kernel import Access, Instr, Kernel
 from lazygrad.ir.ops import Lowering
 
 TILE = 4096  # elements of a pointwise row that are one work item
@@ -111,10 +112,16 @@ def is_constant(kernel: Kernel, number: int) -> bool:
     return ins.op in (ops.CONST, ops.SCALAR) and (ins.access is None or ins.access.box is None)
 
 
-def place(kernel: Kernel, keep: bool = True) -> Loops:
+def is_costly(ins: Instr) -> bool:
+    """Whether a value had better be kept for later passes, in a scratch row that the cache holds,
+    than be computed again: the exponentials of a softmax, say."""
+    return ins.op.ulp > 0
+
+
+def place(kernel: Kernel, keep: Callable[[Instr], bool] | None = is_costly) -> Loops:
     """Give every value the earliest pass it can be computed in.
 
-    `keep`: costly values wait in a scratch row for later passes instead of being computed again.
+    `keep`: which values wait for later passes; all others are computed again in each.
     """
     strategy = strategy_of(kernel)
     constants = [i for i in range(len(kernel.instrs)) if is_constant(kernel, i)]
@@ -144,8 +151,8 @@ def place(kernel: Kernel, keep: bool = True) -> Loops:
             stages[at].row_stores.append(number)
     for stage in stages:
         stage.values = _needed(kernel, stage, frozenset())
-    if keep and strategy == "rows" and sum(kernel.reduced) == 1:
-        _keep_expensive(kernel, stages)
+    if keep is not None and strategy == "rows" and sum(kernel.reduced) == 1:
+        _keep(kernel, stages, keep)
     return Loops(strategy, constants, first, first_stores, stages)
 
 
@@ -185,10 +192,8 @@ def cut(kernel: Kernel, access: Access, axis: int) -> bool:
     return access.box is not None and access.box[axis] != (0, kernel.extents[axis])
 
 
-def _keep_expensive(kernel: Kernel, stages: list[Stage]) -> None:
-    """Values of costly functions that several passes need are computed in the first only.
-
-    They wait in a scratch row, which is in the cache; the exponentials of a softmax, say. What is
+def _keep(kernel: Kernel, stages: list[Stage], keep: Callable[[Instr], bool]) -> None:
+    """Values that several passes need are computed in the first only, if they may be kept. What is
     the same all along a row is computed once for it in any pass.
     """
     kept: set[int] = set()
@@ -198,10 +203,13 @@ def _keep_expensive(kernel: Kernel, stages: list[Stage]) -> None:
         stage.loads = [v for v in stage.values if v in kept]
         stage.values = [v for v in stage.values if v not in kept]
         for value in stage.values:
-            costly = kernel.instrs[value].op.ulp and not uniform[value]
-            if costly and any(value in s.values for s in stages[number + 1 :]):
+            kept_later = keep(kernel.instrs[value]) and not uniform[value]
+            if kept_later and any(value in s.values for s in stages[number + 1 :]):
                 stage.saves.append(value)
         kept.update(stage.saves)
+    for number, stage in enumerate(stages):
+        later = {value for s in stages[number + 1 :] for value in s.loads}
+        stage.saves = [value for value in stage.saves if value in later]
 
 
 def _needed(kernel: Kernel, stage: Stage, ready: frozenset[int]) -> list[int]:

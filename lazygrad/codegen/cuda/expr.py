@@ -38,6 +38,7 @@ class Emitter:
         self.errors: list[int] = []  # instructions or stores with a cell for errors
         self.tiles: dict[int, str] = {}  # loads that come from a tile in shared memory
         self.chunked: dict[int, str] = {}  # loads that come from a chunk in registers
+        self.element = "k" if lanes > 1 else "0"  # the place within a chunk
 
     # -- names ------------------------------------------------------------------------------------
     @staticmethod
@@ -100,6 +101,12 @@ class Emitter:
             if high < self.kernel.extents[axis] or low >= high:
                 terms.append(f"i{axis} < {self.params.add(high)}")
         return " && ".join(terms)
+
+    def access(self, number: int) -> Access:
+        """How a value lies in memory."""
+        found = self.kernel.instrs[number].access
+        assert found is not None
+        return found
 
     def vector_access(self, access: Access) -> bool:
         """Whether a chunk is `lanes` neighbours in memory that start at a multiple of its size."""
@@ -193,7 +200,7 @@ class Emitter:
         if number in self.tiles:
             return self.from_storage(self.tiles[number], ins.dtype)
         if number in self.chunked:
-            return self.from_storage(f"{self.chunked[number]}.v[k]", ins.dtype)
+            return self.from_storage(f"{self.chunked[number]}.v[{self.element}]", ins.dtype)
         read = self.from_storage(f"p{ins.buffer}[{self.offset(access)}]", ins.dtype)
         return self.boxed(ins, read)
 
@@ -266,6 +273,15 @@ class Emitter:
         if register in ("i8", "u8", "i16", "i32", "i64") and ins.dtype.kind in "iu":
             text = f"({register}){text}"
         return text if op is ops.copy or op is ops.where else self.rounded(text, ins.dtype)
+
+    def save(self, number: int) -> Statement:
+        """Keep a value in registers for later passes."""
+        return Statement(f"s{number}[u].v[{self.element}] = v{number};")
+
+    def saved(self, number: int) -> Statement:
+        """A value that an earlier pass kept."""
+        kind = self.register(self.kernel.instrs[number].dtype)
+        return Statement(f"const {kind} v{number} = s{number}[u].v[{self.element}];")
 
     # -- stores -----------------------------------------------------------------------------------
     def store(self, number: int, store: Store) -> list[Statement]:

@@ -13,14 +13,15 @@ from math import prod
 from lazygrad.codegen.loops import Loops, crossing_axis, crossing_loads, place, strategy_of
 from lazygrad.ir import ops
 from lazygrad.ir.fusion import FULL
-from lazygrad.ir.kernel import Kernel
+from lazygrad.ir.kernel import Instr, Kernel
 
 THREADS = 256
 WARP = 32
 CHUNK = 4  # neighbouring elements of a reduced row that one thread takes in
-SHORT_ROW = 2048  # rows up to this length are reduced by a warp
-LONG_ROW = 16384  # rows beyond it get a block of
+SHORT_ROW = 1024  # rows up to this length are reduced by a warp
+LONG_ROW = 8192  # rows beyond it get a block of
 MANY_THREADS = 1024  # so many threads
+HELD = 32  # elements of a row that a thread keeps in registers between passes
 BLOCKS = 1024  # so many blocks keep any GPU busy: with fewer, reductions are split
 PART = 4096  # least number of reduced elements that are worth a part of their own
 COLUMN_PART = 64
@@ -33,7 +34,8 @@ LIMIT = 2**31 - 2**20  # positions beyond it need 64 bits
 @dataclass(frozen=True)
 class Plan:
     """`lanes` elements are a chunk; `unroll` chunks are loaded before any is used. `group`
-    threads share a row. With `splits` > 1 a reduction leaves so many partial results."""
+    threads share a row. With `held` > 0 a thread's part of a row is so many chunks, which stay in
+    registers between passes. With `splits` > 1 a reduction leaves so many partial results."""
 
     strategy: str
     loops: Loops
@@ -42,12 +44,13 @@ class Plan:
     unroll: int = 1
     threads: int = THREADS
     group: int = 1
+    held: int = 0
     splits: int = 1
 
 
 def plan(kernel: Kernel) -> Plan:
     """The plan of a kernel."""
-    loops = place(kernel, keep=False)
+    loops = place(kernel, None)
     wide = needs_wide(kernel)
     strategy = strategy_of(kernel)
     if not any(kernel.reduced):
@@ -69,7 +72,29 @@ def plan(kernel: Kernel) -> Plan:
         if splits > 1:
             return Plan("rows", loops, wide, lanes, group=THREADS, splits=splits)
     threads = max(group, THREADS)
+    if not alone and len(reduced) == 1:
+        kept = place(kernel, may_be_held)
+        held = 1 << (-(-total // (group * lanes)) - 1).bit_length() if total else 1
+        if 0 < held * lanes * held_values(kernel, kept) <= HELD:
+            return Plan("rows", kept, wide, lanes, threads=threads, group=group, held=held)
     return Plan("rows", loops, wide, lanes, threads=threads, group=group)
+
+
+def may_be_held(ins: Instr) -> bool:
+    """Whether a value may wait in registers: one that is read or computed, but not a position, nor
+    a cast, whose source is no wider. Not of 8 bytes: around the calls that a division of float64
+    takes, ptxas has too few registers."""
+    return ins.op is not ops.cast and ins.op is not ops.IOTA and ins.dtype.itemsize < 8
+
+
+def held_values(kernel: Kernel, loops: Loops) -> int:
+    """How many values of each element wait between two passes, at most: a register each."""
+    most, saved = 0, set()
+    for number, stage in enumerate(loops.stages):
+        saved.update(stage.saves)
+        later = saved.intersection(v for s in loops.stages[number + 1 :] for v in s.loads)
+        most = max(most, len(later))
+    return most
 
 
 def sizes(kernel: Kernel) -> tuple[list[int], list[int]]:

@@ -29,6 +29,7 @@ def plan_record(kernel: Kernel, made: Rendered) -> Record:
         "unroll": chosen.unroll,
         "threads": chosen.threads,
         "group": chosen.group,
+        "held": chosen.held,
         "splits": chosen.splits,
         "how": [_threads(chosen), *_splits(kernel, chosen)],
         "items": f"a block takes {_BLOCK[chosen.strategy].format(rows=_rows(chosen))}",
@@ -44,6 +45,8 @@ def _threads(chosen: Plan) -> str:
         said.append(f"each takes {chosen.lanes} elements at once")
     if chosen.unroll > 1:
         said.append(f"with {chosen.unroll} such loads in flight")
+    if chosen.held:
+        said.append(f"and keeps its {chosen.held * chosen.lanes} elements of a row in registers")
     return f"threads: {', '.join(said)}; positions of {64 if chosen.wide else 32} bits"
 
 

@@ -217,11 +217,48 @@ class _Writer:
         context["split_row"] = self.split("row", self.axes(False))
         context["split_length"] = self.split("r0", self.axes(True), True)
         left = str(self.plan.lanes)
-        context["stages"] = [
-            self.chunked(stage.values, stage.stores, left) | self.stage(stage)
-            for stage in self.plan.loops.stages
-        ]
+        context["held"] = self.plan.held
+        context["stages"] = stages = []
+        for stage in self.plan.loops.stages:
+            held = self.held(stage)
+            made = self.chunked([v for v in stage.values if v not in held], stage.stores, left)
+            made["within"] = self.read_back(stage, held) + made["within"]
+            made["within"] += [self.e.save(v) for v in stage.saves if v not in held]
+            stages.append(made | self.holds(stage, held) | self.stage(stage))
         return context
+
+    def held(self, stage: Stage) -> list[int]:
+        """Values of memory that stay in registers, as they are, from this pass on."""
+        e = self.e
+        return [
+            number
+            for number in stage.saves
+            if e.kernel.instrs[number].op is ops.BUFFER
+            and (e.lanes == 1 or e.vector_access(e.access(number)))
+        ]
+
+    def holds(self, stage: Stage, held: list[int]) -> dict[str, Any]:
+        """The registers that are filled in a pass, and the loads that fill them first of all."""
+        e, lanes = self.e, self.e.lanes
+        kinds = {v: e.kernel.instrs[v].dtype for v in stage.saves}
+        return {
+            "held_loads": [
+                (f"Vec<{e.storage(kinds[v])}, {lanes}>", v, e.chunk(v, str(lanes))) for v in held
+            ],
+            "saved": [
+                (f"Vec<{e.register(kinds[v])}, {lanes}>", v) for v in stage.saves if v not in held
+            ],
+        }
+
+    def read_back(self, stage: Stage, held: list[int]) -> list[Statement]:
+        """Values that this pass finds in registers."""
+        for number in held:
+            self.e.chunked[number] = f"l{number}[u]"
+        known = self.e.chunked
+        return [
+            self.e.value(number) if number in known else self.e.saved(number)
+            for number in sorted({*held, *stage.loads})
+        ]
 
     def columns(self) -> dict[str, Any]:
         context = self.reduction()

@@ -1,4 +1,4 @@
-extern "C" __global__ void __launch_bounds__(256) lg_max_abs_lt_where_etc_add_d86bc01f27c2(const f32 *__restrict__ p0, f32 *__restrict__ p1, const Dims<i32, 4> d) {
+extern "C" __global__ void __launch_bounds__(256) lg_max_abs_lt_where_etc_add_1d7162d79cb9(const f32 *__restrict__ p0, f32 *__restrict__ p1, const Dims<i32, 3> d) {
   const i32 length = d[1];
   __shared__ __align__(16) i64 room[16];
   const i32 lane = threadIdx.x;
@@ -7,13 +7,23 @@ extern "C" __global__ void __launch_bounds__(256) lg_max_abs_lt_where_etc_add_d8
   const f32 v3 = f32(INFINITY);
   const f32 v5 = 0.0f;
   f32 a1 = -f32(INFINITY);
-  for (i32 r0 = begin + lane * 4; r0 < end; r0 += 1024) {
+  Vec<f32, 4> l0[4];
+#pragma unroll
+  for (int u = 0; u < 4; u++) { /* the row: it stays in registers */
+    const i32 r0 = (u * 256 + lane) * 4;
+    if (r0 >= end) break;
     const i32 x0 = r0;
-    const Vec<f32, 4> l0 = v_load<4>(p0 + i0 * d[2] + x0, 4);
+    l0[u] = v_load<4>(p0 + i0 * d[2] + x0, 4);
+  }
+#pragma unroll
+  for (int u = 0; u < 4; u++) {
+    const i32 r0 = (u * 256 + lane) * 4;
+    if (r0 >= end) break;
+    const i32 x0 = r0;
     #pragma unroll
     for (int k = 0; k < 4; k++) {
       const i32 i1 = x0 + k, r = r0 + k;
-      const f32 v0 = l0.v[k];
+      const f32 v0 = l0[u].v[k];
       a1 = Max()(a1, (f32)v0);
     }
   }
@@ -23,13 +33,15 @@ extern "C" __global__ void __launch_bounds__(256) lg_max_abs_lt_where_etc_add_d8
   const i32 v4 = -(i32)(v2 < v3);
   const f32 v6 = v_sel_f32(v4, v1, v5);
   f64 a9 = 0;
-  for (i32 r0 = begin + lane * 4; r0 < end; r0 += 1024) {
+#pragma unroll
+  for (int u = 0; u < 4; u++) {
+    const i32 r0 = (u * 256 + lane) * 4;
+    if (r0 >= end) break;
     const i32 x0 = r0;
-    const Vec<f32, 4> l0 = v_load<4>(p0 + i0 * d[3] + x0, 4);
     #pragma unroll
     for (int k = 0; k < 4; k++) {
       const i32 i1 = x0 + k, r = r0 + k;
-      const f32 v0 = l0.v[k];
+      const f32 v0 = l0[u].v[k];
       const f32 v7 = (v0 - v6);
       const f32 v8 = v_exp_f32(v7);
       a9 = a9 + (f64)v8;

@@ -1,4 +1,4 @@
-extern "C" __global__ void __launch_bounds__(256) lg_max_sub_exp_sum_div_f5e89f596bf8(const f32 *__restrict__ p0, f32 *__restrict__ p1, const Dims<i32, 6> d) {
+extern "C" __global__ void __launch_bounds__(256) lg_max_sub_exp_sum_div_97f0e1ba64b9(const f32 *__restrict__ p0, f32 *__restrict__ p1, const Dims<i32, 4> d) {
   const i32 length = d[1];
   void *room = 0;
   const i32 lane = threadIdx.x & 31, begin = 0, end = length;
@@ -6,46 +6,60 @@ extern "C" __global__ void __launch_bounds__(256) lg_max_sub_exp_sum_div_f5e89f5
   if (row >= d[0]) return;
   const i32 i0 = row;
   f32 a1 = -f32(INFINITY);
-  for (i32 r0 = begin + lane * 4; r0 < end; r0 += 128) {
+  Vec<f32, 4> l0[8];
+#pragma unroll
+  for (int u = 0; u < 8; u++) { /* the row: it stays in registers */
+    const i32 r0 = (u * 32 + lane) * 4;
+    if (r0 >= end) break;
     const i32 x0 = r0;
-    const Vec<f32, 4> l0 = v_load<4>(p0 + i0 * d[2] + x0, 4);
+    l0[u] = v_load<4>(p0 + i0 * d[2] + x0, 4);
+  }
+#pragma unroll
+  for (int u = 0; u < 8; u++) {
+    const i32 r0 = (u * 32 + lane) * 4;
+    if (r0 >= end) break;
+    const i32 x0 = r0;
     #pragma unroll
     for (int k = 0; k < 4; k++) {
       const i32 i1 = x0 + k, r = r0 + k;
-      const f32 v0 = l0.v[k];
+      const f32 v0 = l0[u].v[k];
       a1 = Max()(a1, (f32)v0);
     }
   }
   a1 = v_group<32>(a1, Max(), room);
   const f32 v1 = (f32)a1;
   f64 a4 = 0;
-  for (i32 r0 = begin + lane * 4; r0 < end; r0 += 128) {
+  Vec<f32, 4> s3[8];
+#pragma unroll
+  for (int u = 0; u < 8; u++) {
+    const i32 r0 = (u * 32 + lane) * 4;
+    if (r0 >= end) break;
     const i32 x0 = r0;
-    const Vec<f32, 4> l0 = v_load<4>(p0 + i0 * d[3] + x0, 4);
     #pragma unroll
     for (int k = 0; k < 4; k++) {
       const i32 i1 = x0 + k, r = r0 + k;
-      const f32 v0 = l0.v[k];
+      const f32 v0 = l0[u].v[k];
       const f32 v2 = (v0 - v1);
       const f32 v3 = v_exp_f32(v2);
+      s3[u].v[k] = v3;
       a4 = a4 + (f64)v3;
     }
   }
   a4 = v_group<32>(a4, Sum(), room);
   const f32 v4 = (f32)a4;
-  for (i32 r0 = begin + lane * 4; r0 < end; r0 += 128) {
+#pragma unroll
+  for (int u = 0; u < 8; u++) {
+    const i32 r0 = (u * 32 + lane) * 4;
+    if (r0 >= end) break;
     const i32 x0 = r0;
-    const Vec<f32, 4> l0 = v_load<4>(p0 + i0 * d[4] + x0, 4);
     Vec<f32, 4> y0;
     #pragma unroll
     for (int k = 0; k < 4; k++) {
       const i32 i1 = x0 + k, r = r0 + k;
-      const f32 v0 = l0.v[k];
-      const f32 v2 = (v0 - v1);
-      const f32 v3 = v_exp_f32(v2);
+      const f32 v3 = s3[u].v[k];
       const f32 v5 = (v3 / v4);
       y0.v[k] = v5;
     }
-    v_store(p1 + i0 * d[5] + x0, y0, 4);
+    v_store(p1 + i0 * d[3] + x0, y0, 4);
   }
 }

@@ -1,11 +1,12 @@
 /* every part of a row on its own ... */
-extern "C" __global__ void __launch_bounds__(256) lg_sum_7cce2feb5b55_parts(const f32 *__restrict__ p0, f32 *__restrict__ p1, char *scratch, const Dims<i32, 3> d) {
+extern "C" __global__ void __launch_bounds__(256) lg_sum_13d33ba53fe7_parts(const f32 *__restrict__ p0, f32 *__restrict__ p1, char *scratch, const Dims<i32, 3> d) {
   const i32 length = d[0];
   __shared__ __align__(16) i64 room[16];
   const i32 lane = threadIdx.x;
   const i32 row = (i32)blockIdx.x / d[2], part = (i32)blockIdx.x % d[2];
   const i32 begin = part * d[1], end = length - begin < d[1] ? length : begin + d[1];
   f64 a1 = 0;
+#pragma unroll 4
   for (i32 r0 = begin + lane * 4; r0 < end; r0 += 1024) {
     const i32 x0 = r0;
     const Vec<f32, 4> l0 = v_load<4>(p0 + x0, 4);
@@ -22,7 +23,7 @@ extern "C" __global__ void __launch_bounds__(256) lg_sum_7cce2feb5b55_parts(cons
   }
 }
 /* ... then all parts of a row */
-extern "C" __global__ void __launch_bounds__(256) lg_sum_7cce2feb5b55_done(const f32 *__restrict__ p0, f32 *__restrict__ p1, char *scratch, const Dims<i32, 3> d) {
+extern "C" __global__ void __launch_bounds__(256) lg_sum_13d33ba53fe7_done(const f32 *__restrict__ p0, f32 *__restrict__ p1, char *scratch, const Dims<i32, 3> d) {
   __shared__ __align__(16) i64 room[16];
   const i32 row = blockIdx.x, lane = threadIdx.x;
   f64 a1 = 0;

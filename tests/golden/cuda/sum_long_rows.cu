@@ -1,10 +1,11 @@
-extern "C" __global__ void __launch_bounds__(1024) lg_sum_6cfb7e4ab631(const f32 *__restrict__ p0, f32 *__restrict__ p1, const Dims<i32, 3> d) {
+extern "C" __global__ void __launch_bounds__(1024) lg_sum_6796b7449446(const f32 *__restrict__ p0, f32 *__restrict__ p1, const Dims<i32, 3> d) {
   const i32 length = d[1];
   __shared__ __align__(16) i64 room[64];
   const i32 lane = threadIdx.x;
   const i32 row = blockIdx.x, begin = 0, end = length;
   const i32 i0 = row;
   f64 a1 = 0;
+#pragma unroll 4
   for (i32 r0 = begin + lane * 4; r0 < end; r0 += 4096) {
     const i32 x0 = r0;
     const Vec<f32, 4> l0 = v_load<4>(p0 + i0 * d[2] + x0, 4);

@@ -1,4 +1,4 @@
-extern "C" __global__ void __launch_bounds__(256) lg_sum_b348b50ff115(const f32 *__restrict__ p0, f32 *__restrict__ p1, const Dims<i32, 3> d) {
+extern "C" __global__ void __launch_bounds__(256) lg_sum_ccf68215022a(const f32 *__restrict__ p0, f32 *__restrict__ p1, const Dims<i32, 3> d) {
   const i32 length = d[1];
   void *room = 0;
   const i32 lane = threadIdx.x & 31, begin = 0, end = length;
@@ -6,6 +6,7 @@ extern "C" __global__ void __launch_bounds__(256) lg_sum_b348b50ff115(const f32 
   if (row >= d[0]) return;
   const i32 i0 = row;
   f64 a1 = 0;
+#pragma unroll 4
   for (i32 r0 = begin + lane * 4; r0 < end; r0 += 128) {
     const i32 x0 = r0;
     const Vec<f32, 4> l0 = v_load<4>(p0 + i0 * d[2] + x0, 4);

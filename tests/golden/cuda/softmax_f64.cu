@@ -1,0 +1,53 @@
+extern "C" __global__ void __launch_bounds__(256) lg_max_sub_exp_sum_div_3b883ca87474(const f64 *__restrict__ p0, f64 *__restrict__ p1, const Dims<i32, 6> d) {
+  const i32 length = d[1];
+  __shared__ __align__(16) i64 room[16];
+  const i32 lane = threadIdx.x;
+  const i32 row = blockIdx.x, begin = 0, end = length;
+  const i32 i0 = row;
+  f64 a1 = -f64(INFINITY);
+#pragma unroll 4
+  for (i32 r0 = begin + lane * 4; r0 < end; r0 += 1024) {
+    const i32 x0 = r0;
+    const Vec<f64, 4> l0 = v_load<4>(p0 + i0 * d[2] + x0, 4);
+    #pragma unroll
+    for (int k = 0; k < 4; k++) {
+      const i32 i1 = x0 + k, r = r0 + k;
+      const f64 v0 = l0.v[k];
+      a1 = Max()(a1, (f64)v0);
+    }
+  }
+  a1 = v_group<256>(a1, Max(), room);
+  const f64 v1 = (f64)a1;
+  f64 a4 = 0;
+#pragma unroll 4
+  for (i32 r0 = begin + lane * 4; r0 < end; r0 += 1024) {
+    const i32 x0 = r0;
+    const Vec<f64, 4> l0 = v_load<4>(p0 + i0 * d[3] + x0, 4);
+    #pragma unroll
+    for (int k = 0; k < 4; k++) {
+      const i32 i1 = x0 + k, r = r0 + k;
+      const f64 v0 = l0.v[k];
+      const f64 v2 = (v0 - v1);
+      const f64 v3 = v_exp_f64(v2);
+      a4 = a4 + (f64)v3;
+    }
+  }
+  a4 = v_group<256>(a4, Sum(), room);
+  const f64 v4 = (f64)a4;
+#pragma unroll 4
+  for (i32 r0 = begin + lane * 4; r0 < end; r0 += 1024) {
+    const i32 x0 = r0;
+    const Vec<f64, 4> l0 = v_load<4>(p0 + i0 * d[4] + x0, 4);
+    Vec<f64, 4> y0;
+    #pragma unroll
+    for (int k = 0; k < 4; k++) {
+      const i32 i1 = x0 + k, r = r0 + k;
+      const f64 v0 = l0.v[k];
+      const f64 v2 = (v0 - v1);
+      const f64 v3 = v_exp_f64(v2);
+      const f64 v5 = (v3 / v4);
+      y0.v[k] = v5;
+    }
+    v_store(p1 + i0 * d[5] + x0, y0, 4);
+  }
+}
