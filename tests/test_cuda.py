@@ -18,6 +18,7 @@ import lazygrad as lg
 import lazygrad.nn.functional as F
 from lazygrad.bench import device as benchmark
 from lazygrad.runtime.cuda import compiler
+from lazygrad.runtime.cuda import program as programs
 from lazygrad.runtime.cuda.device import Backend
 from lazygrad.runtime.cuda.graphs import Graph
 from lazygrad.runtime.device import device
@@ -382,6 +383,64 @@ def test_fused_and_unfused_have_the_same_bits() -> None:
         parts = step(parts)
         lg.realize(parts)
     assert fused.tolist() == parts.sum(1).tolist()
+
+
+class Driver:
+    """Counts what is put into a stream by `program.issue`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch):
+        self.launches = 0
+        issue = programs.issue
+
+        def counted(launch: object, calls: list[object], *rest: object) -> None:
+            self.launches += len(calls)
+            issue(launch, calls, *rest)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(programs, "issue", counted)
+
+
+@pytest.mark.parametrize("kind", ["SGD", "Adam", "AdamW"])
+def test_an_optimizer_step_is_one_launch(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For all parameters, as it is one kernel on the CPU."""
+    found = []
+    for where in ("cpu", "cuda"):
+        values = [rows(n, 8) for n in (1, 3, 40, 130)] + [rows(n, 4)[0] for n in (1, 1)]
+        parameters = [lg.nn.Parameter(lg.tensor(v).to(where)) for v in values]
+        lg.realize(*parameters)
+        options = {"momentum": 0.9} if kind == "SGD" else {}
+        optimizer = getattr(lg.optim, kind)(parameters, lr=0.1, **options)
+        counts = []
+        for step in range(3):
+            for p in parameters:
+                p.grad = p.detach() * 0.5 + step
+            lg.realize(*(p.grad for p in parameters))
+            driver, kernels = Driver(monkeypatch), stats.kernels
+            optimizer.step()
+            lg.realize(*parameters, *state_of(optimizer))
+            counts.append(stats.kernels - kernels)
+            if where == "cuda":
+                assert driver.launches == counts[-1]
+            monkeypatch.undo()
+        assert counts[1:] == [1, 1]  # the first step makes the state too
+        found.append([p.detach().cpu().numpy() for p in parameters])
+    for want, got in zip(*found):
+        np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
+def state_of(optimizer: lg.optim.Optimizer) -> list[lg.Tensor]:
+    states = optimizer.state.values()
+    return [v for state in states for v in state.values() if isinstance(v, lg.Tensor)]
+
+
+def test_more_instances_than_fit_into_a_launch(monkeypatch: pytest.MonkeyPatch) -> None:
+    tensors = [lg.tensor(rows(n, 4)).cuda() for n in range(1, 71)]
+    lg.realize(*tensors)
+    made = [t * 2 + 1 for t in tensors]
+    driver = Driver(monkeypatch)
+    lg.realize(*made)
+    assert driver.launches == 3  # of at most 32
+    for t, m in zip(tensors, made):
+        assert (m == t * 2 + 1).all().item()
 
 
 def test_a_captured_graph_runs_again_and_takes_new_addresses(gpu: Backend) -> None:

@@ -45,3 +45,4 @@ class Rendered:
     errors: tuple[int, ...]
     scratch: int
     streams: tuple[tuple[int, int], ...] = ()  # (buffer, parameter): 1 stores past the caches
+    together: tuple[str, int] | None = None  # a function of so many instances at once

@@ -83,7 +83,8 @@ class Code:
 
     @staticmethod
     def text(made: Rendered) -> Text:
-        return Text(made.body, tuple(phase.symbol for phase in made.phases))
+        symbols = [phase.symbol for phase in made.phases]
+        return Text(made.body, (*symbols, *(made.together or ())[:1]))
 
     def add(self, schedule: Schedule) -> None:
         for step in schedule.steps:
@@ -210,8 +211,15 @@ class _Builder:
                     number == 0,
                     moved if number == 0 else 0,
                     sum(prod(k.extents) for k in step.kernels),
+                    self.together(first) if len(into) > 1 else None,
                 )
             )
+
+    def together(self, made: Rendered) -> tuple[int, int] | None:
+        if made.together is None:
+            return None
+        symbol, count = made.together
+        return self.function(symbol), count
 
     def dims(self, kernel: Kernel, made: Rendered) -> list[int]:
         """A kernel's parameters; what is large and read by no later step is stored past caches."""

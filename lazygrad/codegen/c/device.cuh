@@ -24,8 +24,38 @@ template <class T, int N> struct Dims {
   LG_FN T operator[](int k) const { return (T)v[k]; }
 };
 
+/* Arguments of up to N instances of a kernel, which one launch runs: `first` holds the number of each
+   one's first block, and more than there are blocks where there is none. */
+template <class A, int N> struct Instances {
+  i32 first[N];
+  A at[N];
+  LG_FN int of(i32 block) const {
+    int found = 0;
+#pragma unroll
+    for (int i = 1; i < N; i++) found += block >= first[i];
+    return found;
+  }
+};
+
 /* N neighbouring elements, moved by 16-byte instructions */
 template <class T, int N> struct alignas(sizeof(T) * N > 16 ? 16 : sizeof(T) * N) Vec { T v[N]; };
+
+/* Stores of 16 and of 8 bytes, given as words. In assembly, since the compiler takes a store apart whose
+   elements were made in several branches. */
+#ifdef __CUDACC__
+LG_FN void v_put(uint4 *p, const u32 *w) {
+  asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(__cvta_generic_to_global(p)), "r"(w[0]), "r"(w[1]),
+               "r"(w[2]), "r"(w[3]) : "memory");
+}
+LG_FN void v_put(uint2 *p, const u32 *w) {
+  asm volatile("st.global.v2.u32 [%0], {%1, %2};" ::"l"(__cvta_generic_to_global(p)), "r"(w[0]), "r"(w[1]) : "memory");
+}
+#else
+LG_FN void v_put(uint4 *p, const u32 *w) { *p = make_uint4(w[0], w[1], w[2], w[3]); }
+LG_FN void v_put(uint2 *p, const u32 *w) { *p = make_uint2(w[0], w[1]); }
+#endif
+template <int BYTES> struct Word { typedef uint4 type; };
+template <> struct Word<8> { typedef uint2 type; };
 
 /* N elements from p, which lies at a multiple of their size; those from m on are not there */
 template <int N, class T> LG_FN Vec<T, N> v_load(const T *p, i64 m) {
@@ -35,8 +65,17 @@ template <int N, class T> LG_FN Vec<T, N> v_load(const T *p, i64 m) {
   return r;
 }
 template <int N, class T> LG_FN void v_store(T *p, const Vec<T, N> &r, i64 m) {
-  if (m >= N) *(Vec<T, N> *)p = r;
-  else for (int k = 0; k < N; k++) if (k < m) p[k] = r.v[k];
+  if (m < N) {
+    for (int k = 0; k < N; k++) if (k < m) p[k] = r.v[k];
+  } else if (sizeof r < 8 || sizeof(T) == 8) { /* as words, f64 would take more registers */
+    *(Vec<T, N> *)p = r;
+  } else {
+    typedef typename Word<sizeof r>::type W;
+    u32 words[sizeof r / 4 + 1];
+    memcpy(words, &r, sizeof r);
+#pragma unroll
+    for (int k = 0; k < int(sizeof r / sizeof(W)); k++) v_put((W *)p + k, words + k * sizeof(W) / 4);
+  }
 }
 
 /* n / extent by a multiplication, for 0 <= n < 2^31; c holds the multiplier and the shift */

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from lazygrad.codegen.loops import Loops, crossing_axis, crossing_loads, place, strategy_of
+from lazygrad.codegen.loops import Loops, Stage, crossing_axis, crossing_loads, place, strategy_of
 from lazygrad.ir import ops
 from lazygrad.ir.fusion import FULL
 from lazygrad.ir.kernel import Instr, Kernel
@@ -21,6 +21,7 @@ CHUNK = 4  # neighbouring elements of a reduced row that one thread takes in
 SHORT_ROW = 1024  # rows up to this length are reduced by a warp
 LONG_ROW = 8192  # rows beyond it get a block of
 MANY_THREADS = 1024  # so many threads
+IN_FLIGHT = 4  # chunks of a row that a thread loads before it uses them
 HELD = 32  # elements of a row that a thread keeps in registers between passes
 BLOCKS = 1024  # so many blocks keep any GPU busy: with fewer, reductions are split
 PART = 4096  # least number of reduced elements that are worth a part of their own
@@ -73,10 +74,10 @@ def plan(kernel: Kernel) -> Plan:
             return Plan("rows", loops, wide, lanes, group=THREADS, splits=splits)
     threads = max(group, THREADS)
     if not alone and len(reduced) == 1:
-        kept = place(kernel, may_be_held)
+        holding = place(kernel, may_be_held)
         held = 1 << (-(-total // (group * lanes)) - 1).bit_length() if total else 1
-        if 0 < held * lanes * held_values(kernel, kept) <= HELD:
-            return Plan("rows", kept, wide, lanes, threads=threads, group=group, held=held)
+        if 0 < held * lanes * held_values(kernel, holding) <= HELD:
+            return Plan("rows", holding, wide, lanes, threads=threads, group=group, held=held)
     return Plan("rows", loops, wide, lanes, threads=threads, group=group)
 
 
@@ -95,6 +96,13 @@ def held_values(kernel: Kernel, loops: Loops) -> int:
         later = saved.intersection(v for s in loops.stages[number + 1 :] for v in s.loads)
         most = max(most, len(later))
     return most
+
+
+def chunks_at_once(kernel: Kernel, made: Plan, stage: Stage) -> int:
+    """How many chunks of a row a thread has under way in a loop over it. Blocks of many threads
+    leave each 64 registers: too few for more than one, if computing takes them."""
+    costly = any(kernel.instrs[value].op.ulp for value in stage.values) or bool(stage.stores)
+    return 1 if costly and made.threads == MANY_THREADS else IN_FLIGHT
 
 
 def sizes(kernel: Kernel) -> tuple[list[int], list[int]]:

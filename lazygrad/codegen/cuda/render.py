@@ -25,6 +25,8 @@ from lazygrad.ir import ops
 from lazygrad.ir.fusion import FULL
 from lazygrad.ir.kernel import Kernel
 
+ARGUMENT_BYTES = 4096  # of a launch, on any GPU and driver
+MOST_INSTANCES = 32
 _HEADER = Path(__file__).parent.parent / "c" / "device.cuh"
 
 
@@ -223,6 +225,7 @@ class _Writer:
             held = self.held(stage)
             made = self.chunked([v for v in stage.values if v not in held], stage.stores, left)
             made["within"] = self.read_back(stage, held) + made["within"]
+            made["at_once"] = plans.chunks_at_once(self.kernel, self.plan, stage)
             made["within"] += [self.e.save(v) for v in stage.saves if v not in held]
             stages.append(made | self.holds(stage, held) | self.stage(stage))
         return context
@@ -324,8 +327,12 @@ def render(kernel: Kernel) -> Rendered:
     pointers = writer.e.pointers()
     if writer.plan.splits > 1:
         pointers.append("char *scratch")
-    pointers.append(f"const Dims<{writer.e.index}, {len(writer.e.params.values)}> d")
-    context["parameters"] = ", ".join(pointers)
+    dims = f"Dims<{writer.e.index}, {len(writer.e.params.values)}> d"
+    context["parameters"] = ", ".join([*pointers, f"const {dims}"])
+    context["arguments"] = [text.split()[-1].lstrip("*") for text in [*pointers, dims]]
+    fields = [text.replace("__restrict__ ", "") for text in [*pointers, dims]]
+    context["fields"] = [f"{text};" for text in fields]
+    context["together"] = together = instances_at_once(writer)
     template = environment().get_template(f"cuda/{strategy}.cu.j2")
     name = readable_name(kernel)
     plain = template.render(**context, symbol="SYMBOL", notes=False, heading="")
@@ -341,7 +348,17 @@ def render(kernel: Kernel) -> Rendered:
         tuple(writer.e.params.values),
         tuple(writer.e.errors),
         scratch,
+        together=(symbol + "_many", together) if together else None,
     )
+
+
+def instances_at_once(writer: _Writer) -> int:
+    """How many instances of a kernel one launch may run: their arguments must fit into its own."""
+    if writer.plan.strategy != "pointwise":
+        return 0
+    words = len(writer.e.pointers()) + len(writer.e.params.values)
+    count = min(MOST_INSTANCES, ARGUMENT_BYTES // (8 * words + 4)) & ~1
+    return count if count > 1 else 0
 
 
 @cache

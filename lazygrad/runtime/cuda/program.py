@@ -18,7 +18,7 @@ import numpy as np
 from lazygrad.ir.interp import apply, from_storage, to_storage
 from lazygrad.ir.node import Node
 from lazygrad.runtime.cuda.memory import GpuBuffer
-from lazygrad.runtime.program import ERROR_BYTES, HostCall, Launch, Program, wrapped
+from lazygrad.runtime.program import ERROR_BYTES, HostCall, Instance, Launch, Program, wrapped
 
 if TYPE_CHECKING:
     from lazygrad.runtime.cuda.device import Backend
@@ -31,14 +31,15 @@ BLOCKING = os.environ.get("CUDA_LAUNCH_BLOCKING", "") not in ("", "0")
 
 @dataclass(slots=True)
 class _Call:
-    """One launch of one kernel, but for its addresses."""
+    """One launch of one kernel, but for its addresses, which go into the places `at` of `words`."""
 
     function: Any
     grid: tuple[int, int, int]
     block: tuple[int, int, int]
     slots: np.ndarray
     offsets: np.ndarray
-    dims: bytes
+    words: np.ndarray
+    at: np.ndarray
     is_library: bool
 
 
@@ -128,13 +129,17 @@ class GpuProgram(Program):
             for path, _, position in self.functions
         ]
 
-        def function(launch: Launch) -> Any:
-            return functions[launch.function] or backend.library_function(launch.name)
+        def calls(launch: Launch) -> list[_Call]:
+            if launch.together is not None:
+                number, count = launch.together
+                return _joint_calls(launch, functions[number], count)
+            return _calls(launch, functions[launch.function] or library(launch))
+
+        def library(launch: Launch) -> Any:
+            return backend.library_function(launch.name)
 
         return [
-            None
-            if isinstance(part, HostCall)
-            else [_calls(launch, function(launch)) for launch in part]
+            None if isinstance(part, HostCall) else [calls(launch) for launch in part]
             for part in self.parts
         ]
 
@@ -155,21 +160,46 @@ class GpuProgram(Program):
 
 
 def _calls(launch: Launch, function: Any) -> list[_Call]:
+    return [_call(launch, function, [one], [], 1) for one in launch.instances if one.items]
+
+
+def _joint_calls(launch: Launch, function: Any, count: int) -> list[_Call]:
+    """Up to `count` instances in each launch of a function that takes so many: what it is given
+    is the number of each one's first block, then all of their arguments."""
+    some = [one for one in launch.instances if one.items]
     calls = []
-    for one in launch.instances:
-        if one.items:
-            calls.append(
-                _Call(
-                    function,
-                    (one.items, 1, 1),
-                    (launch.grain, 1, 1),
-                    np.array([slot for slot, _ in one.pointers], np.int64),
-                    np.array([offset for _, offset in one.pointers], np.uint64),
-                    np.array(one.dims, np.int64).tobytes(),
-                    not hasattr(function, "_launch_kernel"),
-                )
-            )
+    for start in range(0, len(some), count):
+        ones = some[start : start + count]
+        first = np.full(count, np.iinfo(np.int32).max, np.int32)
+        first[: len(ones)] = np.cumsum([0, *(one.items for one in ones[:-1])])
+        calls.append(_call(launch, function, ones, first.view(np.int64).tolist(), count))
     return calls
+
+
+def _call(
+    launch: Launch, function: Any, ones: Sequence[Instance], head: list[int], room: int
+) -> _Call:
+    """A call for these instances, with room for so many."""
+    slots: list[int] = []
+    offsets: list[int] = []
+    at: list[int] = []
+    words = list(head)
+    for one in ones:
+        at += range(len(words), len(words) + len(one.pointers))
+        slots += [slot for slot, _ in one.pointers]
+        offsets += [offset for _, offset in one.pointers]
+        words += [*(0 for _ in one.pointers), *one.dims]
+    words += [0] * ((len(words) - len(head)) // len(ones) * (room - len(ones)))
+    return _Call(
+        function,
+        (sum(one.items for one in ones), 1, 1),
+        (launch.grain, 1, 1),
+        np.array(slots, np.int64),
+        np.array(offsets, np.uint64),
+        np.array(words, np.int64).view(np.uint64),
+        np.array(at, np.int64),
+        not hasattr(function, "_launch_kernel"),
+    )
 
 
 def launch_name(launch: Launch) -> str:
@@ -182,10 +212,11 @@ def issue(launch: Launch, calls: Sequence[_Call], table: np.ndarray, stream: Any
     for call in calls:
         pointers = table[call.slots] + call.offsets
         if call.is_library:
-            call.function(pointers, np.frombuffer(call.dims, np.int64), stream)
+            call.function(pointers, call.words[len(pointers) :].view(np.int64), stream)
         else:
-            arguments = pointers.tobytes() + call.dims
-            call.function._launch_kernel(call.grid, call.block, arguments, 0, stream)
+            words = call.words.copy()
+            words[call.at] = pointers
+            call.function._launch_kernel(call.grid, call.block, words.tobytes(), 0, stream)
 
 
 def _watched_issue(

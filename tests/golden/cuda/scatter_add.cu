@@ -1,6 +1,6 @@
-extern "C" __global__ void __launch_bounds__(256) lg_copy_d34d8505bea5(const f32 *__restrict__ p0, f32 *__restrict__ p1, const Dims<i32, 1> d) {
+LG_FN void lg_copy_40b2e2b6884a_block(const i32 block, const f32 *__restrict__ p0, f32 *__restrict__ p1, const Dims<i32, 1> d) {
   const i32 total = d[0];
-  const i32 f = (i32)blockIdx.x * 1024 + (i32)threadIdx.x * 4;
+  const i32 f = (i32)block * 1024 + (i32)threadIdx.x * 4;
   if (f >= total) return;
   const i32 x0 = f;
   const Vec<f32, 4> l0 = v_load<4>(p0 + x0, 4);
@@ -14,12 +14,21 @@ extern "C" __global__ void __launch_bounds__(256) lg_copy_d34d8505bea5(const f32
   }
   v_store(p1 + x0, y0, 4);
 }
+extern "C" __global__ void __launch_bounds__(256) lg_copy_40b2e2b6884a(const f32 *__restrict__ p0, f32 *__restrict__ p1, const Dims<i32, 1> d) {
+  lg_copy_40b2e2b6884a_block(blockIdx.x, p0, p1, d);
+}
+struct lg_copy_40b2e2b6884a_arguments { const f32 *p0; f32 *p1; Dims<i32, 1> d; };
+extern "C" __global__ void __launch_bounds__(256) lg_copy_40b2e2b6884a_many(const __grid_constant__ Instances<lg_copy_40b2e2b6884a_arguments, 32> all) {
+  const int n = all.of(blockIdx.x);
+  const lg_copy_40b2e2b6884a_arguments &one = all.at[n];
+  lg_copy_40b2e2b6884a_block(blockIdx.x - all.first[n], one.p0, one.p1, one.d);
+}
 
-extern "C" __global__ void __launch_bounds__(256) lg_lt_add_where_f608cf4eff1c(const i64 *__restrict__ p0, const i64 *__restrict__ p1, i64 *__restrict__ p2, const Dims<i32, 1> d) {
+LG_FN void lg_lt_add_where_20e8fc7b332f_block(const i32 block, const i64 *__restrict__ p0, const i64 *__restrict__ p1, i64 *__restrict__ p2, const Dims<i32, 1> d) {
   const i32 total = d[0];
   const i64 v1 = 0LL;
   const i64 v3 = (i64)*p1;
-  const i32 f = (i32)blockIdx.x * 512 + (i32)threadIdx.x * 2;
+  const i32 f = (i32)block * 512 + (i32)threadIdx.x * 2;
   if (f >= total) return;
   const i32 x0 = f;
   const Vec<i64, 2> l0 = v_load<2>(p0 + x0, total - f);
@@ -35,6 +44,15 @@ extern "C" __global__ void __launch_bounds__(256) lg_lt_add_where_f608cf4eff1c(c
     y0.v[k] = v5;
   }
   v_store(p2 + x0, y0, total - f);
+}
+extern "C" __global__ void __launch_bounds__(256) lg_lt_add_where_20e8fc7b332f(const i64 *__restrict__ p0, const i64 *__restrict__ p1, i64 *__restrict__ p2, const Dims<i32, 1> d) {
+  lg_lt_add_where_20e8fc7b332f_block(blockIdx.x, p0, p1, p2, d);
+}
+struct lg_lt_add_where_20e8fc7b332f_arguments { const i64 *p0; const i64 *p1; i64 *p2; Dims<i32, 1> d; };
+extern "C" __global__ void __launch_bounds__(256) lg_lt_add_where_20e8fc7b332f_many(const __grid_constant__ Instances<lg_lt_add_where_20e8fc7b332f_arguments, 32> all) {
+  const int n = all.of(blockIdx.x);
+  const lg_lt_add_where_20e8fc7b332f_arguments &one = all.at[n];
+  lg_lt_add_where_20e8fc7b332f_block(blockIdx.x - all.first[n], one.p0, one.p1, one.p2, one.d);
 }
 
 /* a place in memory belongs to one thread, which writes to it in order */

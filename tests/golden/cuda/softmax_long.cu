@@ -1,4 +1,4 @@
-extern "C" __global__ void __launch_bounds__(1024) lg_max_sub_exp_sum_div_34696ffc19bb(const f32 *__restrict__ p0, f32 *__restrict__ p1, const Dims<i32, 6> d) {
+extern "C" __global__ void __launch_bounds__(1024) lg_max_sub_exp_sum_div_3aacac91cd4e(const f32 *__restrict__ p0, f32 *__restrict__ p1, const Dims<i32, 6> d) {
   const i32 length = d[1];
   __shared__ __align__(16) i64 room[64];
   const i32 lane = threadIdx.x;
@@ -19,7 +19,7 @@ extern "C" __global__ void __launch_bounds__(1024) lg_max_sub_exp_sum_div_34696f
   a1 = v_group<1024>(a1, Max(), room);
   const f32 v1 = (f32)a1;
   f64 a4 = 0;
-#pragma unroll 4
+#pragma unroll 1
   for (i32 r0 = begin + lane * 4; r0 < end; r0 += 4096) {
     const i32 x0 = r0;
     const Vec<f32, 4> l0 = v_load<4>(p0 + i0 * d[3] + x0, 4);
@@ -34,7 +34,7 @@ extern "C" __global__ void __launch_bounds__(1024) lg_max_sub_exp_sum_div_34696f
   }
   a4 = v_group<1024>(a4, Sum(), room);
   const f32 v4 = (f32)a4;
-#pragma unroll 4
+#pragma unroll 1
   for (i32 r0 = begin + lane * 4; r0 < end; r0 += 4096) {
     const i32 x0 = r0;
     const Vec<f32, 4> l0 = v_load<4>(p0 + i0 * d[4] + x0, 4);
