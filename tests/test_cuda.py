@@ -265,6 +265,28 @@ def test_several_devices() -> None:
     assert lg.ones(2, device="cuda").get_device() == 0
 
 
+def test_a_second_device_does_what_the_first_does() -> None:
+    """Training, scans, sorting, random numbers and errors on cuda:1."""
+    if lg.cuda.device_count() < 2:
+        pytest.skip("needs two GPUs")
+    found = []
+    for where in ("cuda:0", "cuda:1"):
+        lg.manual_seed(0)
+        model = lg.nn.Linear(8, 3).to(where)
+        optimizer = lg.optim.Adam(model.parameters(), lr=0.05)
+        x = lg.randn(20, 8, device=where)
+        loss = F.cross_entropy(model(x), lg.arange(20, device=where) % 3)
+        loss.backward()
+        optimizer.step()
+        made = [loss, *model.parameters(), x.cumsum(1), x.argsort(0), lg.softmax(x, 1)]
+        assert all(t.device == lg.device(where) for t in made)
+        found.append([t.detach().cpu().numpy() for t in made])
+        with pytest.raises(IndexError, match="index 99 is out of bounds"):
+            x[lg.tensor([99], device=where) * 1].tolist()
+    for one, other in zip(*found):
+        np.testing.assert_array_equal(one, other)
+
+
 # -- errors ---------------------------------------------------------------------------------------
 def test_an_index_out_of_range_names_the_line() -> None:
     x, index = lg.ones(5, 3, device="cuda"), lg.tensor([0, 7], device="cuda")
