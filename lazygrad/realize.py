@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -205,7 +206,7 @@ def _one_device(pending: list[Node], order: list[Node]) -> tuple[list[Node], lis
     return last, toposort(last) if crossing or others else order
 
 
-def _bases(node: Node) -> list[Node]:
+def bases(node: Node) -> list[Node]:
     """The computed values behind a chain of movement."""
     stack, found = [node], []
     while stack:
@@ -247,7 +248,7 @@ def _kept(order: list[Node], pending: Sequence[Node]) -> list[Node]:
     kept: dict[Node, None] = {}
     for node in order:
         if node.saves or (node in held and node in dear):
-            for base in _bases(node):
+            for base in bases(node):
                 if base not in have:
                     kept.setdefault(base)
     return list(kept)
@@ -274,7 +275,6 @@ def _dear(order: list[Node]) -> set[Node]:
 
 def _parts(order: list[Node], pending: Sequence[Node]) -> list[list[Node]]:
     """Cuts of a long order: what each part must leave in memory for later ones."""
-    size = config.max_pending // 2
     last_use: dict[Node, int] = {}
     base: dict[Node, Node] = {}  # what is computed behind each node's chain of movement
     for number, node in enumerate(order):
@@ -285,19 +285,40 @@ def _parts(order: list[Node], pending: Sequence[Node]) -> list[list[Node]]:
             last_use[base[src]] = number
     for node in pending:
         last_use[base[node]] = len(order)
-    parts = []
-    for start in range(0, len(order), size):
-        stop = start + size
-        parts.append(
-            [
-                n
-                for n in order[start:stop]
-                if n.buffer is None
-                and (last_use.get(n, -1) >= stop or n.saves or _is_held(n))
-                and n.op.lowering not in (Lowering.LEAF, Lowering.MOVEMENT)
-            ]
-        )
-    return parts
+    return [
+        [
+            n
+            for n in order[start:stop]
+            if is_computed(n) and (last_use.get(n, -1) >= stop or n.saves or _is_held(n))
+        ]
+        for start, stop in pairwise(_starts(order))
+    ]
+
+
+def is_computed(node: Node) -> bool:
+    """Whether a value is pending, and neither is a leaf nor only moved."""
+    return node.buffer is None and node.op.lowering not in (Lowering.LEAF, Lowering.MOVEMENT)
+
+
+def _starts(order: list[Node]) -> list[int]:
+    """Where the parts of a long order begin, and its end.
+
+    A part ends where the line comes again at which it began: parts of a loop are whole rounds of
+    it, so that they are alike and planned once.
+    """
+    size = config.max_pending // 2
+    computed = [number for number, node in enumerate(order) if is_computed(node)]
+    starts, at = [0], 0
+    while at + size < len(computed):
+        first, cut = order[computed[at]], at + size
+        for back in range(size // 2):
+            node = order[computed[at + size - back]]
+            if node.op is first.op and node.place == first.place:
+                cut = at + size - back
+                break
+        starts.append(computed[cut])
+        at = cut
+    return [*starts, len(order)]
 
 
 def _run(shape: Structure) -> Ran | None:

@@ -356,7 +356,7 @@ def fresh(node: Node, now: dict[str, Any]) -> Tensor:
     t._storage = memory.fresh(node, now)
     t._view = t._meta = None
     if len(now["recent"]) > now["most"] or usage.in_use > now["most_bytes"]:
-        memory.relieve()
+        memory.relieve(node)
     return t
 
 
@@ -377,7 +377,7 @@ def wrap_as(node: Node, order: Sequence[int] | None) -> Tensor:
     t._cached = (base, node)
     t._meta = None
     if len(depth.recent) > depth.most or usage.in_use > depth.most_bytes:
-        memory.relieve()
+        memory.relieve(node)
     return t
 
 

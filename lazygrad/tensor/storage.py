@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from lazygrad.ir.dtypes import DType
 from lazygrad.ir.node import Node, Shape, toposort
 from lazygrad.ir.thread import starts, thread
 from lazygrad.ir.views import View
-from lazygrad.realize import realize_nodes, realize_soon, traces, value_read
+from lazygrad.realize import bases, is_computed, realize_nodes, realize_soon, traces, value_read
 from lazygrad.runtime.device import device, from_array
 from lazygrad.runtime.memory import Buffer, usage
 from lazygrad.runtime.stats import stats
@@ -172,7 +171,8 @@ def _start(now: dict[str, Any]) -> None:
     now["value"] = 0  # how many composite functions are running: only the outermost settles
     now["cuts"] = None  # nodes that the outermost one does not differentiate through
     now["recent"] = []  # weak references to storages whose value may be pending: see `relieve`
-    now["most"] = config.max_pending_ops
+    now["first"] = None  # the place where what is pending begins, if there is too much of it
+    now["most"] = config.max_pending_ops // 4
     now["most_bytes"] = usage.in_use + config.max_pending_bytes
 
 
@@ -287,23 +287,47 @@ def forget() -> None:
 # -- bounds on what is pending --------------------------------------------------------------------
 
 
-def relieve() -> None:
+def relieve(node: Node | None = None) -> None:
     """Compute what this thread has pending, if it is more than the configured bounds.
 
     Called where no record is being made, when so many storages were made since the last time, or
     so much memory was taken, that it may be. What counts are pending nodes, and bytes of computed
     values that nothing but pending nodes holds.
+
+    `node` has just been recorded. A loop is cut where it comes to the line again at which what is
+    pending begins, before this node, and after the same number of rounds each time: what is
+    computed then is the same program.
     """
-    if depth.value:
+    now = thread.__dict__
+    if now["value"]:
+        return
+    recent, first, is_full = now["recent"], now["first"], usage.in_use > now["most_bytes"]
+    waits = first is not None and not is_full and len(recent) < first[1]
+    if waits and node is not None and node.place != first[0]:
         return
     pending = _pending()
-    if _is_too_much(pending):
+    own = None if node is None or is_full else pending.pop(node, None)
+    order = toposort(pending)
+    if _is_too_much(order):
+        begin = next((n.place for n in order if is_computed(n)), None)
+        if first is None and own is not None and node is not None and node.place != begin:
+            now["first"] = begin, len(recent) + config.max_pending_ops // 2
+            return
         stats.flushes += 1
-        realize_soon(list(pending))
-        pending = {node: note for node, note in pending.items() if node.buffer is None}
-    depth.recent = list(pending.values())
-    depth.most = config.max_pending_ops + 2 * len(pending)
-    depth.most_bytes = usage.in_use + config.max_pending_bytes
+        wanted = [*pending]
+        if own is not None and node is not None:
+            wanted += [base for src in node.srcs for base in bases(src)]
+        realize_soon(wanted)
+        pending = {n: note for n, note in pending.items() if n.buffer is None}
+        del wanted
+    del order  # it holds what was read: that memory is free now
+    if own is not None and node is not None:
+        pending[node] = own
+    now["first"] = None
+    now["recent"] = list(pending.values())
+    left = len(pending) - (own is not None)  # the same bound for the first round as for others
+    now["most"] = config.max_pending_ops // 4 + left
+    now["most_bytes"] = usage.in_use + config.max_pending_bytes
 
 
 def _pending() -> dict[Node, weakref.ref[Storage]]:
@@ -316,8 +340,7 @@ def _pending() -> dict[Node, weakref.ref[Storage]]:
     return found
 
 
-def _is_too_much(pending: Iterable[Node]) -> bool:
-    order = toposort(pending)
+def _is_too_much(order: list[Node]) -> bool:
     waiting = sum(node.buffer is None for node in order)
     return waiting >= config.max_pending_ops or _only_held(order) >= config.max_pending_bytes
 
