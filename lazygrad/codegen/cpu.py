@@ -362,12 +362,15 @@ def render(kernel: Kernel, target: Target) -> Rendered:
     template = environment().get_template(f"{form}.c.j2")
     name = readable_name(kernel)
     count = len(kernel.reductions)
-    plain = template.render(**context, symbol="SYMBOL", notes=False, heading="", count=count)
+    given = context | {"symbol": "SYMBOL", "notes": False, "heading": "", "count": count}
+    plain = _rendered(template, given)
     key = hashlib.blake2b(f"{target.vector_bytes}{plain}".encode(), digest_size=6).hexdigest()
     symbol = f"lg_{name}_{key}"
-    shown = template.render(
-        **context, symbol=symbol, notes=True, heading=heading(kernel, strategy), count=count
-    )
+
+    def shown() -> str:
+        notes = {"symbol": symbol, "notes": True, "heading": heading(kernel, strategy)}
+        return str(template.render(**context, **notes, count=count))
+
     phases, scratch = _launch(kernel, strategy, symbol, target)
     return Rendered(
         symbol,
@@ -379,6 +382,21 @@ def render(kernel: Kernel, target: Target) -> Rendered:
         scratch,
         tuple(writer.e.streams),
     )
+
+
+_texts: dict[tuple[str, str], str] = {}  # named cache: of template and what it is given
+_MOST_TEXTS = 4096
+
+
+def _rendered(template: Any, given: dict[str, Any]) -> str:
+    """A template's text; that of a kernel at another size was rendered before."""
+    key = template.name, repr(given)
+    found = _texts.get(key)
+    if found is None:
+        if len(_texts) >= _MOST_TEXTS:
+            _texts.clear()
+        found = _texts[key] = template.render(**given)
+    return found
 
 
 def heading(kernel: Kernel, strategy: str) -> str:

@@ -41,7 +41,7 @@ class Statement:
     """One line of C, and the user's line it comes from."""
 
     code: str
-    node: Node | None = field(default=None, compare=False)
+    node: Node | None = field(default=None, compare=False, repr=False)
 
     def text(self, notes: bool) -> str:
         """The line, with the op and the user's line behind it when asked for."""

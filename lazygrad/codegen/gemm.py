@@ -7,6 +7,7 @@ compiled. The text is templates/gemm.c.j2.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
@@ -128,6 +129,7 @@ def _shuffles(lanes: int) -> list[tuple[int, str, str]]:
     return steps
 
 
+@functools.cache
 def gemm_source(dtype: str, symbol: str, vector_bytes: int) -> str:
     """C text of the function `symbol`, a kernel that multiplies matrices of `dtype` (short name)
     with vectors of 16, 32 or 64 bytes. It needs no header and nothing else in its unit. Without a

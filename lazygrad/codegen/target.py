@@ -6,6 +6,7 @@ hands over a kernel's text. Must not know: how code is compiled or run.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -31,7 +32,8 @@ class Phase:
 
 @dataclass(frozen=True)
 class Rendered:
-    """The functions of one kernel. `body` is what is compiled; `shown` has the user's lines.
+    """The functions of one kernel. `body` is what is compiled; `shown` has the user's lines, and
+    is made by `annotated` when somebody asks.
 
     Pointers are the kernel's buffers, then a cell for every entry of `errors`, then `scratch`
     bytes of temporary memory if it is not 0.
@@ -39,10 +41,14 @@ class Rendered:
 
     name: str
     body: str
-    shown: str
+    annotated: Callable[[], str]
     phases: tuple[Phase, ...]
     dims: tuple[int, ...]
     errors: tuple[int, ...]
     scratch: int
     streams: tuple[tuple[int, int], ...] = ()  # (buffer, parameter): 1 stores past the caches
     together: tuple[str, int] | None = None  # a function of so many instances at once
+
+    @property
+    def shown(self) -> str:
+        return self.annotated()

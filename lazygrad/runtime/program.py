@@ -12,7 +12,7 @@ import struct
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -103,20 +103,8 @@ class Program:
 
     def to_json(self) -> str:
         """The program as text; only for programs without host ops."""
-        fields = asdict(
-            Program(
-                self.functions,
-                self.parts,
-                self.scalars,
-                self.leaf_slots,
-                self.outputs,
-                self.arena,
-                self.sites,
-                self.kernels,
-            )
-        )
-        del fields["host_nodes"], fields["_loaded"]
-        return json.dumps(fields)
+        names = [f.name for f in fields(Program) if f.name not in ("host_nodes", "_loaded")]
+        return json.dumps({name: getattr(self, name) for name in names}, default=vars)
 
     @classmethod
     def from_json(cls, text: str) -> Program:

@@ -338,7 +338,11 @@ def render(kernel: Kernel) -> Rendered:
     plain = template.render(**context, symbol="SYMBOL", notes=False, heading="")
     key = hashlib.blake2b(plain.encode(), digest_size=6).hexdigest()
     symbol = f"lg_{name}_{key}"
-    shown = template.render(**context, symbol=symbol, notes=True, heading=heading(kernel, strategy))
+
+    def shown() -> str:
+        notes = {"symbol": symbol, "notes": True, "heading": heading(kernel, strategy)}
+        return str(template.render(**context, **notes))
+
     phases, scratch = _phases(writer, symbol)
     return Rendered(
         symbol,
