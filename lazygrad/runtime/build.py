@@ -340,7 +340,7 @@ def plan(
     def lowered(kernels: list[Kernel]) -> None:
         if compilation is not None and kernels:
             texts = {made.name: code.text(made) for made in map(code.of, kernels)}
-            compilation.start(lambda: texts.values())
+            compilation.start(texts.values())
 
     with stats.stage("plan"):
         schedule = make_schedule(structure.outputs, code.signature, lowered, code.device.overwrites)

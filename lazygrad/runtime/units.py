@@ -123,9 +123,16 @@ class Compilation:
         self.threads: list[threading.Thread] = []
         self.errors: list[Exception] = []
 
-    def start(self, texts: Callable[[], Iterable[Text]]) -> None:
-        """Compile what `texts()` gives, on another thread."""
-        self.run(lambda: compile_missing(texts(), self.device))
+    def start(self, texts: Iterable[Text]) -> None:
+        """Compile what of `texts` no unit has yet, on another thread."""
+        missing = []
+        for text in texts:
+            if _key(text, self.device) + text.symbols[0] in _functions:
+                stats.kernel_hits += 1
+            else:
+                missing.append(text)
+        if missing:
+            self.run(lambda: compile_missing(missing, self.device))
 
     def run(self, work: Callable[[], None]) -> None:
         """Do this on another thread."""
@@ -143,7 +150,7 @@ class Compilation:
         """Start with the matrix products of these nodes, if their text is known from the dtype."""
         kinds = (n.dtype for n in nodes if n.buffer is None and n.op.lowering is Lowering.CONTRACT)
         for text in self.device.early_products(list(dict.fromkeys(kinds))):
-            self.start(lambda text=text: [text])  # type: ignore[misc]
+            self.start([text])
 
     def join(self) -> None:
         for thread in self.threads:

@@ -7,6 +7,7 @@ methods.py.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from lazygrad.ir.dtypes import DType
 from lazygrad.ir.node import Node, Shape
 from lazygrad.ir.thread import thread
 from lazygrad.ir.views import View, contiguous_strides
+from lazygrad.realize import traces
 from lazygrad.runtime.memory import usage
 from lazygrad.tensor import storage as memory
 from lazygrad.tensor.size import CPU, Size, device
@@ -261,6 +263,7 @@ class Tensor:
 
 _new = Tensor.__new__
 _alloc = object.__new__
+_ref = weakref.ref
 
 
 def as_class(tensor: Tensor, cls: type) -> Any:
@@ -353,9 +356,18 @@ def wrap(node: Node) -> Tensor:
 def fresh(node: Node, now: dict[str, Any]) -> Tensor:
     """As `wrap` where no shared memory was read; `now` is the thread's entries."""
     t = _alloc(Tensor)
-    t._storage = memory.fresh(node, now)
+    stored = t._storage = _alloc(Storage)
+    stored.node = node
+    note = node.holder = _ref(stored)
+    recent = now["recent"]
+    recent.append(note)
+    stored.inference = now["inference"]
+    stored.version = stored.loose = stored.exports = 0
+    stored.shared = None
+    if traces:
+        traces[-1].made(stored)
     t._view = t._meta = None
-    if len(now["recent"]) > now["most"] or usage.in_use > now["most_bytes"]:
+    if len(recent) > now["most"] or usage.in_use > now["most_bytes"]:
         memory.relieve(node)
     return t
 
