@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import indexing_cases
 import numpy as np
 import pytest
 
@@ -163,3 +165,19 @@ def test_a_write_that_is_refused_for_two_reasons_says_pytorchs_first() -> None:
         part[..., [True, True, False]] = 2
     with pytest.raises(IndexError, match="The shape of the mask"):
         part.detach()[..., [True, True, False]] = 2
+
+
+EXPRESSIONS = json.loads(indexing_cases.FILE.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("case", EXPRESSIONS, ids=[case[0] for case in EXPRESSIONS])
+def test_expression_is_pytorchs(case: list[Any]) -> None:
+    """Reading, writing and the gradient; or the type of the exception."""
+    assert indexing_cases.outcome(lg, case[0]) == case
+
+
+def test_the_file_has_what_pytorch_gives() -> None:
+    torch = pytest.importorskip("torch")
+    assert [case[0] for case in EXPRESSIONS] == indexing_cases.expressions()
+    for case in EXPRESSIONS:
+        assert indexing_cases.outcome(torch, case[0]) == case

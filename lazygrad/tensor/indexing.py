@@ -396,6 +396,12 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
             write_number(base, value, 3)
         return
     by_mask = _are_masks(items)
+    if by_mask and (not isinstance(value, Tensor) or value.numel() == 1):
+        bytes_ = [i for i in items if isinstance(i, Tensor) and i.dtype is D.uint8]
+        if len(bytes_) == 1 and not masks:
+            raise RuntimeError(
+                "masked_fill_ only supports boolean masks, but got mask with dtype unsigned char"
+            )
     if by_mask and isinstance(value, Tensor) and value._storage is self._storage:
         value = value.clone() if value.numel() == 1 else value
     for mask in masks:
