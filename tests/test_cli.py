@@ -175,8 +175,8 @@ def test_every_strategy_of_plans_has_words() -> None:
     from lazygrad.codegen.cpu import environment
     from lazygrad.codegen.printer import _WORK_ITEM
 
-    # apart: another form of rows; scan and argsort: routines of one op each
-    others = {"macros", "gemm", "apart", "scan", "argsort"}
+    # apart: another form of rows; scan, argsort, attention: routines of one op each
+    others = {"macros", "gemm", "apart", "scan", "argsort", "attention"}
     every = [name for name in environment().list_templates() if "/" not in name]
     templates = {name.removesuffix(".c.j2") for name in every}
     assert set(_WORK_ITEM) == templates - others
@@ -188,12 +188,12 @@ def test_every_plan_for_a_gpu_has_words() -> None:
 
     every = [n for n in environment().list_templates() if n.startswith("cuda/")]
     templates = {name.removeprefix("cuda/").removesuffix(".cu.j2") for name in every}
-    assert set(_BLOCK) == templates - {"macros", "product"}
+    assert set(_BLOCK) == templates - {"macros", "product", "scan", "argsort"}
 
 
 def test_programs_can_be_seen_as_they_would_be_on_a_gpu(script: Path) -> None:
     text = dump(script, "plan", "--backend", "cuda")
-    assert "threads: 256 a block, 32 a row; positions of 32 bits" in text
+    assert "threads: 256 a block, 32 a row" in text
     assert "a block takes 8 rows" in text
     assert "1 block of 256 threads" in text
     text = dump(script, "source", "--backend", "cuda")

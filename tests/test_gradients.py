@@ -102,7 +102,7 @@ def pointwise() -> dict[str, Case]:
     for op in REGISTRY.values():
         if op.lowering is not Lowering.POINTWISE or op.vjp is None or "f" not in op.kinds:
             continue
-        if op in (ops.cast, ops.where, ops.copy):
+        if op in (ops.cast, ops.where, ops.copy, *ops.CHECKS):
             continue
         rng = np.random.default_rng(len(made))
         low, high = op.domain
@@ -191,7 +191,14 @@ def by_hand() -> dict[str, Case]:
             lambda a, b: ops.exp(ops.scatter(a, distinct, b, arg=1)),
             [new(2, 4), new(2, 3)],
         ),
+        "check_unit": (
+            lambda x: ops.check_unit(x, arg=ops.Check(0)),
+            [np.array([[0.2, 0.7, 0.5]])],
+        ),
         "cumsum": (lambda x: ops.exp(ops.cumsum(x, arg=1)), [new(2, 3)]),
+        "cumprod": (lambda x: ops.exp(ops.cumprod(x, arg=1)), [new(2, 3)]),
+        "cumprod of zeros": (lambda x: ops.cumprod(x, arg=1), [np.array([[2.0, 0.0, 3.0, 0.0]])]),
+        "recurrence": (lambda a, b: ops.exp(ops.recurrence(a, b, arg=1)), [new(2, 3), new(2, 3)]),
         "logcumsumexp": (lambda x: ops.exp(ops.logcumsumexp(x, arg=1)), [new(2, 3)]),
         "transfer": (lambda x: ops.exp(ops.to_device(x, x.device)), [new(2, 3)]),
     }

@@ -155,3 +155,12 @@ def test_what_a_kernel_overwrites_has_the_right_values() -> None:
     assert make_schedule(outputs).memory
     for got, want in zip(compiled(outputs), interpreted(outputs)):
         np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-3)
+
+
+def test_memory_that_was_written_over_too_early_is_found() -> None:
+    x, y = square(), square()
+    plan = make_schedule([ops.matmul(ops.matmul(x, y), ops.matmul(y, x))])
+    first, second, _ = (step.node for step in plan.steps if isinstance(step, MatmulStep))
+    plan.memory[second] = first
+    with pytest.raises(AssertionError, match="is read where there is"):
+        schedule.check_schedule(plan)

@@ -37,6 +37,9 @@ def text(node: Node) -> list[object]:
 
 full = (2, 3)
 IMAGES = leaf(np.arange(8.0).reshape(2, 1, 4), float32)
+HALF = leaf(np.array([[0.5, 2.0, 1.0], [3.0, -1.0, 0.25]], np.float16), float16)
+WIDE = ops.cast(HALF, arg=float32)
+PLACES = leaf(np.array([[2, 2, 2], [0, 1, 0]]), int64)
 KERNEL = leaf(np.arange(4.0).reshape(2, 1, 2), float32)
 REMOVED: dict[str, list[tuple[Node, Node]]] = {
     "unit_factor": [
@@ -112,6 +115,12 @@ REMOVED: dict[str, list[tuple[Node, Node]]] = {
         ),
     ],
     "reduce_nothing": [(ops.max_(X, arg=()), X), (ops.max_(I32, arg=()), I32)],
+    "wide_scatter": [
+        (
+            ops.scatter_add(HALF, PLACES, HALF, arg=1),
+            ops.cast(ops.scatter_add(WIDE, PLACES, WIDE, arg=1), arg=float16),
+        ),
+    ],
 }
 
 

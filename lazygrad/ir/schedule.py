@@ -8,6 +8,7 @@ memory: a leaf, an output, or a temporary in one arena or in the memory of a lat
 from __future__ import annotations
 
 from bisect import insort
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -272,13 +273,17 @@ def write_over_dead(schedule: Schedule) -> None:
     temporary lies in an output's memory from the start if the output is written over it."""
     memory, last = schedule.memory, last_reads(schedule)
     outputs = {memory.get(n, n) for n in schedule.outputs}
+    begun: set[Node] = set()  # written by an earlier step: an update's copy is, before the update
     for number, step in enumerate(schedule.steps):
-        for kernel in step.kernels if isinstance(step, KernelStep) else ():
+        kernels = step.kernels if isinstance(step, KernelStep) else []
+        # kernels of one launch run in any order: what two of them touch stays
+        touching = Counter(memory.get(n, n) for k in kernels for n in {*k.buffers})
+        for kernel in kernels:
             dead = [n for n in kernel.buffers if last.get(n) == number and n.buffer is None]
-            dead = [n for n in dead if n not in outputs and n not in memory]
+            dead = [n for n in dead if n not in outputs and n not in memory and touching[n] == 1]
             for store in kernel.stores:
                 target = kernel.buffers[store.buffer]
-                if target in memory:
+                if target in memory or target in begun:
                     continue
                 source = next((n for n in dead if _may_overwrite(kernel, n, target)), None)
                 if source is None:
@@ -291,6 +296,7 @@ def write_over_dead(schedule: Schedule) -> None:
                 for held in [n for n, owner in memory.items() if owner is source]:
                     memory[held] = target
                 memory[source] = target
+        begun.update(writes(step))
 
 
 @dataclass
@@ -351,16 +357,20 @@ def plan_memory(schedule: Schedule) -> None:
 
 
 def check_schedule(schedule: Schedule) -> None:
-    """Every value is written before it is read, and no two live values share memory."""
-    ready: set[Node] = set()
+    """Memory holds what is read from it, and no two live values share a place."""
+    memory = schedule.memory
+    held: dict[Node, Node] = {}
     for step in schedule.steps:
+        written = writes(step)
         for node in reads(step):
-            if node.buffer is None and node not in ready and node not in writes(step):
-                raise AssertionError(f"{node!r} is read before it is written")
-        ready.update(writes(step))
+            found = held.get(memory.get(node, node))
+            if node.buffer is None and found is not node and node not in written:
+                raise AssertionError(f"{node!r} is read where there is {found!r}")
+        held.update((memory.get(node, node), node) for node in written)
     for node in schedule.outputs:
-        if node.buffer is None and node not in ready:
-            raise AssertionError(f"output {node!r} is never written")
+        found = held.get(memory.get(node, node))
+        if node.buffer is None and found is not node:
+            raise AssertionError(f"output {node!r} is not there in the end, but {found!r}")
     _check_places(schedule)
 
 
