@@ -82,7 +82,7 @@ def test_what_is_pending_is_bounded(in_place: bool) -> None:
         loss = (x * 2).sum()
         total = total.add_(loss) if in_place else total + loss
         seen.look(total)
-    assert seen.most <= 2 * 256 and 2 <= stats.flushes - flushes <= 20
+    assert seen.most <= 3 * 256 and 2 <= stats.flushes - flushes <= 20
     assert total.item() == 4000
 
 

@@ -45,12 +45,15 @@ def _in_blocks(
 ) -> Tensor | None:
     """Attention without a matrix of all weights, where the device has a function for that.
 
-    None where it has not, and where there is nothing to attend to.
+    None where it has not, where there is nothing to attend to, and where sizes do not fit, which
+    the products then say.
     """
     given = (query, key, value)
     if query.dtype not in (float32, float64) or not attends(query):
         return None
     if not all(t.numel() for t in given) or len({t.dtype for t in given}) > 1:
+        return None
+    if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
         return None
     batch = broadcast_shapes(*(t.shape[:-2] for t in given))
     if scale is not None:  # a number of the user's is no part of the program

@@ -5,6 +5,7 @@ Owns: everything that compares elements with each other. Must not know: how sort
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     x = node_of(input)
     axis = axis_of(dim, len(x.shape))
     require("topk", x.dtype)
+    k = operator.index(k)
     if not 0 <= k <= (x.shape[axis] if x.shape else 1):
         raise RuntimeError("selected index k out of range")
     if not x.shape:
@@ -84,6 +86,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {axis}")
     if x.shape:
         require("kthvalue", x.dtype)
+    k = operator.index(k)
     return _at_rank("KthvalueBackward0", kthvalue_result, input, x, axis, k - 1, keepdim)
 
 
