@@ -50,6 +50,8 @@ def _recurrence(a: np.ndarray, b: np.ndarray, *, node: Node) -> np.ndarray:
 def _moved(x: Node, axis: int, step: int) -> Node:
     """The element `step` (1 or -1) places on along an axis; 0 at the end."""
     n = x.shape[axis]
+    if not n:
+        return x
     kept = (1, n, 1) if step > 0 else (0, n - 1, 1)
     x = slice_(x, arg=tuple(kept if a == axis else (0, e, 1) for a, e in enumerate(x.shape)))
     width = (0, 1) if step > 0 else (1, 0)

@@ -1,6 +1,6 @@
 /* argcummax of f32 along an axis of n elements, `inner` elements apart: a thread walks a column.
    Long ones are cut into parts; `_parts` leaves the state after every part alone ... */
-extern "C" __global__ void __launch_bounds__(256) lg_argcummax_f32_columns_parts(const f32 *__restrict__ x, i64 *__restrict__ y, Best<f32> *__restrict__ scratch, const Dims<i64, 5> d) {
+extern "C" __global__ void __launch_bounds__(256, 4) lg_argcummax_f32_columns_parts(const f32 *__restrict__ x, i64 *__restrict__ y, Best<f32> *__restrict__ scratch, const Dims<i64, 5> d) {
   const i64 n = d[0], inner = d[1], rows = d[2], length = d[3], parts = d[4];
   const i64 item = (i64)blockIdx.x * 256 + threadIdx.x;
   if (item >= rows * parts) return;
@@ -15,7 +15,7 @@ extern "C" __global__ void __launch_bounds__(256) lg_argcummax_f32_columns_parts
   scratch[item] = carry;
 }
 /* ... then a part begins with what all before it have made */
-extern "C" __global__ void __launch_bounds__(256) lg_argcummax_f32_columns(const f32 *__restrict__ x, i64 *__restrict__ y, const Best<f32> *__restrict__ scratch, const Dims<i64, 5> d) {
+extern "C" __global__ void __launch_bounds__(256, 4) lg_argcummax_f32_columns(const f32 *__restrict__ x, i64 *__restrict__ y, const Best<f32> *__restrict__ scratch, const Dims<i64, 5> d) {
   const i64 n = d[0], inner = d[1], rows = d[2], length = d[3], parts = d[4];
   const i64 item = (i64)blockIdx.x * 256 + threadIdx.x;
   if (item >= rows * parts) return;

@@ -1,6 +1,6 @@
 /* cumsum of f32 along an axis of n elements, neighbours: 256 threads walk a row together, 4 elements each at a time.
    Long ones are cut into parts; `_parts` leaves the state after every part alone ... */
-extern "C" __global__ void __launch_bounds__(256) lg_cumsum_f32_256x4_parts(const f32 *__restrict__ x, f32 *__restrict__ y, f64 *__restrict__ scratch, const Dims<i64, 5> d) {
+extern "C" __global__ void __launch_bounds__(256, 4) lg_cumsum_f32_256x4_parts(const f32 *__restrict__ x, f32 *__restrict__ y, f64 *__restrict__ scratch, const Dims<i64, 5> d) {
   __shared__ f64 room[8];
   const i64 n = d[0], rows = d[2], length = d[3], parts = d[4];
   const i64 item = (i64)blockIdx.x * 1 + threadIdx.x / 256, lane = threadIdx.x % 256;
@@ -26,7 +26,7 @@ extern "C" __global__ void __launch_bounds__(256) lg_cumsum_f32_256x4_parts(cons
   if (lane == 0) scratch[item] = carry;
 }
 /* ... then a part begins with what all before it have made */
-extern "C" __global__ void __launch_bounds__(256) lg_cumsum_f32_256x4(const f32 *__restrict__ x, f32 *__restrict__ y, const f64 *__restrict__ scratch, const Dims<i64, 5> d) {
+extern "C" __global__ void __launch_bounds__(256, 4) lg_cumsum_f32_256x4(const f32 *__restrict__ x, f32 *__restrict__ y, const f64 *__restrict__ scratch, const Dims<i64, 5> d) {
   __shared__ f64 room[8];
   const i64 n = d[0], rows = d[2], length = d[3], parts = d[4];
   const i64 item = (i64)blockIdx.x * 1 + threadIdx.x / 256, lane = threadIdx.x % 256;
