@@ -6,9 +6,6 @@ step or a replay has become longer.
 
 from __future__ import annotations
 
-import gc
-import sys
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +13,7 @@ import pytest
 
 import lazygrad as lg
 from lazygrad import nn
+from lazygrad.bench.counts import python_calls
 from lazygrad.nn import functional as F
 from lazygrad.runtime import compiler
 from lazygrad.runtime.stats import stats
@@ -24,36 +22,8 @@ pytestmark = pytest.mark.skipif(compiler.compiler() is None, reason="counts are 
 
 
 def calls(function: Callable[[], Any]) -> int:
-    """Calls of Python and of C functions while `function` runs: the least of three times.
-
-    In a thread of its own, which has nothing pending from what ran before.
-    """
-    counts: list[int] = []
-
-    def run() -> None:
-        count = 0
-
-        def note(frame: Any, event: str, arg: Any) -> None:
-            nonlocal count
-            count += event in ("call", "c_call")
-
-        sys.setprofile(note)
-        try:
-            function()
-        finally:
-            sys.setprofile(None)
-        counts.append(count)
-
-    gc.collect()
-    gc.disable()
-    try:
-        for _ in range(3):
-            thread = threading.Thread(target=run)
-            thread.start()
-            thread.join()
-    finally:
-        gc.enable()
-    return min(counts)
+    """Calls of Python and of C functions while `function` runs."""
+    return python_calls(function, ("call", "c_call"))
 
 
 def chain(x: Any, a: Any, length: int) -> Any:
