@@ -206,6 +206,17 @@ def test_a_repeated_tensor_may_be_copied_onto_itself() -> None:
         x.copy_(x.clone())
 
 
+@pytest.mark.parametrize("write", ["transpose_(0, 1)", "t_()", "squeeze_()", "unsqueeze_(0)"])
+def test_a_base_gets_a_gradient_after_its_view_was_turned_in_place(write: str) -> None:
+    x = lg.ones(2, 3)
+    v = x[:]
+    eval(f"v.{write}", {"v": v})
+    x.requires_grad_()
+    assert x.is_leaf and not v.is_leaf and v.grad_fn.name() == "AsStridedBackward0"
+    (v * v).sum().backward()
+    assert x.grad.tolist() == [[2, 2, 2], [2, 2, 2]]
+
+
 def test_assignment_drops_all_leading_ones_of_a_value_of_another_shape() -> None:
     x = lg.tensor([[-4]])
     with pytest.raises(RuntimeError, match="some elements of the input tensor"):

@@ -309,7 +309,8 @@ def _inplace_view(name: str, fn: Any) -> Any:
     def run(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         check_inplace(self, may_repeat=True)
         made = fn(self, *args, **kwargs)
-        if mode.grad and needs_grad(self):
+        recorded = mode.grad and needs_grad(self)
+        if recorded:
             meta = meta_of(self)
             meta.fn, meta.nr = made._meta.fn, made._meta.nr
             stem = meta.fn.name().rstrip("0123456789")
@@ -317,8 +318,8 @@ def _inplace_view(name: str, fn: Any) -> Any:
             meta.fn.__class__ = fn_class(f"{stem}{number}")
         self._view, self._cached = made._view, made._cached
         note_write(self)
-        if self._meta is not None and mode.grad:
-            self._meta.version = version_of(self)
+        if recorded:  # without a gradient there is no history that this version would be of
+            meta.version = version_of(self)
         return self
 
     run.__name__ = name
