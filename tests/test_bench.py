@@ -15,7 +15,7 @@ from click.testing import CliRunner
 import lazygrad as lg
 from lazygrad.bench import arrays, counts, report, torchlike, worker
 from lazygrad.bench.peers import PEERS, LazygradPeer, NumpyPeer, environment
-from lazygrad.bench.session import summary
+from lazygrad.bench.session import merged, summary
 from lazygrad.bench.workloads import WORKLOADS
 from lazygrad.cli.commands import lazygrad
 
@@ -148,6 +148,19 @@ def test_the_page_keeps_its_notes() -> None:
     assert "busy" in report.page(busy, "")
 
 
+def test_records_are_merged_by_workload_with_all_its_peers() -> None:
+    old, new = record(), record()
+    old["results"] += [row("numpy", 1.0) | {"workload": "var"}]
+    new["results"], new["peak"] = [row("lazygrad", 1e-3)], [1]
+    made = merged(old, new)
+    assert [(r["workload"], r["peer"]) for r in made["results"]] == [
+        ("softmax", "lazygrad"), ("var", "numpy")
+    ]  # fmt: skip
+    assert made["peak"] == [1] and made["limits"] == old["limits"]
+    with pytest.raises(ValueError, match="two machines"):
+        merged(old, new | {"machine": {}})
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(2.5, "2.5 s"), (0.0123, "12.3 ms"), (4.56e-6, "4.56 us"), (None, "-")]
 )
@@ -182,6 +195,23 @@ def test_the_command_measures_and_writes(tmp_path: Path) -> None:
     assert made["results"][0]["steady"]["kernels"] == 1
     assert made["kernels"][0]["bytes"] == 16_000 and made["kernels"][0]["flops"] > 0
     assert "ew" not in page.read_text().split("## Every peer")[0] and "1e3" in page.read_text()
+    more = [
+        "bench",
+        "-p",
+        "lazygrad",
+        "-t",
+        "1",
+        "-w",
+        "ew_1e3",
+        "--rounds",
+        "0",
+        "--kernels",
+        "--add",
+    ]
+    assert CliRunner().invoke(lazygrad, [*more, "--out", str(out)]).exit_code == 0
+    added = json.loads(out.read_text())
+    assert added["results"] == made["results"] and added["kernels"]
+    assert CliRunner().invoke(lazygrad, more).exit_code == 2  # nothing to add to
     done = CliRunner().invoke(lazygrad, ["bench", "compare", str(out), str(out)])
     assert done.exit_code == 0 and "nothing changed" in done.output
 

@@ -33,11 +33,12 @@ MOST_CALLS = 300
 BUSY = 0.4  # load a core, before the run, from which figures are not to be trusted
 
 Tick = Callable[[str], None]
+Save = Callable[[dict[str, Any]], None]
 
 
 @dataclass
 class Options:
-    """What to measure. Empty lists mean all that can be."""
+    """What to measure. Empty lists mean all that can be; no rounds, no workload."""
 
     workloads: Sequence[str] = ()
     peers: Sequence[str] = ()
@@ -293,13 +294,11 @@ def machine() -> dict[str, Any]:
     }
 
 
-def run(options: Options, tick: Tick = lambda text: None) -> dict[str, Any]:
-    """All that is asked for, as one record."""
-    from lazygrad.bench import limits
-
+def begun(options: Options) -> dict[str, Any]:
+    """A record in which nothing has been measured yet."""
     cores = os.cpu_count() or 1
     load = os.getloadavg()[0]
-    record: dict[str, Any] = {
+    return {
         "format": FORMAT,
         "date": datetime.date.today().isoformat(),
         "machine": machine(),
@@ -311,7 +310,16 @@ def run(options: Options, tick: Tick = lambda text: None) -> dict[str, Any]:
         "limits": {},
         "results": [],
     }
-    for threads in options.chosen_threads():
+
+
+def run(
+    options: Options, tick: Tick = lambda text: None, save: Save = lambda record: None
+) -> dict[str, Any]:
+    """All that is asked for, as one record. `save` gets it each time that a part is complete."""
+    from lazygrad.bench import limits
+
+    record = begun(options)
+    for threads in options.chosen_threads() if options.rounds else ():
         tick(f"limits of {threads} threads")
         record["limits"][str(threads)] = limits.measure(threads)
         for name in options.chosen_workloads():
@@ -319,6 +327,7 @@ def run(options: Options, tick: Tick = lambda text: None) -> dict[str, Any]:
                 for peer, worker in workers.items():
                     record["versions"][PEERS[peer].module] = worker.opened["version"]
                 record["results"] += measure_workload(name, workers, options, tick)
+            save(record)
     if options.first:
         tick("imports")
         record["imports"] = imports()
@@ -328,19 +337,45 @@ def run(options: Options, tick: Tick = lambda text: None) -> dict[str, Any]:
                 tick(f"first calls: {peer}")
                 record["first"] += first_calls(peer, max(options.chosen_threads()), options)
         record["recording"] = list(recording(options))
+        save(record)
     if options.peak:
         tick("peak memory")
         record["peak"] = list(peaks(options))
+        save(record)
     if options.kernels:
         tick("kernels")
         record["kernels"] = list(kernel_rows(options))
+        save(record)
     if options.scaling:
         record["scaling"] = list(scaling(options, tick))
+        save(record)
     return record
+
+
+def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """`old` with what `new` measured in place of what it had of the same.
+
+    A workload at one number of threads is replaced with all its peers: their times are of one
+    interleaved run. Raises ValueError if the two are not of the same machine.
+    """
+    if old["machine"] != new["machine"]:
+        raise ValueError(f"records of two machines: {old['machine']} and {new['machine']}")
+    again = {(r["workload"], r["threads"]) for r in new["results"]}
+    kept = [r for r in old["results"] if (r["workload"], r["threads"]) not in again]
+    order = {name: place for place, name in enumerate(WORKLOADS)}
+    rows = sorted(kept + new["results"], key=lambda r: (r["threads"], order[r["workload"]]))
+    return {
+        **old,
+        **new,
+        "busy": old["busy"] or new["busy"],
+        "versions": old["versions"] | new["versions"],
+        "limits": old["limits"] | new["limits"],
+        "results": rows,
+    }
 
 
 def steps(options: Options) -> int:
     """How often `run` will tick, about."""
     peers, rounds = len(options.chosen_peers()), options.rounds + 1
-    each = len(options.chosen_workloads()) * (peers + rounds) + 1
+    each = len(options.chosen_workloads()) * (peers + rounds) + 1 if options.rounds else 0
     return len(options.chosen_threads()) * each + (peers + 1) * options.first + options.peak

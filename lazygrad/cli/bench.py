@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from lazygrad.bench import report
 from lazygrad.bench.peers import PEERS
-from lazygrad.bench.session import Options, run, steps
+from lazygrad.bench.session import Options, merged, run, steps
 from lazygrad.bench.workloads import WORKLOADS
 from lazygrad.cli.output import console, error, print_json, table
 
@@ -28,18 +28,30 @@ def unknown(names: tuple[str, ...], known: dict[str, Any], what: str) -> bool:
     return bool(wrong)
 
 
-def run_bench(options: Options, as_json: bool, out: Path | None, page: Path | None) -> int:
-    """Measure, print and write. Gives the exit code."""
+def run_bench(
+    options: Options, as_json: bool, out: Path | None, page: Path | None, add: bool = False
+) -> int:
+    """Measure, print and write; `add` keeps what `out` has of other workloads. The exit code."""
     if unknown(tuple(options.workloads), WORKLOADS, "workload"):
         return 2
     if unknown(tuple(options.peers), PEERS, "peer"):
         return 2
+    if add and out is None:
+        error("--add needs --out, the record to add to")
+        return 2
+    earlier = json.loads(out.read_text(encoding="utf-8")) if add and out and out.exists() else None
+
+    def save(record: report.Record) -> None:
+        if out is not None:
+            whole = merged(earlier, record) if earlier else record
+            out.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+
     columns = (TextColumn("{task.description:40}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console(stderr=True), transient=True) as progress:
         task = progress.add_task("start", total=steps(options))
-        record = run(options, lambda text: progress.update(task, advance=1, description=text))
-    if out is not None:
-        out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        record = run(options, lambda text: progress.update(task, advance=1, description=text), save)
+    if earlier:
+        record = merged(earlier, record)
     if page is not None:
         notes = report.notes_of(page.read_text(encoding="utf-8")) if page.exists() else ""
         page.write_text(report.page(record, notes), encoding="utf-8")

@@ -177,22 +177,26 @@ def bench() -> None:
 @click.option("-w", "--workload", multiple=True, help="Only these (may be given several times).")
 @click.option("-p", "--peer", multiple=True, help="Only these peers, lazygrad among them.")
 @click.option("-t", "--threads", multiple=True, type=click.IntRange(min=1), help="How many.")
-@click.option("--rounds", type=click.IntRange(min=1), default=9, show_default=True)
+@click.option("--rounds", type=click.IntRange(min=0), default=9, show_default=True,
+              help="None: only what is asked for beside.")  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the inputs.")
 @click.option("--first", is_flag=True, help="First calls and imports too (slow).")
 @click.option("--peak", is_flag=True, help="Peak memory too.")
 @click.option("--kernels", is_flag=True, help="Every kernel too, for the roofline.")
 @click.option("--scaling", is_flag=True, help="Sizes and lengths of graphs too (slow).")
-@click.option("--out", type=path_argument, help="Write the record, as JSON.")
+@click.option("--out", type=path_argument, help="Write the record, as JSON, part by part.")
+@click.option("--add", is_flag=True, help="Keep what the record in --out has of other workloads.")
 @click.option("--page", type=path_argument, help="Write the page of performance.")
 @json_option
-def bench_run(out: Path | None, page: Path | None, as_json: bool, **options: Any) -> None:
+def bench_run(
+    out: Path | None, add: bool, page: Path | None, as_json: bool, **options: Any
+) -> None:
     """Check and time the workloads in interleaved rounds."""
     from lazygrad.bench.session import Options
     from lazygrad.cli.bench import run_bench
 
     chosen = Options(options.pop("workload"), options.pop("peer"), **options)
-    sys.exit(run_bench(chosen, as_json, out, page))
+    sys.exit(run_bench(chosen, as_json, out, page, add))
 
 
 @bench.command("counts")
