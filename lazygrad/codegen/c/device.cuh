@@ -297,6 +297,27 @@ struct Least {
     return beats(b.v, a.v) || b.at < a.at ? b : a;
   }
 };
+/* A sum of powers of e, of x - top, where top is the largest x so far: online softmax */
+template <class T> struct Power { T top; f64 sum; };
+template <class T> LG_FN f64 v_lowered(T x, T top) { return x == top ? 1.0 : exp((f64)x - (f64)top); }
+LG_FN f64 v_term(f32 x, f32 top) { return x == top ? 1.0f : expf(x - top); }
+LG_FN f64 v_term(f64 x, f64 top) { return x == top ? 1.0 : exp(x - top); }
+template <class T> LG_FN void v_power(Power<T> &a, T x) {
+  if (x > a.top || x != x) a.sum *= v_lowered(a.top, x), a.top = x;
+  a.sum += v_term(x, a.top);
+}
+struct Powers {
+  template <class T> LG_FN Power<T> operator()(Power<T> a, Power<T> b) const {
+    const bool second = b.top > a.top || b.top != b.top;
+    const Power<T> high = second ? b : a, low = second ? a : b;
+    return {high.top, high.sum + low.sum * v_lowered(low.top, high.top)};
+  }
+};
+/* the sum of (x - m)^2, of the sums of x^2 and of n numbers x */
+LG_FN f64 v_squares(f64 squares, f64 sum, f64 m, f64 n) {
+  const f64 r = squares - m * (2 * sum - n * m);
+  return r < 0 ? 0 : r;
+}
 template <class T> LG_FN T v_other(T x, int lanes) { return __shfl_xor_sync(0xffffffffu, x, lanes); }
 template <class T> LG_FN Best<T> v_other(Best<T> x, int lanes) {
   Best<T> r;
@@ -304,6 +325,7 @@ template <class T> LG_FN Best<T> v_other(Best<T> x, int lanes) {
   r.at = v_other(x.at, lanes);
   return r;
 }
+template <class T> LG_FN Power<T> v_other(Power<T> x, int lanes) { return {v_other(x.top, lanes), v_other(x.sum, lanes)}; }
 
 /* x of all G threads that share a row, combined in a fixed tree: every thread gets the result.
    G is 32, a warp, or the block's size, for which `room` holds 16 bytes a warp. */

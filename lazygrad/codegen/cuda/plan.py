@@ -7,9 +7,10 @@ extents of the kernel alone, not on dtypes or on what is fused with it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 
+from lazygrad.codegen.cuda.online import Joined, one_pass
 from lazygrad.codegen.loops import Loops, Stage, crossing_axis, crossing_loads, place, strategy_of
 from lazygrad.ir import ops
 from lazygrad.ir.fusion import FULL
@@ -26,6 +27,8 @@ HELD = 32  # elements of a row that a thread keeps in registers between passes
 BLOCKS = 1024  # so many blocks keep any GPU busy: with fewer, reductions are split
 PART = 4096  # least number of reduced elements that are worth a part of their own
 COLUMN_PART = 64
+COLUMN_PARTS = 128  # at most: every block of a later pass combines them all
+COLUMN_THREADS = 512
 TILES = 8  # such tiles fit into shared memory, whatever their dtype
 TILE = 32  # places on a side of the tiles that transposing kernels are walked in
 SCATTER_BLOCKS = 512
@@ -36,7 +39,8 @@ LIMIT = 2**31 - 2**20  # positions beyond it need 64 bits
 class Plan:
     """`lanes` elements are a chunk; `unroll` chunks are loaded before any is used. `group`
     threads share a row. With `held` > 0 a thread's part of a row is so many chunks, which stay in
-    registers between passes. With `splits` > 1 a reduction leaves so many partial results."""
+    registers between passes. With `splits` > 1 a reduction leaves so many partial results, and every
+    pass is a launch. `joined` reductions are made in the pass before theirs."""
 
     strategy: str
     loops: Loops
@@ -47,6 +51,7 @@ class Plan:
     group: int = 1
     held: int = 0
     splits: int = 1
+    joined: dict[int, Joined] = field(default_factory=dict)
 
 
 def plan(kernel: Kernel) -> Plan:
@@ -57,28 +62,56 @@ def plan(kernel: Kernel) -> Plan:
     if not any(kernel.reduced):
         return _plain(kernel, loops, wide, strategy)
     reduced, kept = sizes(kernel)
-    alone = len(loops.stages) == 1
+    total = prod(reduced)
     if strategy == "columns":
-        columns = kernel.extents[-1]
-        blocks = prod(kept[:-1]) * -(-columns // WARP)
-        splits = 1
-        if alone and blocks < BLOCKS // 2:
-            splits = max(1, min(-(-BLOCKS // max(blocks, 1)), prod(reduced) // COLUMN_PART))
-        return Plan("columns", loops, wide, splits=splits)
-    total, rows = prod(reduced), prod(kept)
-    lanes = CHUNK if reduced[-1] % CHUNK == 0 else 1
+        return _columns(kernel, loops, wide, total, kept)
+    rows, lanes = prod(kept), row_lanes(kernel)
     group = WARP if total <= SHORT_ROW else THREADS if total <= LONG_ROW else MANY_THREADS
-    if alone and rows < BLOCKS // 2 and total > PART:
-        splits = max(1, min(-(-BLOCKS // max(rows, 1)), total // PART))
-        if splits > 1:
-            return Plan("rows", loops, wide, lanes, group=THREADS, splits=splits)
     threads = max(group, THREADS)
-    if not alone and len(reduced) == 1:
+    if len(loops.stages) > 1 and len(reduced) == 1:
         holding = place(kernel, may_be_held)
         held = 1 << (-(-total // (group * lanes)) - 1).bit_length() if total else 1
         if 0 < held * lanes * held_values(kernel, holding) <= HELD:
             return Plan("rows", holding, wide, lanes, threads=threads, group=group, held=held)
-    return Plan("rows", loops, wide, lanes, threads=threads, group=group)
+    loops, joined = _online(kernel, loops, total)
+    if rows < BLOCKS // 2 and total > PART:
+        splits = max(1, min(-(-BLOCKS // max(rows, 1)), total // PART))
+        if splits > 1:
+            return Plan("rows", loops, wide, lanes, group=THREADS, splits=splits, joined=joined)
+    return Plan("rows", loops, wide, lanes, threads=threads, group=group, joined=joined)
+
+
+def _columns(kernel: Kernel, loops: Loops, wide: bool, total: int, kept: list[int]) -> Plan:
+    loops, joined = _online(kernel, loops, total)
+    # how many parts depends on the extents alone, as the order of additions does
+    blocks = prod(kept[:-1]) * -(-kept[-1] // (WARP * CHUNK))
+    splits = 1
+    if blocks < BLOCKS // 2:
+        wanted = min(-(-BLOCKS // max(blocks, 1)), COLUMN_PARTS)
+        splits = max(1, min(wanted, total // COLUMN_PART))
+    alone = len(loops.stages) == 1 and not loops.first and not loops.first_stores
+    lanes = chunk_of(kernel) if alone else 1
+    while kept[-1] < WARP * lanes and lanes > 1:
+        lanes //= 2
+    threads = COLUMN_THREADS
+    return Plan("columns", loops, wide, lanes, threads=threads, splits=splits, joined=joined)
+
+
+def _online(kernel: Kernel, loops: Loops, total: int) -> tuple[Loops, dict[int, Joined]]:
+    """Fewer passes over what neither registers nor the near caches hold."""
+    return one_pass(kernel, loops) if total > LONG_ROW else (loops, {})
+
+
+def row_lanes(kernel: Kernel) -> int:
+    """Neighbouring elements of a reduced row that one thread takes in: 16 bytes of float32, whatever
+    the dtype, as this gives the order of additions; but of half types twice as many, as sums of
+    float32 are made in float64, where the order hardly shows."""
+    extent = sizes(kernel)[0][-1]
+    read = [i.dtype for i in kernel.instrs if i.op is ops.BUFFER and i.level == FULL]
+    made = [kernel.instrs[n].dtype for n in kernel.reductions]
+    halves = bool(read) and all(d.is_half for d in read) and all(d.itemsize <= 4 for d in made)
+    lanes = 2 * CHUNK if halves and extent % (2 * CHUNK) == 0 else CHUNK
+    return lanes if extent % lanes == 0 else 1
 
 
 def may_be_held(ins: Instr) -> bool:
@@ -99,10 +132,16 @@ def held_values(kernel: Kernel, loops: Loops) -> int:
 
 
 def chunks_at_once(kernel: Kernel, made: Plan, stage: Stage) -> int:
-    """How many chunks of a row a thread has under way in a loop over it. Blocks of many threads
-    leave each 64 registers: too few for more than one, if computing takes them."""
-    costly = any(kernel.instrs[value].op.ulp for value in stage.values) or bool(stage.stores)
-    return 1 if costly and made.threads == MANY_THREADS else IN_FLIGHT
+    """How many chunks of a row a thread has under way in a loop over it. A thread has 64 registers:
+    too few for more than one, if computing takes them."""
+    ops_used = [kernel.instrs[value].op for value in stage.values]
+    joined = [made.joined[n] for n in stage.reductions if n in made.joined]
+    costly = any(op.ulp for op in ops_used) or any(one.powers for one in joined)
+    if made.threads < MANY_THREADS and made.splits == 1:
+        return IN_FLIGHT
+    if not costly and not stage.stores:
+        return IN_FLIGHT
+    return 1 if made.threads == MANY_THREADS else 2
 
 
 def sizes(kernel: Kernel) -> tuple[list[int], list[int]]:
@@ -112,13 +151,13 @@ def sizes(kernel: Kernel) -> tuple[list[int], list[int]]:
 
 
 def parts(kernel: Kernel, splits: int) -> tuple[int, int]:
-    """Length of the parts of a reduction that is split, a multiple of the chunk, and their number.
+    """Length of the parts of a reduction that is split, a multiple of any chunk, and their number.
 
     Both depend on the reduced extents and the splits alone.
     """
     total = prod(sizes(kernel)[0])
     length = -(-total // splits)
-    length += -length % CHUNK
+    length += -length % (2 * CHUNK)
     return length, -(-total // length)
 
 

@@ -17,7 +17,7 @@ _BLOCK = {  # one for each strategy; a test compares the two
     "tiled": f"a tile of {plans.TILE} x {plans.TILE} elements, transposed in shared memory",
     "scatter": "places of the result, each written by one thread, in order",
     "rows": "{rows}",
-    "columns": f"{plans.WARP} columns",
+    "columns": "{columns} columns",
 }
 
 
@@ -31,8 +31,9 @@ def plan_record(kernel: Kernel, made: Rendered) -> Record:
         "group": chosen.group,
         "held": chosen.held,
         "splits": chosen.splits,
-        "how": [_threads(chosen), *_splits(kernel, chosen)],
-        "items": f"a block takes {_BLOCK[chosen.strategy].format(rows=_rows(chosen))}",
+        "joined": sorted(chosen.joined),
+        "how": [_threads(chosen), *_splits(kernel, chosen), *_joined(chosen)],
+        "items": f"a block takes {_BLOCK[chosen.strategy].format(rows=_rows(chosen), columns=plans.WARP * chosen.lanes)}",
     }
 
 
@@ -59,4 +60,13 @@ def _splits(kernel: Kernel, chosen: Plan) -> list[str]:
     if chosen.splits == 1:
         return []
     length, count = plans.parts(kernel, chosen.splits)
-    return [f"split: {count} parts of {length} reduced elements, which a second launch combines"]
+    passes = len(chosen.loops.stages)
+    combined = "which a second launch combines"
+    if passes > 1:
+        combined = f"{passes} passes, each a launch, which combines what the ones before it left"
+    return [f"split: {count} parts of {length} reduced elements, {combined}"]
+
+
+def _joined(chosen: Plan) -> list[str]:
+    names = " ".join(f"v{number}" for number in sorted(chosen.joined))
+    return [f"merged passes: {names} is made before its terms are known"] if names else []

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lazygrad.codegen.cuda.expr import Emitter
+from lazygrad.codegen.cuda.online import Joined
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
 
@@ -18,7 +19,8 @@ PARTIAL_BYTES = 16  # a value and, for argmax, its position
 
 @dataclass(frozen=True)
 class Reducer:
-    """Texts for one reduction. `combine` is the functor's name; `kind` the accumulator's type."""
+    """Texts for one reduction. `combine` is the functor's name; `kind` the accumulator's type, of at
+    most `PARTIAL_BYTES`. What is `late` is finished when a value of the row is known."""
 
     number: int
     kind: str
@@ -26,8 +28,7 @@ class Reducer:
     combine: str
     step: str
     finish: str  # makes v{number} of the accumulator a{number}
-    partial: str  # writes the accumulator to q
-    load: str  # the accumulator that q holds
+    late: bool = False
 
 
 def accumulator(dtype: DType) -> str:
@@ -82,9 +83,26 @@ def _plain(n: int, kind: str, start: str, combine: str, step: str, finish: str) 
         combine,
         step,
         finish,
-        f"*({kind} *)q = a{n};",
-        f"*(const {kind} *)q",
     )
+
+
+def joined_reducer(e: Emitter, n: int, how: Joined) -> Reducer:
+    """A sum that is made before what is taken from its terms is known: `online` has the formulas.
+    `finish` comes when v{mean} is there; `length` is the number of terms."""
+    register = e.register(e.kernel.instrs[n].dtype)
+    value, mean = f"v{how.source}", f"(f64)v{how.mean}"
+    if how.powers:
+        kind = f"Power<{register}>"
+        start = f"{{-{register}(INFINITY), 0}}"
+        step = f"v_power(a{n}, {value});"
+        sum_ = f"a{n}.sum * exp((f64)a{n}.top - {mean})"
+        combine = "Powers"
+    else:
+        kind, start, combine = "f64", "0", "Sum"
+        step = f"a{n} = a{n} + (f64){value} * (f64){value};"
+        sum_ = f"v_squares(a{n}, a{how.first}, {mean}, (f64)length)"
+    finish = f"const {register} v{n} = ({register})({sum_});"
+    return Reducer(n, kind, f"{kind} a{n} = {start};", combine, step, finish, late=True)
 
 
 def _position(e: Emitter, n: int, source: DType) -> Reducer:
@@ -104,6 +122,4 @@ def _position(e: Emitter, n: int, source: DType) -> Reducer:
         combine,
         f"{{ const {kind} b = {{({value_kind}){value}, (i64)r}}; a{n} = {combine}()(a{n}, b); }}",
         f"const i64 v{n} = a{n}.at;",
-        f"*({kind} *)q = a{n};",
-        f"*(const {kind} *)q",
     )

@@ -16,7 +16,7 @@ from lazygrad.codegen.cpu import heading, readable_name
 from lazygrad.codegen.cuda import plan as plans
 from lazygrad.codegen.cuda.expr import Emitter
 from lazygrad.codegen.cuda.plan import Plan, divisor
-from lazygrad.codegen.cuda.reducers import PARTIAL_BYTES, reducer
+from lazygrad.codegen.cuda.reducers import PARTIAL_BYTES, joined_reducer, reducer
 from lazygrad.codegen.environment import environment
 from lazygrad.codegen.expr import Statement
 from lazygrad.codegen.loops import Stage, crossing_axis, crossing_loads
@@ -205,13 +205,24 @@ class _Writer:
             length, count = plans.parts(self.kernel, self.plan.splits)
             context["part_length"] = self.e.params.add(length)
             context["split_count"] = self.e.params.add(count)
+            context["functions"] = functions(len(loops.stages))
+            context["places"] = {
+                n: PARTIAL_BYTES * place for place, n in enumerate(self.kernel.reductions)
+            }
         return context
 
     def stage(self, stage: Stage) -> dict[str, Any]:
+        joined = self.plan.joined
+        reducers = [
+            joined_reducer(self.e, n, joined[n]) if n in joined else reducer(self.e, n)
+            for n in stage.reductions
+        ]
+        late = {one.number: Statement(one.finish) for one in reducers if one.late}
         return {
-            "reducers": [reducer(self.e, n) for n in stage.reductions],
-            "after": self.values(stage.row_values),
+            "reducers": reducers,
+            "after": [late.get(n) or self.e.value(n) for n in sorted([*stage.row_values, *late])],
             "row_stores": self.stores(stage.row_stores),
+            "at_once": plans.chunks_at_once(self.kernel, self.plan, stage),
         }
 
     def rows(self) -> dict[str, Any]:
@@ -225,7 +236,6 @@ class _Writer:
             held = self.held(stage)
             made = self.chunked([v for v in stage.values if v not in held], stage.stores, left)
             made["within"] = self.read_back(stage, held) + made["within"]
-            made["at_once"] = plans.chunks_at_once(self.kernel, self.plan, stage)
             made["within"] += [self.e.save(v) for v in stage.saves if v not in held]
             stages.append(made | self.holds(stage, held) | self.stage(stage))
         return context
@@ -269,11 +279,17 @@ class _Writer:
         context["split_row"] = self.split("row", self.axes(False)[:-1])
         context["split_length"] = self.split("r", self.axes(True))
         context["stages"] = [
-            {"within": self.values(stage.values), "stores": self.stores(stage.stores)}
+            self.chunked(stage.values, [], str(self.plan.lanes))
+            | {"stores": self.stores(stage.stores)}
             | self.stage(stage)
             for stage in self.plan.loops.stages
         ]
         return context
+
+
+def functions(passes: int) -> list[str]:
+    """Names of the passes of a reduction that is split, of which each is a function."""
+    return ["parts", *(f"parts{number}" for number in range(2, passes + 1))]
 
 
 def shares(kernel: Kernel) -> int:
@@ -307,16 +323,22 @@ def _phases(writer: _Writer, symbol: str) -> tuple[tuple[Phase, ...], int]:
         others = prod(n for a, n in enumerate(kernel.extents) if a not in walked)
         blocks = -(-others // threads) * shares(kernel) if total else 0
     elif plan.strategy == "columns":
-        blocks = prod(kept[:-1]) * -(-kept[-1] // plans.WARP)
+        blocks = prod(kept[:-1]) * -(-kept[-1] // (plans.WARP * plan.lanes))
     else:
         blocks = -(-rows // (threads // plan.group))
     if plan.splits == 1:
         return (Phase(symbol, blocks, threads),), 0
     _, count = plans.parts(kernel, plan.splits)
-    finishing = -(-rows // threads) if plan.strategy == "columns" else rows
+    finishing = rows
+    if plan.strategy == "columns":
+        finishing = prod(kept[:-1]) * -(-kept[-1] // plans.WARP)
     scratch = rows * count * len(kernel.reductions) * PARTIAL_BYTES
-    parts = Phase(symbol + "_parts", blocks * count, threads)
-    return (parts, Phase(symbol + "_done", finishing, threads)), scratch
+    stages = plan.loops.stages
+    names = functions(len(stages))
+    phases = [Phase(f"{symbol}_{name}", blocks * count, threads) for name in names]
+    if stages[-1].reductions:
+        phases.append(Phase(symbol + "_done", finishing, threads))
+    return tuple(phases), scratch
 
 
 def render(kernel: Kernel) -> Rendered:

@@ -1,5 +1,5 @@
 /* every part of a row on its own ... */
-extern "C" __global__ void __launch_bounds__(256) lg_sum_13d33ba53fe7_parts(const f32 *__restrict__ p0, f32 *__restrict__ p1, char *scratch, const Dims<i32, 3> d) {
+extern "C" __global__ void __launch_bounds__(256) lg_sum_dcbb4460ee17_parts(const f32 *__restrict__ p0, f32 *__restrict__ p1, char *scratch, const Dims<i32, 3> d) {
   const i32 length = d[0];
   __shared__ __align__(16) i64 room[16];
   const i32 lane = threadIdx.x;
@@ -19,16 +19,19 @@ extern "C" __global__ void __launch_bounds__(256) lg_sum_13d33ba53fe7_parts(cons
   }
   a1 = v_group<256>(a1, Sum(), room);
   if (lane == 0) {
-    { char *q = scratch + ((i32)blockIdx.x * 1 + 0) * 16; *(f64 *)q = a1; }
+    char *at = scratch + (i32)blockIdx.x * 16;
+    *(f64 *)(at + 0) = a1;
   }
 }
 /* ... then all parts of a row */
-extern "C" __global__ void __launch_bounds__(256) lg_sum_13d33ba53fe7_done(const f32 *__restrict__ p0, f32 *__restrict__ p1, char *scratch, const Dims<i32, 3> d) {
+extern "C" __global__ void __launch_bounds__(256) lg_sum_dcbb4460ee17_done(const f32 *__restrict__ p0, f32 *__restrict__ p1, char *scratch, const Dims<i32, 3> d) {
+  const i32 length = d[0];
   __shared__ __align__(16) i64 room[16];
   const i32 row = blockIdx.x, lane = threadIdx.x;
   f64 a1 = 0;
-  for (i32 part = lane; part < d[2]; part += 256) {
-    { const char *q = scratch + ((row * d[2] + part) * 1 + 0) * 16; a1 = Sum()(a1, *(const f64 *)q); }
+  for (i32 q = lane; q < d[2]; q += 256) {
+    const char *at = scratch + (row * d[2] + q) * 16;
+    a1 = Sum()(a1, *(const f64 *)(at + 0));
   }
   a1 = v_group<256>(a1, Sum(), room);
   const f32 v1 = (f32)a1;
