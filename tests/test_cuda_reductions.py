@@ -1,4 +1,4 @@
-"""Reductions of long rows and of columns on a GPU: passes that are launches, passes that are merged.
+"""Reductions of long rows and of columns on a GPU: passes that are launches, merged passes.
 
 What plans promise is tested in `test_cuda_source.py` and `test_cuda_sass.py`; here are the values,
 against numpy in float64.

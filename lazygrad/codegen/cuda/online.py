@@ -3,8 +3,8 @@
 Owns: finding sums that are made in the pass before theirs, from what that pass reads anyway, and
 merging the two. Must not know: threads, or text.
 
-With m any value of the row: a sum of exp(x - m) is kept for the largest x so far instead, and scaled
-whenever that grows (Milakov and Gimelshein, "Online normalizer calculation for softmax",
+With m any value of the row: a sum of exp(x - m) is kept for the largest x so far instead, and
+scaled whenever that grows (Milakov and Gimelshein, "Online normalizer calculation for softmax",
 arXiv:1805.02867). A sum of (x - m)^2 is that of x^2 less m (2 sum(x) - n m), in float64.
 """
 

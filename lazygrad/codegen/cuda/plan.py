@@ -39,7 +39,7 @@ LIMIT = 2**31 - 2**20  # positions beyond it need 64 bits
 class Plan:
     """`lanes` elements are a chunk; `unroll` chunks are loaded before any is used. `group`
     threads share a row. With `held` > 0 a thread's part of a row is so many chunks, which stay in
-    registers between passes. With `splits` > 1 a reduction leaves so many partial results, and every
+    registers between passes. With `splits` > 1 a reduction leaves so many partial results, and each
     pass is a launch. `joined` reductions are made in the pass before theirs."""
 
     strategy: str
@@ -103,9 +103,9 @@ def _online(kernel: Kernel, loops: Loops, total: int) -> tuple[Loops, dict[int, 
 
 
 def row_lanes(kernel: Kernel) -> int:
-    """Neighbouring elements of a reduced row that one thread takes in: 16 bytes of float32, whatever
-    the dtype, as this gives the order of additions; but of half types twice as many, as sums of
-    float32 are made in float64, where the order hardly shows."""
+    """Neighbouring elements of a reduced row that one thread takes in: 16 bytes of float32,
+    whatever the dtype, as this gives the order of additions; but of half types twice as many, as
+    sums of float32 are made in float64, where the order hardly shows."""
     extent = sizes(kernel)[0][-1]
     read = [i.dtype for i in kernel.instrs if i.op is ops.BUFFER and i.level == FULL]
     made = [kernel.instrs[n].dtype for n in kernel.reductions]

@@ -33,7 +33,8 @@ def plan_record(kernel: Kernel, made: Rendered) -> Record:
         "splits": chosen.splits,
         "joined": sorted(chosen.joined),
         "how": [_threads(chosen), *_splits(kernel, chosen), *_joined(chosen)],
-        "items": f"a block takes {_BLOCK[chosen.strategy].format(rows=_rows(chosen), columns=plans.WARP * chosen.lanes)}",
+        "items": "a block takes "
+        + _BLOCK[chosen.strategy].format(rows=_rows(chosen), columns=plans.WARP * chosen.lanes),
     }
 
 

@@ -19,8 +19,8 @@ PARTIAL_BYTES = 16  # a value and, for argmax, its position
 
 @dataclass(frozen=True)
 class Reducer:
-    """Texts for one reduction. `combine` is the functor's name; `kind` the accumulator's type, of at
-    most `PARTIAL_BYTES`. What is `late` is finished when a value of the row is known."""
+    """Texts for one reduction. `combine` is the functor's name; `kind` the accumulator's type, of
+    at most `PARTIAL_BYTES`. What is `late` is finished when a value of the row is known."""
 
     number: int
     kind: str
