@@ -217,6 +217,19 @@ def test_a_base_gets_a_gradient_after_its_view_was_turned_in_place(write: str) -
     assert x.grad.tolist() == [[2, 2, 2], [2, 2, 2]]
 
 
+def test_another_size_stays_on_the_same_memory() -> None:
+    t = lg.arange(6.0)
+    v = t.view(2, 3)
+    t.resize_(4).fill_(1)
+    assert v.tolist() == [[1, 1, 1], [1, 4, 5]] and t._version == 2
+    u = v.view(-1)[2:]
+    u.resize_(2, 2).add_(10)
+    assert v.tolist() == [[1, 1, 11], [11, 14, 15]] and u.storage_offset() == 2
+    shared = lg.from_numpy(np.arange(3.0))
+    with pytest.raises(RuntimeError, match="not resizable"):
+        shared.resize_(8)
+
+
 def test_assignment_drops_all_leading_ones_of_a_value_of_another_shape() -> None:
     x = lg.tensor([[-4]])
     with pytest.raises(RuntimeError, match="some elements of the input tensor"):

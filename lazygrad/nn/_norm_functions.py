@@ -12,7 +12,7 @@ from typing import Any
 from lazygrad.autograd import composite
 from lazygrad.nn._common import function, is_half, need_floats
 from lazygrad.tensor import Size, Tensor, finfo, float32, no_grad, ones, rsqrt, zeros
-from lazygrad.tensor.declare import store_out
+from lazygrad.tensor.out import check_memory, store_out
 from lazygrad.tensor.promotion import type_name
 
 
@@ -339,5 +339,7 @@ def normalize(
             "linalg.vector_norm: Expected a floating point or complex tensor as input. "
             f"Got {type_name(input.dtype)}"
         )
+    if out is not None:
+        check_memory("normalize", [out], [input])
     result: Tensor = _normalize(input, p=p, dim=dim, eps=eps)
     return result if out is None else store_out("div", result, out)

@@ -93,16 +93,16 @@ from lazygrad.nn._padding import pad
 from lazygrad.nn._pooling import avg_pool1d, max_pool1d, max_pool2d, max_pool3d
 from lazygrad.nn._resampling import interpolate, pixel_shuffle, pixel_unshuffle
 from lazygrad.nn._windows import fold, unfold
-from lazygrad.tensor.declare import out_form
+from lazygrad.tensor.out import out_form
 
-avg_pool2d = out_form("avg_pool2d", _pooling.avg_pool2d)
-avg_pool3d = out_form("avg_pool3d", _pooling.avg_pool3d)
-gelu = out_form("gelu", _activation_functions.gelu)
-hardshrink = out_form("hardshrink", _activation_functions.hardshrink)
-linear = out_form("linear", _linear_functions.linear)
-logsigmoid = out_form("log_sigmoid", _activation_functions.logsigmoid)
-softplus = out_form("softplus", _activation_functions.softplus)
-softshrink = out_form("softshrink", _activation_functions.softshrink)
+avg_pool2d = out_form("avg_pool2d", _pooling.avg_pool2d, "same")
+avg_pool3d = out_form("avg_pool3d", _pooling.avg_pool3d, "same")
+gelu = out_form("gelu", _activation_functions.gelu, "same")
+hardshrink = out_form("hardshrink", _activation_functions.hardshrink, "same")
+linear = out_form("linear", _linear_functions.linear, "same")
+logsigmoid = out_form("log_sigmoid", _activation_functions.logsigmoid, "same")
+softplus = out_form("softplus", _activation_functions.softplus, "same")
+softshrink = out_form("softshrink", _activation_functions.softshrink, "same")
 
 __all__ = [
     "adaptive_avg_pool1d",

@@ -27,6 +27,7 @@ from lazygrad.runtime.memory import OutOfMemoryError, memory_stats, reset_peak_m
 from lazygrad.tensor import core as _core
 from lazygrad.tensor import declare as _declare
 from lazygrad.tensor import methods as _methods
+from lazygrad.tensor import out as _out
 from lazygrad.tensor import promotion as _promotion
 from lazygrad.tensor import size as _size
 from lazygrad.tensor.convert import realize
@@ -90,7 +91,7 @@ _methods.install()
 for _entry in _declare.DECLARED.values():
     if _entry.is_function:
         globals()[_entry.name] = (
-            _declare.out_form(_entry.name, _entry.function, _entry.out)
+            _out.out_form(_entry.name, _entry.function, _entry.out)
             if _entry.out
             else _declare.sized_form(_entry.name, _entry.function, _entry.sizes, False)
             if _entry.sizes

@@ -8,6 +8,7 @@ operation.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from math import prod
 from typing import Any
 
 from lazygrad.autograd.capture import capture
@@ -15,8 +16,8 @@ from lazygrad.autograd.graph import GradFn, fn_class
 from lazygrad.autograd.modes import mode
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
-from lazygrad.ir.node import Node
-from lazygrad.ir.views import View
+from lazygrad.ir.node import Node, Shape
+from lazygrad.ir.views import View, contiguous_strides
 from lazygrad.tensor import promotion
 from lazygrad.tensor import storage as memory
 from lazygrad.tensor.core import (
@@ -167,7 +168,7 @@ def check_overlap(t: Tensor, other: Tensor, any_place: bool = False) -> None:
     if t._storage is not other._storage or (t is other and not any_place):
         return
     a, b = view_of(t), view_of(other)
-    if not (_dense(a) and _dense(b)) or not a.numel or not b.numel:
+    if not (is_dense(a) and is_dense(b)) or not a.numel or not b.numel:
         return
     low, high = a.bounds()
     first, last = b.bounds()
@@ -182,7 +183,7 @@ def check_overlap(t: Tensor, other: Tensor, any_place: bool = False) -> None:
     )
 
 
-def _dense(view: View) -> bool:
+def is_dense(view: View) -> bool:
     """Whether the elements fill their span of memory, each place once."""
     step = 1
     for stride, extent in sorted((s, e) for s, e in zip(view.strides, view.shape) if e != 1):
@@ -190,6 +191,26 @@ def _dense(view: View) -> bool:
             return False
         step *= extent
     return True
+
+
+def resize(t: Tensor, shape: Shape) -> None:
+    """`resize_`, without its checks of the shape and of gradients.
+
+    Raises RuntimeError if memory that is shared with others were to become larger. Memory that
+    becomes larger is t's alone from then on.
+    """
+    stored, offset = t._storage, t.storage_offset()
+    room, count = prod(stored.shape), prod(shape)
+    t._cached = None
+    if offset + count <= room or not count:
+        t._view = View(shape, contiguous_strides(shape), offset)
+        return
+    if stored.shared is not None:
+        raise RuntimeError("Trying to resize storage that is not resizable")
+    flat = ops.reshape(memory.read(stored), arg=(room,))
+    flat = ops.slice_(flat, arg=((min(offset, room), room, 1),))
+    grown = ops.pad(flat, arg=((0, count - flat.shape[0]),))
+    t._storage, t._view = memory.Storage(ops.reshape(grown, arg=shape)), None
 
 
 def adopt(t: Tensor, result: Tensor, name: str | None = None, twice: int = 0) -> Tensor:

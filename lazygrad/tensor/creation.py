@@ -21,7 +21,8 @@ from lazygrad.realize import FROM_NUMPY, value_read
 from lazygrad.runtime.device import from_array
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor, node_of, shape_of, wrap, wrap_as
-from lazygrad.tensor.declare import check_tensor, declare, layout_order, makes
+from lazygrad.tensor.declare import check_tensor, declare, layout_order
+from lazygrad.tensor.out import makes
 from lazygrad.tensor.size import device_name, extents
 from lazygrad.tensor.views import size_args
 

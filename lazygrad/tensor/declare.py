@@ -1,7 +1,7 @@
 """Where operations are declared: once each, for function, method and in-place form together.
 
-Owns: the list of declarations, the in-place and `out=` forms derived from them, and the layout
-that elementwise results have. Must not know: any particular operation.
+Owns: the list of declarations, the in-place forms derived from them, and the layout that
+elementwise results have. Must not know: any particular operation.
 """
 
 from __future__ import annotations
@@ -15,14 +15,12 @@ from typing import Any
 import numpy as np
 
 from lazygrad.autograd.graph import refusing
-from lazygrad.autograd.modes import mode, no_grad
 from lazygrad.ir.node import Shape
 from lazygrad.ir.views import contiguous_strides
 from lazygrad.tensor import promotion
 from lazygrad.tensor.aliasing import adopt, check_inplace, check_overlap
 from lazygrad.tensor.core import Tensor, node_of, nodes_of, shape_of, view_of
-from lazygrad.tensor.history import needs_grad, record, relabelled
-from lazygrad.tensor.size import extents
+from lazygrad.tensor.history import record, relabelled
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class Declared:
     is_function: bool
     is_method: bool
     has_inplace: bool
-    out: str  # what `out=` may be: "cast", what the result can be cast to; "same"; "": not there
+    out: str  # which dtypes `out=` may have (see `out.out_form`); "": there is none
     sizes: str  # the argument that is a tuple to the function, and may be spread to the method
     compares: bool  # the result is a truth value, also where it is written in place
 
@@ -53,8 +51,8 @@ def declare(
 ) -> Callable[[Any], Any]:
     """Make an operation of a function; more names are aliases.
 
-    `out`: True, there is an `out=` that takes any dtype the result can be cast to; "same", only
-    the result's.
+    `out`: True, there is an `out=` that takes any dtype the result can be cast to; or what
+    `out.out_form` calls it.
     """
     kind = out if isinstance(out, str) else "cast" if out else ""
 
@@ -120,14 +118,14 @@ def sized_form(name: str, fn: Callable[..., Any], sizes: str, method: bool) -> C
             )
         try:
             return fn(input, *given, **named)
-        except _ODD:
+        except ODD:
             check_arguments(name, fn, (input, *given), named)
             raise
 
     return run
 
 
-_ODD = (AttributeError, ValueError, TypeError)  # what Python says of an argument that it cannot use
+ODD = (AttributeError, ValueError, TypeError)  # what Python says of an argument that it cannot use
 
 
 def check_arguments(name: str, fn: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
@@ -178,9 +176,9 @@ def as_subclass_of(value: Any, cls: type) -> Any:
     return value
 
 
-def _kept(result: Any, args: Sequence[Any]) -> Any:
+def kept(result: Any, args: Sequence[Any]) -> Any:
     """The result, of the class of the first argument that is of a user's subclass."""
-    for t in _given(args):
+    for t in tensors_in(args):
         if type(t) is not Tensor and t._keeps_class:
             return as_subclass_of(result, type(t))
     return result
@@ -193,10 +191,10 @@ def explained(name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
             result = fn(*args, **kwargs)
-        except _ODD:
+        except ODD:
             check_arguments(name, fn, args, kwargs)
             raise
-        return _kept(result, args) if SUBCLASSES else result
+        return kept(result, args) if SUBCLASSES else result
 
     return run
 
@@ -218,118 +216,15 @@ def _truth(name: str, t: Tensor, args: Sequence[Any], result: Tensor) -> Tensor:
     return record(record_name, tensors, nodes_of(*tensors), value)
 
 
-def out_form(name: str, fn: Callable[..., Any], kind: str = "cast") -> Callable[..., Any]:
-    """The function with an `out` argument, whose dtypes are checked as `kind` says."""
-
-    @functools.wraps(fn)
-    def run(*args: Any, out: Any = None, **kwargs: Any) -> Any:
-        if out is None:
-            try:
-                result = fn(*args, **kwargs)
-            except _ODD:
-                check_arguments(name, fn, args, kwargs)
-                raise
-            return _kept(result, args) if SUBCLASSES else result
-        given = _given(args)
-        targets = [out] if isinstance(out, Tensor) else out
-        if not isinstance(targets, (list, tuple)):
-            raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
-        _check_out(name, targets, given)
-        with no_grad():
-            result = fn(*args, **kwargs)
-        if isinstance(result, Tensor) is not isinstance(out, Tensor):
-            wanted = "Tensor" if isinstance(result, Tensor) else "tuple of Tensors"
-            raise TypeError(f"{name}(): argument 'out' must be {wanted}, not {type(out).__name__}")
-        if isinstance(out, Tensor):
-            return store_out(name, result, out, kind)
-        if len(result) != len(out):
-            raise TypeError(f"{name}(): expected {len(result)} tensors in 'out', got {len(out)}")
-        for part, target in zip(result, out):
-            store_out(name, part, target, kind)
-        return tuple(out) if type(result) is tuple else type(result)(*out)
-
-    return run
-
-
-def _given(args: Sequence[Any]) -> list[Tensor]:
+def tensors_in(args: Sequence[Any]) -> list[Tensor]:
     """The tensors among arguments, those in lists too."""
     found = []
     for a in args:
-        found += [a] if isinstance(a, Tensor) else _given(a) if isinstance(a, (list, tuple)) else []
+        if isinstance(a, Tensor):
+            found.append(a)
+        elif isinstance(a, (list, tuple)):
+            found += tensors_in(a)
     return found
-
-
-def _check_out(name: str, targets: Sequence[Any], given: Sequence[Tensor]) -> None:
-    """Raise where the result cannot be written to `out`, whatever it will be."""
-    for t in targets:
-        if not isinstance(t, Tensor):
-            raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(t).__name__}")
-    if mode.grad and any(needs_grad(t) for t in (*targets, *given)):
-        raise RuntimeError(
-            f"{name}(): functions with out=... arguments don't support automatic "
-            "differentiation, but one of the arguments requires grad."
-        )
-    for t in targets:
-        for other in given:
-            check_overlap(t, other)
-
-
-def store_out(name: str, result: Tensor, out: Tensor, kind: str = "cast") -> Tensor:
-    """Put a result into the tensor given as `out`, which takes its shape.
-
-    Raises RuntimeError where the dtypes do not fit; warns where `out` has another shape.
-    """
-    if result.dtype is not out.dtype:
-        if kind == "same":
-            have, wanted = (promotion.c_name(t.dtype) for t in (out, result))
-            raise RuntimeError(
-                f"Expected out tensor to have dtype {wanted}, but got {have} instead"
-            )
-        if not promotion.can_cast(result.dtype, out.dtype):
-            raise RuntimeError(
-                f"result type {promotion.type_name(result.dtype)} can't be cast to the desired "
-                f"output type {promotion.type_name(out.dtype)}"
-            )
-    if shape_of(out) != shape_of(result):
-        if out.numel():
-            import warnings
-
-            warnings.warn(
-                "An output with one or more elements was resized since it had shape "
-                f"{extents(out.shape)}, which does not match the required output shape "
-                f"{extents(result.shape)}. This behavior is deprecated, and in a future PyTorch "
-                "release outputs will not be resized unless they have zero elements. You can "
-                "explicitly reuse an out tensor t by resizing it, inplace, to zero elements with "
-                "t.resize_(0).",
-                stacklevel=3,
-            )
-        out.resize_(result.shape)
-    check_inplace(out)
-    return adopt(out, result)
-
-
-def makes(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that makes a tensor of a `dtype`, with `out`, whose dtype is the default then."""
-    name = fn.__name__
-
-    @functools.wraps(fn)
-    def run(*args: Any, out: Any = None, dtype: Any = None, **kwargs: Any) -> Any:
-        if out is None:
-            return fn(*args, dtype=dtype, **kwargs)
-        if not isinstance(out, Tensor):
-            raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
-        if dtype is not None and dtype is not out.dtype:
-            raise RuntimeError(
-                f"dtype {promotion.type_name(dtype)} does not match dtype of out parameter "
-                f"({promotion.type_name(out.dtype)})"
-            )
-        _check_out(name, [out], _given(args))
-        made = fn(*args, dtype=out.dtype, **kwargs)
-        if shape_of(out) != shape_of(made):
-            out.resize_(made.shape)  # without a warning: what was in it does not matter here
-        return store_out(name, made, out)
-
-    return run
 
 
 class NamedResult(tuple[Any, ...]):

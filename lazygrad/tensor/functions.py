@@ -32,7 +32,7 @@ def rename(t: Tensor, name: str) -> Tensor:
 # -- limits -------------------------------------------------------------------------------------
 
 
-@declare("clamp", "clip", inplace=True, out="same")
+@declare("clamp", "clip", inplace=True, out="clamp")
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     """Elements no less than min and no more than max; gradient passes at the limits."""
     check_tensor(input, "clamp")
@@ -83,7 +83,7 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     return record(name, tensors, nodes, value, layout_order(tensors, shape))
 
 
-@declare(inplace=True, out="same")
+@declare(inplace=True, out="clamp")
 def clamp_min(input: Tensor, min: Any) -> Tensor:
     """Elements no less than min."""
     if min is None:
@@ -91,7 +91,7 @@ def clamp_min(input: Tensor, min: Any) -> Tensor:
     return clamp(input, min=min)
 
 
-@declare(inplace=True, out="same")
+@declare(inplace=True, out="clamp")
 def clamp_max(input: Tensor, max: Any) -> Tensor:
     """Elements no more than max."""
     if max is None:
@@ -180,7 +180,7 @@ def _addc(name: str, op: Any, input: Tensor, a: Tensor, b: Tensor, value: Any) -
     )
 
 
-@declare(inplace=True, out=True)
+@declare(inplace=True, out="lerp")
 def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     """input + weight * (end - input)."""
     if input.dtype is not end.dtype:

@@ -14,13 +14,12 @@ from lazygrad.autograd.hooks import RemovableHandle, add_hook
 from lazygrad.autograd.modes import mode
 from lazygrad.ir import ops
 from lazygrad.tensor import promotion as P
-from lazygrad.tensor.aliasing import adopt, check_inplace, check_overlap
+from lazygrad.tensor.aliasing import adopt, check_inplace, check_overlap, note_write, resize
 from lazygrad.tensor.core import Meta, Tensor, alias, node_of, shape_of, view_of, wrap
 from lazygrad.tensor.creation import check_sizes, filled_node
 from lazygrad.tensor.declare import declare
 from lazygrad.tensor.history import fn_of, meta_of, needs_grad, record
 from lazygrad.tensor.size import extents
-from lazygrad.tensor.storage import Storage
 from lazygrad.tensor.views import size_args
 
 
@@ -98,22 +97,14 @@ def set_(self: Tensor, source: Any = None, *args: Any) -> Tensor:
 
 @declare(function=False)
 def resize_(self: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
-    """Another shape over the same elements; what is new is 0."""
+    """Another shape over the same memory; where that is too small, over more of it: zeros."""
     shape = size_args(sizes, "resize_")
     check_sizes(shape, self.dtype)
     if needs_grad(self):
         raise RuntimeError("cannot resize variables that require grad")
-    count = 1
-    for extent in shape:
-        count *= extent
-    flat = self.detach().reshape(-1)
-    node = node_of(flat)
-    if count <= node.shape[0]:
-        node = ops.slice_(node, arg=((0, count, 1),))
-    else:
-        node = ops.pad(node, arg=((0, count - node.shape[0]),))
-    self._storage = Storage(ops.reshape(node, arg=shape))
-    self._view = None
+    if shape != shape_of(self):
+        resize(self, shape)
+    note_write(self)
     return self
 
 

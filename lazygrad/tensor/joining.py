@@ -63,7 +63,7 @@ def cat_nodes(nodes: Sequence[Node], axis: int) -> Node:
     return result
 
 
-@declare("cat", "concat", "concatenate", method=False, out=True)
+@declare("cat", "concat", "concatenate", method=False, out="joined")
 def cat(tensors: Any, dim: int = 0, *, axis: int | None = None) -> Tensor:
     """Tensors one after another along a dim."""
     given = _tensors(tensors, "cat")
@@ -93,7 +93,7 @@ def cat(tensors: Any, dim: int = 0, *, axis: int | None = None) -> Tensor:
     return record("CatBackward0", given, every, value)
 
 
-@declare(method=False, out=True)
+@declare(method=False, out="joined")
 def stack(tensors: Any, dim: int = 0) -> Tensor:
     """Tensors of one shape along a new dim."""
     given = _tensors(tensors, "stack")
@@ -139,23 +139,23 @@ def _atleast(rank: int) -> Any:
 atleast_1d, atleast_2d, atleast_3d = (_atleast(rank) for rank in (1, 2, 3))
 
 
-@declare(method=False, out=True)
+@declare(method=False, out="joined")
 def hstack(tensors: Any) -> Tensor:
     parts = [atleast(1, t) for t in _some(tensors, "hstack")]
     return cat(parts, 0 if parts[0].ndim == 1 else 1)
 
 
-@declare("vstack", "row_stack", method=False, out=True)
+@declare("vstack", "row_stack", method=False, out="joined")
 def vstack(tensors: Any) -> Tensor:
     return cat([atleast(2, t) for t in _some(tensors, "vstack")], 0)
 
 
-@declare(method=False, out=True)
+@declare(method=False, out="joined")
 def dstack(tensors: Any) -> Tensor:
     return cat([atleast(3, t) for t in _some(tensors, "dstack")], 2)
 
 
-@declare(method=False, out=True)
+@declare(method=False, out="joined")
 def column_stack(tensors: Any) -> Tensor:
     given = _some(tensors, "column_stack")
     columns = [t.reshape(-1, 1) if t.ndim <= 1 else t for t in given]

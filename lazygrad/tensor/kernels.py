@@ -62,6 +62,7 @@ KERNELS: dict[str, tuple[frozenset[DType], str]] = {
     "cumsum_": (NUMBERS, "cumsum_out_cpu"),
     "cumprod_": (NUMBERS, "cumprod_out_cpu"),
     "logcumsumexp": (FLOATS, "logcumsumexp_out_cpu"),
+    "nansum out": (FLOATS, "nansum_cpu"),
     "bincount": (WHOLE, "bincount_cpu"),
     "histc": (FLOATS, "histogram_cpu"),
     "scatter_reduce mean": (NUMBERS, "scatter_gather_tensor_cpu_reduce_mean"),

@@ -15,7 +15,7 @@ from lazygrad.autograd.function import Function
 from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, shape_of
 from lazygrad.tensor.creation import from_values
-from lazygrad.tensor.declare import check_tensor, named, out_form
+from lazygrad.tensor.declare import check_tensor, named
 from lazygrad.tensor.joining import cat
 from lazygrad.tensor.kernels import require, require_float
 from lazygrad.tensor.linear import linalg_cross
@@ -23,6 +23,7 @@ from lazygrad.tensor.linear import matmul as _matmul
 from lazygrad.tensor.norms import linalg_norm
 from lazygrad.tensor.norms import matrix_norm as _matrix_norm
 from lazygrad.tensor.norms import vector_norm as _vector_norm
+from lazygrad.tensor.out import out_form
 from lazygrad.tensor.promotion import type_name
 
 

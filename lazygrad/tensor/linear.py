@@ -301,7 +301,7 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
     return tensordot(input, other, ([-1], [-1]))
 
 
-@declare(method=False, out=True)
+@declare(method=False, out="same")
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     """The sum of products over the dims named of each."""
     if isinstance(dims, Tensor):

@@ -50,7 +50,7 @@ def logical_not(input: Tensor) -> Tensor:
     return wrap_as(ops.bit_not(as_bool(x)), layout_order((input,), x.shape))
 
 
-@declare(inplace=True, out=True)
+@declare(inplace=True, out="same")
 def bitwise_not(input: Tensor) -> Tensor:
     x = node_of(input)
     require("bitwise_not", x.dtype)

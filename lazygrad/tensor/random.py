@@ -20,7 +20,7 @@ from lazygrad.tensor.aliasing import adopt, check_inplace
 from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, index_of, node_of, shape_of, wrap
 from lazygrad.tensor.creation import check_dtype, check_sizes, leaf
-from lazygrad.tensor.declare import check_tensor, declare, makes
+from lazygrad.tensor.declare import check_tensor, declare
 from lazygrad.tensor.generator import (
     Generator,
     default_generator,
@@ -33,6 +33,7 @@ from lazygrad.tensor.generator import (
 )
 from lazygrad.tensor.history import record
 from lazygrad.tensor.kernels import require
+from lazygrad.tensor.out import makes
 from lazygrad.tensor.size import device_name
 from lazygrad.tensor.views import size_args
 
@@ -326,7 +327,7 @@ def _affine(node: Node, scale: Any, shift: Any) -> Node:
     return ops.add(node, P.scalar(shift, node.dtype, "cpu"))
 
 
-@declare(out=True)
+@declare(out="any")
 def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = None) -> Tensor:
     """1 with the probability that each element gives, or with probability p.
 

@@ -17,8 +17,8 @@ from lazygrad.ir.node import Node
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor, index_of
 from lazygrad.tensor.creation import check_dtype, check_sizes, from_values, leaf
-from lazygrad.tensor.declare import makes
 from lazygrad.tensor.kernels import require
+from lazygrad.tensor.out import makes
 from lazygrad.tensor.size import device_name
 
 # -- ranges -------------------------------------------------------------------------------------

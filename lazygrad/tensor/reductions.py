@@ -48,6 +48,8 @@ def drop_axes(node: Node, axes: Sequence[int], keepdim: bool) -> Node:
 
 
 def _over(op: Any, x: Node, axes: tuple[int, ...], keepdim: bool) -> Node:
+    if x.dtype is D.bool_:  # a sum of truth values that is one too is "any", a product "all"
+        op = {ops.sum_: ops.max_, ops.prod: ops.min_}.get(op, op)
     return drop_axes(op(x, arg=axes) if axes else ops.copy(x), axes, keepdim)
 
 
@@ -55,7 +57,7 @@ def _sum_dtype(x: Node, dtype: DType | None) -> DType:
     return dtype or (x.dtype if x.dtype.kind == "f" else D.int64)
 
 
-@declare(out=True)
+@declare(out="own")
 def sum(
     input: Tensor,
     dim: Any = None,
@@ -75,7 +77,7 @@ def sum(
     return record(name, (input,), (x,), _over(ops.sum_, value, axes, keepdim or keepdims))
 
 
-@declare(out=True)
+@declare(out="own")
 def nansum(
     input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: DType | None = None
 ) -> Tensor:
@@ -86,7 +88,7 @@ def nansum(
     return record("NansumBackward0", (input,), (x,), _over(ops.sum_, value, axes, keepdim))
 
 
-@declare(out=True)
+@declare(out="own")
 def prod(
     input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: DType | None = None
 ) -> Tensor:
@@ -132,7 +134,7 @@ def _wide(x: Node) -> Node:
     return P.cast(x, D.float32) if x.dtype.is_half else x
 
 
-@declare(out=True)
+@declare(out="own")
 def mean(
     input: Tensor,
     dim: Any = None,
@@ -149,7 +151,7 @@ def mean(
     return _mean_dim(input, axes_of(dim, input.ndim), keepdim, dtype)
 
 
-@declare(out=True)
+@declare(out="own")
 def nanmean(
     input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: DType | None = None
 ) -> Tensor:
@@ -392,7 +394,7 @@ def _quantifier(name: str, op: Any) -> Any:
         return wrap(P.cast(_over(op, truth, axes, keepdim), result))
 
     function.__name__ = function.__qualname__ = name
-    return declare(name, out="same")(function)
+    return declare(name, out="truth")(function)
 
 
 all = _quantifier("all", ops.min_)

@@ -167,23 +167,27 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
 # -- running ------------------------------------------------------------------------------------
 
 
-@declare(out=True)
+@declare(out="own")
 def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """Sums of all elements up to each."""
     x = node_of(input)
     axis = axis_of(dim, len(x.shape))
     kind = dtype or (x.dtype if x.dtype.kind == "f" else D.int64)
+    if x.numel:
+        require("cumsum_", kind)
     value = P.cast(x, kind)
     node = ops.cumsum(value, arg=axis) if x.shape else ops.copy(value)
     return record("CumsumBackward0", (input,), (x,), node)
 
 
-@declare(out=True)
+@declare(out="own")
 def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """Products of all elements up to each."""
     x = node_of(input)
     axis = axis_of(dim, len(x.shape))
     kind = dtype or (x.dtype if x.dtype.kind == "f" else D.int64)
+    if x.numel:
+        require("cumprod_", kind)
     value = P.cast(x, kind)
     node = ops.cumprod(value, arg=axis) if x.shape else ops.copy(value)
     return record("CumprodBackward0", (input,), (x,), node)
