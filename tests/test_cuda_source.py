@@ -115,6 +115,12 @@ def routines() -> dict[str, str]:
         for shape, axis in AXES
         if dtype.kind in op.kinds and (dtype.kind != "b" or op is not ops.cumsum)
     ]
+    nodes += [
+        ops.recurrence(*(ops.zeros(shape, dtype, "cpu") for _ in range(2)), arg=axis)
+        for dtype in ALL
+        for shape, axis in AXES
+        if dtype.kind == "f"
+    ]
     nodes += [ops.argsort(ops.zeros((9,), dtype, "cpu"), arg=(0, False)) for dtype in ALL]
     made = [routine(node) for node in nodes]
     return {one.symbols[0]: one.body for one in made if one is not None}

@@ -372,6 +372,18 @@ struct LastLeast {
     return b.at >= 0 && (a.at < 0 || b.v <= a.v || b.v != b.v) ? b : a;
   }
 };
+/* y becomes c y + s: two such maps, one after the other. A product of factors that gets too large stays
+   finite, so that 0 times it is 0, as it is step by step. */
+struct Map { f64 c, s; };
+struct Affine {
+  LG_FN Map operator()(Map a, Map b) const {
+    f64 c = a.c * b.c;
+    if (isinf(c) && !isinf(a.c) && !isinf(b.c)) c = copysign(0x1.fffffffffffffp1023, c);
+    return {c, b.c * a.s + b.s};
+  }
+};
+LG_FN Map v_before(Map x, int lanes) { return {__shfl_up_sync(0xffffffffu, x.c, lanes), __shfl_up_sync(0xffffffffu, x.s, lanes)}; }
+LG_FN Map v_last(Map x) { return {__shfl_sync(0xffffffffu, x.c, 31), __shfl_sync(0xffffffffu, x.s, 31)}; }
 template <class T> LG_FN T v_before(T x, int lanes) { return __shfl_up_sync(0xffffffffu, x, lanes); }
 template <class T> LG_FN T v_last(T x) { return __shfl_sync(0xffffffffu, x, 31); }
 template <class T> LG_FN Best<T> v_before(Best<T> x, int lanes) { return {v_before(x.v, lanes), v_before(x.at, lanes)}; }

@@ -33,6 +33,7 @@ _COMBINE = {
     "logcumsumexp": "LogSum",
     "argcummax": "LastMost",
     "argcummin": "LastLeast",
+    "recurrence": "Affine",
 }
 
 
@@ -54,7 +55,7 @@ def routine(node: Node) -> Routine | None:
         axis, descending, first, count = ranks(node)
         order = _argsort(source, axis, descending, first, count)
         return order if source.shape[axis] < POSITIONS else None
-    return _scan(node, source) if node.op.name in _COMBINE else None
+    return _scan(node, node.srcs[-1]) if node.op.name in _COMBINE else None
 
 
 # -- scans ----------------------------------------------------------------------------------------
@@ -66,6 +67,8 @@ def _state(op: str, dtype: DType) -> tuple[str, str]:
         register = Emitter.register(dtype)
         kind = register if register in ("f32", "f64", "i64") else "i32"
         return f"Best<{kind}>", f"Best<{kind}>{{0, -1}}"
+    if op == "recurrence":
+        return "Map", "Map{1, 0}"
     if op == "logcumsumexp":
         return "f64", "-f64(INFINITY)"
     return accumulator(dtype), "1" if op == "cumprod" else "0"
@@ -75,9 +78,10 @@ def _scan(node: Node, source: Node) -> Routine:
     name, axis, dtype = node.op.name, node.arg, source.dtype
     n, inner = source.shape[axis], prod(source.shape[axis + 1 :])
     rows = prod(source.shape[:axis]) * inner
+    factors = len(node.srcs) == 2
     lanes, group, parts = 1, 1, 1
     if inner == 1:
-        lanes = min(8, 16 // dtype.itemsize)
+        lanes = min(4 if factors else 8, 16 // dtype.itemsize)
         lanes = lanes if n % lanes == 0 else 1
         group = WARP if n <= SHORT_ROW else THREADS
         if rows < BLOCKS // 2 and n > PART:
@@ -91,13 +95,17 @@ def _scan(node: Node, source: Node) -> Routine:
     position = name.startswith("arg")
     stored = Emitter.storage(dtype)
 
-    def value(element: str, at: str) -> str:
+    def value(element: str, at: str, factor: str, before: str = "") -> str:
         text = f"{element} != 0" if dtype.kind == "b" else Emitter.from_storage(element, dtype)
+        if factors:
+            factor = f"(f64){Emitter.from_storage(factor, dtype)}"
+            return f"{factor} * {before} + {text}" if before else f"Map{{{factor}, (f64){text}}}"
         return f"{state}{{{text}, {at}}}" if position else f"({state}){text}"
 
     def result(kept: str) -> str:
         if position:
             return f"{kept}.at"
+        kept += ".s" if factors else ""
         return f"v_to_{dtype.short}((f32){kept})" if dtype.is_half else f"({stored}){kept}"
 
     form = f"{group}x{lanes}" if inner == 1 else "columns"
@@ -115,6 +123,7 @@ def _scan(node: Node, source: Node) -> Routine:
             combine=_COMBINE[name],
             value=value,
             result=result,
+            factors=factors,
             in_rows=inner == 1,
             lanes=lanes,
             group=group,
