@@ -37,6 +37,8 @@ HOST_ONLY: dict[str, str] = {
     **dict.fromkeys(
         (
             "test_cuda.py",
+            "test_cuda_reductions.py",
+            "test_cuda_scatter.py",
             "test_cuda_sharing.py",
             "test_cuda_source.py",
             "test_emulator.py",

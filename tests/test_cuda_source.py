@@ -84,6 +84,8 @@ CASES: dict[str, Make] = {
     "argmax": lambda: known(4096, 1000).argmax(1),
     "embedding": lambda: F.embedding(indices(77), known(1000, 64)),
     "scatter_add": lambda: known(100, 64).index_add(0, indices(77), known(77, 64)),
+    "embedding_grad": lambda: known(1000, 64).index_add(0, indices(4000), known(4000, 64)),
+    "put": lambda: known(1000).index_copy(0, indices(4000), known(4000)),
     "cumsum": lambda: known(64, 4096).cumsum(1),
     "cummax": lambda: known(64, 100).cummax(0).indices,
     "argsort": lambda: known(64, 4096).argsort(1),

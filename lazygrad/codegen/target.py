@@ -27,7 +27,7 @@ class Phase:
     symbol: str
     items: int
     grain: int
-    dims: tuple[int, ...] = ()  # parameters, where each call has its own
+    dims: tuple[int, ...] = ()  # parameters, where each call has its own (after a kernel's)
 
 
 @dataclass(frozen=True)

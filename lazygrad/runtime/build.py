@@ -83,7 +83,7 @@ class Code:
 
     @staticmethod
     def text(made: Rendered) -> Text:
-        symbols = [phase.symbol for phase in made.phases]
+        symbols = dict.fromkeys(phase.symbol for phase in made.phases)
         return Text(made.body, (*symbols, *(made.together or ())[:1]))
 
     def add(self, schedule: Schedule) -> None:
@@ -198,7 +198,7 @@ class _Builder:
                 self.scratch = max(self.scratch, made.scratch)
             dims = self.dims(kernel, made)
             for phase, into in zip(made.phases, instances):
-                into.append(Instance(phase.items, pointers, dims))
+                into.append(Instance(phase.items, pointers, [*dims, *phase.dims]))
         for number, (phase, into) in enumerate(zip(first.phases, instances)):
             grain = max(self.code.of(k).phases[number].grain for k in step.kernels)
             self.append(

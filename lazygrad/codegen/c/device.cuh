@@ -429,3 +429,33 @@ template <class K, class I> LG_FN I v_merged(const K *keys, I i, I start, I midd
   }
   return i + low - middle;
 }
+/* A block sorts m elements: runs of 1, 2, 4 ... of them are merged in shared memory, where every element
+   finds its place by a search in the other run. Gives which half of the memory they are in. */
+template <int N, class K> LG_FN int v_sort(K (&keys)[2][N], u16 (&order)[2][N], int m) {
+  int now = 0;
+  for (int width = 1; width < m; width *= 2, now ^= 1) {
+    __syncthreads();
+    for (int i = threadIdx.x; i < m; i += blockDim.x) {
+      const int start = i & -2 * width, middle = min(start + width, m), end = min(start + 2 * width, m);
+      const int to = v_merged(keys[now], i, start, middle, end);
+      keys[now ^ 1][to] = keys[now][i];
+      order[now ^ 1][to] = order[now][i];
+    }
+  }
+  __syncthreads();
+  return now;
+}
+
+/* the first of n sorted keys from `at` on that is another; what is near is found at once */
+LG_FN i32 v_run_end(const u32 *keys, i32 at, i32 n) {
+  const u32 key = keys[at];
+  i32 step = 1;
+  while (at + step < n && keys[at + step] == key) step *= 2;
+  i32 low = at + step / 2 + 1, high = min(at + step, n);
+  while (low < high) {
+    const i32 middle = low + (high - low) / 2;
+    if (keys[middle] == key) low = middle + 1;
+    else high = middle;
+  }
+  return high;
+}

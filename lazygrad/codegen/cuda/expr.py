@@ -293,15 +293,7 @@ class Emitter:
         cell = self.error_cell(-1 - number)
         step, size = self.params.add(store.stride), self.params.add(store.size)
         at = f"p{store.buffer}[{self.offset(store.access)} + j * {step}]"
-        if store.combine is None:
-            write = f"{at} = {value};"
-        elif dtype.kind == "b":
-            write = f"{at} |= {value};"
-        elif dtype.kind == "i" and dtype.itemsize >= 4:
-            unsigned = f"u{8 * dtype.itemsize}"
-            write = f"{at} = ({dtype.short})(({unsigned}){at} + ({unsigned}){value});"
-        else:
-            write = f"{at} = ({self.storage(dtype)})({at} + {value});"
+        write = self.combined(store, at, value)
         return [
             Statement(
                 f"{{ const {self.index} j = ({self.index})v_position(v{store.index}, {size}, "
@@ -309,6 +301,25 @@ class Emitter:
                 store.node,
             )
         ]
+
+    def combined(self, store: Store, at: str, value: str) -> str:
+        """The statement that has a value meet what is there."""
+        dtype = self.kernel.instrs[store.value].dtype
+        if store.combine is None:
+            return f"{at} = {value};"
+        if dtype.kind == "b":
+            return f"{at} |= {value};"
+        if dtype.kind == "i" and dtype.itemsize >= 4:
+            unsigned = f"u{8 * dtype.itemsize}"
+            return f"{at} = ({dtype.short})(({unsigned}){at} + ({unsigned}){value});"
+        return f"{at} = ({self.storage(dtype)})({at} + {value});"
+
+    def scattered(self, store: Store) -> tuple[str, str]:
+        """Where place `j` is, and how the value is taken into `made`, which is stored there."""
+        dtype = self.kernel.instrs[store.value].dtype
+        at = f"p{store.buffer} + {self.offset(store.access)} + ({self.index})j * "
+        value = self.to_storage(f"v{store.value}", dtype)
+        return at + self.params.add(store.stride), self.combined(store, "made", value)
 
     def keep(self, number: int, store: Store) -> Statement:
         """Put a value into the chunk that is stored when its elements are made."""

@@ -11,7 +11,15 @@ from dataclasses import dataclass, field
 from math import prod
 
 from lazygrad.codegen.cuda.online import Joined, one_pass
-from lazygrad.codegen.loops import Loops, Stage, crossing_axis, crossing_loads, place, strategy_of
+from lazygrad.codegen.loops import (
+    Loops,
+    Stage,
+    crossing_axis,
+    crossing_loads,
+    cut,
+    place,
+    strategy_of,
+)
 from lazygrad.ir import ops
 from lazygrad.ir.fusion import FULL
 from lazygrad.ir.kernel import Instr, Kernel
@@ -32,6 +40,8 @@ COLUMN_THREADS = 512
 TILES = 8  # such tiles fit into shared memory, whatever their dtype
 TILE = 32  # places on a side of the tiles that transposing kernels are walked in
 SCATTER_BLOCKS = 512
+SORTED = 1024  # so many items that are scattered are sorted first
+SORT_TILE = 1024  # of which a block sorts so many
 LIMIT = 2**31 - 2**20  # positions beyond it need 64 bits
 
 
@@ -163,7 +173,7 @@ def parts(kernel: Kernel, splits: int) -> tuple[int, int]:
 
 def _plain(kernel: Kernel, loops: Loops, wide: bool, strategy: str) -> Plan:
     if any(store.index is not None for store in kernel.stores):
-        return Plan("scatter", loops, wide)
+        return Plan("sorted" if not wide and sorts(kernel) else "scatter", loops, wide)
     if overlaps(kernel):
         return Plan("serial", loops, wide, threads=1)
     crossing = crossing_axis(kernel)
@@ -232,6 +242,38 @@ def scatter_axes(kernel: Kernel) -> list[int]:
                 if stride == 0 and n != 1
             }
     return sorted(found)
+
+
+def sorts(kernel: Kernel) -> bool:
+    """Whether a scatter had better sort what it scatters by its place. Otherwise every thread walks
+    along all of it. The place must be the same for all that is not walked along."""
+    walked = scatter_axes(kernel)
+    if len(kernel.stores) != 1 or prod(kernel.extents[a] for a in walked) < SORTED:
+        return False
+    only = kernel.stores[0]
+    assert only.index is not None
+    kept = [axis for axis in range(len(kernel.extents)) if axis not in walked]
+    for number in needed(kernel, only.index):
+        access = kernel.instrs[number].access
+        if access is not None and any(access.strides[a] or cut(kernel, access, a) for a in kept):
+            return False
+    return True
+
+
+def needed(kernel: Kernel, number: int) -> list[int]:
+    """What a value is made of, and itself, in order."""
+    found, stack = set(), [number]
+    while stack:
+        value = stack.pop()
+        if value not in found:
+            found.add(value)
+            stack.extend(kernel.instrs[value].args)
+    return sorted(found)
+
+
+def merges(n: int) -> int:
+    """How often runs are merged until all is one run."""
+    return max(0, (-(-n // SORT_TILE) - 1).bit_length())
 
 
 def divisor(extent: int) -> int:

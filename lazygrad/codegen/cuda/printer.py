@@ -16,6 +16,7 @@ _BLOCK = {  # one for each strategy; a test compares the two
     "serial": "all elements, in order, by one thread",
     "tiled": f"a tile of {plans.TILE} x {plans.TILE} elements, transposed in shared memory",
     "scatter": "places of the result, each written by one thread, in order",
+    "sorted": "elements of the result, each written by one thread, in order",
     "rows": "{rows}",
     "columns": "{columns} columns",
 }

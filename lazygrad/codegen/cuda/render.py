@@ -164,10 +164,12 @@ class _Writer:
         walked = plans.scatter_axes(self.kernel)
         others = [a for a in self.axes(False) if a not in walked]
         before: list[int] = []
+        first: list[Statement] = []
         place = ""
         only = self.kernel.stores[0]
         if len(self.kernel.stores) == 1 and only.index is not None:
             before = self.needed(only.index)
+            first = self.values(before)  # their errors are told before the place's
             cell, size = self.e.error_cell(-1), self.e.params.add(only.size)
             place = f"v_position(v{only.index}, {size}, {cell})"
         later = [v for v in stage.values if v not in before]
@@ -177,20 +179,41 @@ class _Writer:
             "shares": self.e.params.add(shares(self.kernel)),
             "split_row": self.split("row", others),
             "split_length": self.split("r", walked),
-            "before": self.values(before),
+            "before": first,
             "place": place,
             "within": self.values(later) + self.stores(stage.stores),
         }
 
     def needed(self, number: int) -> list[int]:
         """What a value is made of, and itself, in order, without constants."""
-        found, stack = set(), [number]
-        while stack:
-            value = stack.pop()
-            if value not in found and value not in self.plan.loops.constants:
-                found.add(value)
-                stack.extend(self.kernel.instrs[value].args)
-        return sorted(found)
+        constants = self.plan.loops.constants
+        return [v for v in plans.needed(self.kernel, number) if v not in constants]
+
+    def sorted(self) -> dict[str, Any]:
+        """A scatter of items that are sorted first."""
+        e, (only,) = self.e, self.kernel.stores
+        assert only.index is not None
+        walked = plans.scatter_axes(self.kernel)
+        others = [axis for axis in self.axes(False) if axis not in walked]
+        target, combine = e.scattered(only)
+        before = self.values(self.needed(only.index))  # their errors are told before the place's
+        cell, size = e.error_cell(-1), e.params.add(only.size)
+        rows = prod(self.kernel.extents[axis] for axis in others)
+        context = {
+            "others": self.product(others),
+            "walked": self.product(walked),
+            "by_others": e.params.add(divisor(rows)).removeprefix("d[").removesuffix("]"),
+            "split_row": self.split("row", others),
+            "split_length": self.split("r", walked),
+            "before": before,
+            "place": f"v_position(v{only.index}, {size}, {cell})",
+            "within": self.values(self.needed(only.value)),
+            "stored": e.storage(self.kernel.instrs[only.value].dtype),
+            "target": target,
+            "combine": combine,
+            "tile": plans.SORT_TILE,
+        }
+        return context | {"extra": len(e.params.values)}
 
     def reduction(self) -> dict[str, Any]:
         """What row and column reductions have in common."""
@@ -309,6 +332,8 @@ def _phases(writer: _Writer, symbol: str) -> tuple[tuple[Phase, ...], int]:
     total = prod(kernel.extents)
     kept = plans.sizes(kernel)[1]
     rows, threads = prod(kept), plan.threads
+    if plan.strategy == "sorted":
+        return _sorting(kernel, symbol, threads)
     if plan.strategy == "pointwise":
         blocks = -(-total // (threads * plan.lanes * plan.unroll))
     elif plan.strategy == "serial":
@@ -341,15 +366,31 @@ def _phases(writer: _Writer, symbol: str) -> tuple[tuple[Phase, ...], int]:
     return tuple(phases), scratch
 
 
+def _sorting(kernel: Kernel, symbol: str, threads: int) -> tuple[tuple[Phase, ...], int]:
+    """The launches of a scatter that sorts: each has the width of a run, and the half of the
+    memory that is read, as parameters."""
+    n = prod(kernel.extents[axis] for axis in plans.scatter_axes(kernel))
+    total, count = prod(kernel.extents), plans.merges(n)
+    some = -(-n // threads) if total else 0
+    merging = [
+        Phase(symbol + "_merge", some if k < count else 0, threads, (plans.SORT_TILE << k, k & 1))
+        for k in range(max(count, 1))  # a function of the text in any case
+    ]
+    sorting = Phase(symbol + "_sort", -(-n // plans.SORT_TILE) if total else 0, threads, (0, 0))
+    last = Phase(symbol, -(-total // threads), threads, (0, count & 1))
+    return (sorting, *merging, last), 16 * n
+
+
 def render(kernel: Kernel) -> Rendered:
     """The kernel as CUDA C. Equal structure gives equal text, whatever the sizes."""
     writer = _Writer(kernel, plans.plan(kernel))
     strategy = writer.plan.strategy
     context = writer.context() | getattr(writer, strategy)()
     pointers = writer.e.pointers()
-    if writer.plan.splits > 1:
+    if writer.plan.splits > 1 or strategy == "sorted":
         pointers.append("char *scratch")
-    dims = f"Dims<{writer.e.index}, {len(writer.e.params.values)}> d"
+    count = len(writer.e.params.values) + (2 if strategy == "sorted" else 0)
+    dims = f"Dims<{writer.e.index}, {count}> d"
     context["parameters"] = ", ".join([*pointers, f"const {dims}"])
     context["arguments"] = [text.split()[-1].lstrip("*") for text in [*pointers, dims]]
     fields = [text.replace("__restrict__ ", "") for text in [*pointers, dims]]

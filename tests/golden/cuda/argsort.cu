@@ -1,6 +1,5 @@
 /* The positions that sort rows of n u32, `inner` elements apart, of the ranks from d[8] on, d[9] of them. Stable: keys are unsigned integers of the same
-   order (NaN last, -0 equal to 0, all bits inverted to descend). A block sorts 1024 elements, runs of 1, 2, 4 ... of
-   which it merges in shared memory: every element finds its place by a search in the other run ... */
+   order (NaN last, -0 equal to 0, all bits inverted to descend). A block sorts 1024 elements ... */
 extern "C" __global__ void __launch_bounds__(256) lg_argsort_f32(const u32 *__restrict__ x, i64 *__restrict__ y, char *__restrict__ scratch, const Dims<i64, 10> d) {
   __shared__ u32 keys[2][1024];
   __shared__ u16 order[2][1024];
@@ -15,17 +14,7 @@ extern "C" __global__ void __launch_bounds__(256) lg_argsort_f32(const u32 *__re
     keys[0][i] = u ^ flip;
     order[0][i] = (u16)i;
   }
-  int now = 0;
-  for (int width = 1; width < m; width *= 2, now ^= 1) {
-    __syncthreads();
-    for (int i = threadIdx.x; i < m; i += blockDim.x) {
-      const int start = i & -2 * width, middle = min(start + width, m), end = min(start + 2 * width, m);
-      const int to = v_merged(keys[now], i, start, middle, end);
-      keys[now ^ 1][to] = keys[now][i];
-      order[now ^ 1][to] = order[now][i];
-    }
-  }
-  __syncthreads();
+  const int now = v_sort(keys, order, m);
   for (int i = threadIdx.x; i < m; i += blockDim.x) {
     if (tiles == 1) {
       if (i >= d[8] && i < d[8] + d[9]) y[(row / inner * d[9] + i - d[8]) * inner + row % inner] = order[now][i];
