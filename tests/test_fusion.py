@@ -14,7 +14,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from graphs import Launches, compiled, interpreted, kernels_of, leaf, normal, same_bits, value
+from graphs import (
+    DEVICE,
+    Launches,
+    compiled,
+    interpreted,
+    kernels_of,
+    leaf,
+    normal,
+    same_bits,
+    value,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -221,9 +231,9 @@ def test_backward_of_a_layer_norm_is_two_kernels() -> None:
 
 def test_a_changed_scalar_is_the_same_program() -> None:
     x = normal(rng(), 100)
-    realize_nodes([ops.mul(x, ops.scalar(0.1, float32, "cpu"))])
+    realize_nodes([ops.mul(x, ops.scalar(0.1, float32, DEVICE))])
     with Counted() as seen:
-        realize_nodes([ops.mul(x, ops.scalar(0.2, float32, "cpu"))])
+        realize_nodes([ops.mul(x, ops.scalar(0.2, float32, DEVICE))])
     assert (seen.compiles, seen.built, seen.hits) == (0, 0, 1)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import bad_input
+import on_device
 import outcomes
 import pytest
 
@@ -38,6 +39,11 @@ def test_every_sample_call_gives_what_pytorch_gave() -> None:
                 count += data is not None
     assert not wrong, "\n".join(wrong)
     assert count > 5000
+
+
+def late(ours: str, theirs: str) -> bool:
+    """Of two errors in one call, that of an index in a GPU's memory is not seen first."""
+    return on_device.name() != on_device.HOST and (ours, theirs) == ("R", "I")
 
 
 def test_bad_calls_are_refused_as_recorded_and_do_no_harm() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from graphs import compiled, interpreted, leaf, same_bits
+from graphs import DEVICE, compiled, interpreted, leaf, same_bits
 
 from lazygrad.ir import ops, simplify
 from lazygrad.ir.dtypes import FLOATS, bool_, float16, float32, float64, int32, int64
@@ -53,8 +53,8 @@ REMOVED: dict[str, list[tuple[Node, Node]]] = {
     "fold_constants": [
         (ops.add(one(2), one(3)), one(5)),
         (ops.neg(one(2, I32)), one(-2, I32)),
-        (ops.lt(one(2), one(3)), ops.const(True, bool_, "cpu")),
-        (ops.cast(one(2.7), arg=int64), ops.const(2, int64, "cpu")),
+        (ops.lt(one(2), one(3)), ops.const(True, bool_, DEVICE)),
+        (ops.cast(one(2.7), arg=int64), ops.const(2, int64, DEVICE)),
     ],
     "repeated_literal": [
         (ops.add(X, ops.expand(one(3), arg=full)), ops.add(X, one(3))),
@@ -141,7 +141,7 @@ KEPT: dict[str, Callable[[], Node]] = {
     "x * 0 keeps NaN": lambda: ops.mul(X, one(0)),
     "x - x is NaN at infinity": lambda: ops.sub(X, X),
     "1 / x": lambda: ops.div(one(), X),
-    "a product of the other's shape": lambda: ops.mul(one(2), ops.scalar(1.0, float32, "cpu")),
+    "a product of the other's shape": lambda: ops.mul(one(2), ops.scalar(1.0, float32, DEVICE)),
     "a cast there and back": lambda: ops.cast(ops.cast(X, arg=float16), arg=float32),
     "the order of long rows": lambda: ops.sum_(leaf(np.ones((3, 2000))), arg=(0, 1)),
     "the order of integers, which is free": lambda: ops.sum_(I32, arg=(0, 1)),
@@ -152,9 +152,9 @@ KEPT: dict[str, Callable[[], Node]] = {
     "division by zero of integers, to be reported": lambda: ops.floordiv(one(1, I32), one(0, I32)),
     "functions that are not exact on the host": lambda: ops.exp(one(2)),
     "half types, which round": lambda: ops.add(
-        ops.const(1, float16, "cpu"), ops.const(2, float16, "cpu")
+        ops.const(1, float16, DEVICE), ops.const(2, float16, DEVICE)
     ),
-    "a run-time number, though it be 1": lambda: ops.mul(X, ops.scalar(1.0, float32, "cpu")),
+    "a run-time number, though it be 1": lambda: ops.mul(X, ops.scalar(1.0, float32, DEVICE)),
 }
 
 
@@ -175,9 +175,9 @@ def test_equal_numbers_of_other_kinds_stay_apart() -> None:
     """0.0 and -0.0, 1 and True, run-time numbers: equal to Python, not to the program."""
     zero, minus = simplify.simplify([one(0.0), one(-0.0)])
     assert zero is not minus
-    a, b = ops.scalar(1.0, float32, "cpu"), ops.scalar(1.0, float32, "cpu")
+    a, b = ops.scalar(1.0, float32, DEVICE), ops.scalar(1.0, float32, DEVICE)
     assert len(set(simplify.simplify([ops.mul(X, a), ops.mul(X, b)]))) == 2
-    x, y = simplify.simplify([ops.const(1, float32, "cpu"), ops.const(1, float64, "cpu")])
+    x, y = simplify.simplify([ops.const(1, float32, DEVICE), ops.const(1, float64, DEVICE)])
     assert x is not y
 
 
@@ -239,7 +239,7 @@ def test_pick_by_comparison_is_the_gather(dtype: ops.Op) -> None:
 def test_spread_by_comparison_is_the_scatter_add() -> None:
     for dtype in (float32, float64, int32):
         values = np.array([[1.5], [-0.0], [7], [-3], [2]]).astype(dtype.np)
-        base = ops.zeros((5, 3), dtype, "cpu")
+        base = ops.zeros((5, 3), dtype, DEVICE)
         node = ops.scatter_add(base, leaf(AT, int64), ops.copy(leaf(values, dtype)), arg=1)
         assert ops.scatter_add not in {n.op for n in toposort(simplify.simplify([node]))}
         (want,), (got,) = interpreted([node]), compiled([node])
@@ -250,7 +250,7 @@ def test_spread_by_comparison_is_the_scatter_add() -> None:
 def test_an_index_out_of_range_is_still_an_error(bad: int) -> None:
     at = leaf(np.where(AT == 2, bad, AT), int64)
     x = ops.exp(leaf(np.ones((5, 3), np.float32)))
-    zeros, src = ops.zeros((5, 3), float32, "cpu"), ops.exp(leaf(np.ones((5, 1), np.float32)))
+    zeros, src = ops.zeros((5, 3), float32, DEVICE), ops.exp(leaf(np.ones((5, 1), np.float32)))
     for node in (ops.gather(x, at, arg=1), ops.scatter_add(zeros, at, src, arg=1)):
         with pytest.raises(IndexError, match=f"index {bad} is out of bounds .* with size 3"):
             compiled([node])

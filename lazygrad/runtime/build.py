@@ -192,7 +192,7 @@ class _Builder:
         for kernel in step.kernels:
             made = self.code.of(kernel)
             pointers = [self.layout.pointer(n) for n in kernel.buffers]
-            pointers += [self.site(kernel, number) for number in made.errors]
+            pointers += self.sites_of(kernel, made.errors)
             if made.scratch:
                 pointers.append((ARENA, self.scratch_at))
                 self.scratch = max(self.scratch, made.scratch)
@@ -230,6 +230,12 @@ class _Builder:
             if 2 * nbytes(owner) >= self.code.device.target.cache_bytes:
                 dims[parameter] = int(owner not in self.last_reads)
         return dims
+
+    def sites_of(self, kernel: Kernel, errors: Sequence[int]) -> list[tuple[int, int]]:
+        """Cells for errors; an instruction's before a store's, which is of what they made."""
+        order = sorted(errors, key=lambda number: (number < 0, abs(number)))
+        cells = {number: self.site(kernel, number) for number in order}
+        return [cells[number] for number in errors]
 
     def site(self, kernel: Kernel, number: int) -> tuple[int, int]:
         """A cell for errors of an instruction (or, below 0, of a store)."""

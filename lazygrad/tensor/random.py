@@ -17,6 +17,7 @@ from lazygrad.ir.dtypes import DType
 from lazygrad.ir.node import Node
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.aliasing import adopt, check_inplace
+from lazygrad.tensor.checks import check_probabilities, checked_probabilities
 from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, index_of, node_of, shape_of, wrap
 from lazygrad.tensor.creation import check_dtype, check_sizes, leaf
@@ -47,6 +48,11 @@ __all__ = [
     "seed",
     "set_rng_state",
 ]
+
+_NOT_UNIT = (
+    "RuntimeError: Expected p_in >= 0 && p_in <= 1 to be true, but got false.  (Could this error "
+    "message be improved?  If so, please report an enhancement request to PyTorch.)"
+)
 
 # -- bits to numbers ----------------------------------------------------------------------------
 
@@ -312,7 +318,7 @@ def normal(
         shape: tuple[int, ...] = ()
         for value in (mean, std):
             shape = P.joint_shape(shape, shape_of(value)) if isinstance(value, Tensor) else shape
-        if isinstance(std, Tensor) and std.is_cpu and not (host_values(std) >= 0).all():
+        if isinstance(std, Tensor) and not (host_values(std) >= 0).all():
             raise RuntimeError("normal expects all elements of std >= 0.0")
         unit = wrap(normal_node(shape, kind, generator, where))
         return (unit * std + mean).detach().to(kind)
@@ -331,7 +337,8 @@ def _affine(node: Node, scale: Any, shift: Any) -> Node:
 def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = None) -> Tensor:
     """1 with the probability that each element gives, or with probability p.
 
-    Raises RuntimeError for p, or elements, outside of [0, 1].
+    Raises RuntimeError for p, or elements, outside of [0, 1]; a pending element is refused when it
+    is computed.
     """
     check_tensor(input, "bernoulli")
     x = node_of(input)
@@ -340,17 +347,11 @@ def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = Non
         return record("BernoulliBackward0", (input,), (x,), drawn)
     if x.numel:
         require("bernoulli", x.dtype)
-    if input.is_cpu and x.numel:  # computed now: a bad probability is refused at the call
-        values = host_values(input)
-        if not ((values >= 0) & (values <= 1)).all():
-            raise RuntimeError(
-                "Expected p_in >= 0 && p_in <= 1 to be true, but got false.  "
-                "(Could this error message be improved?  If so, please report an "
-                "enhancement request to PyTorch.)"
-            )
     wide = D.float64 if x.dtype is D.float64 else D.float32
     u = uniform_node(x.shape, wide, generator, where=x.device)
-    drawn = P.cast(ops.lt(u, P.cast(x, u.dtype)), x.dtype)
+    check_probabilities(input, _NOT_UNIT)
+    p = node_of(checked_probabilities(input.detach(), _NOT_UNIT))
+    drawn = P.cast(ops.lt(u, P.cast(p, u.dtype)), x.dtype)
     return record("BernoulliBackward0", (input,), (x,), drawn)
 
 
