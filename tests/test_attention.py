@@ -1,10 +1,10 @@
-"""Attention in blocks of rows: compiled = interpreter, its gradients, and that it is used."""
+"""Attention: its values and gradients are the interpreter's; on the CPU by blocks of rows."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from graphs import DEVICE, Launches, compiled, interpreted, leaf
+from graphs import Launches, compiled, interpreted, leaf, value
 
 import lazygrad as lg
 from lazygrad.debug import Look
@@ -15,9 +15,9 @@ from lazygrad.ir.schedule import reads, writes
 from lazygrad.ir.structure import Structure, structure
 from lazygrad.realize import observers
 from lazygrad.runtime.threads import get_num_threads, set_num_threads
+from lazygrad.tensor.core import wrap
 
 F = lg.nn.functional
-pytestmark = pytest.mark.skipif(DEVICE != "cpu", reason="elsewhere attention is a composition")
 
 # batch, rows, keys, columns of q and k, of v: less than a vector, blocks of 32 to 128 rows that end
 # within one, more keys than a block of the sums (4,096)
@@ -39,26 +39,37 @@ def close(got: np.ndarray, want: np.ndarray, dtype: DType) -> None:
     np.testing.assert_allclose(got, want, rtol=0, atol=tolerance * max(1.0, np.abs(want).max()))
 
 
+def attended(q: Node, k: Node, v: Node, g: Node, scale: float, causal: bool) -> list[np.ndarray]:
+    """Attention through the tensors' API, and the gradients of q, k and v for `g`."""
+    given = [wrap(n).requires_grad_() for n in (q, k, v)]
+    out = F.scaled_dot_product_attention(*given, is_causal=causal, scale=scale)
+    return [t.numpy(force=True) for t in (out, *lg.autograd.grad(out, given, wrap(g)))]
+
+
+def truth(q: Node, k: Node, v: Node, g: Node, scale: float, causal: bool) -> list[np.ndarray]:
+    """The same by the numpy meaning of the ops, which is computed in float64."""
+    arg = (scale, causal)
+    nodes = [ops.attention(q, k, v, arg=arg), ops.attention_grad(q, k, v, g, arg=arg)]
+    out, packed = interpreted(nodes)
+    sizes = np.cumsum([q.shape[-2] * q.shape[-1], k.shape[-2] * k.shape[-1]])
+    parts = np.split(packed, sizes, -1)
+    return [out, *(part.reshape(n.shape) for part, n in zip(parts, (q, k, v)))]
+
+
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("dtype", [float32, float64], ids=lambda d: d.name)
-def test_is_the_interpreter_s(dtype: DType, causal: bool) -> None:
+def test_values_and_gradients_are_the_interpreter_s(dtype: DType, causal: bool) -> None:
     for size in SIZES:
-        q, k, v, g = sources(dtype, *size)
-        arg = (0.3, causal)
-        outputs = [ops.attention(q, k, v, arg=arg), ops.attention_grad(q, k, v, g, arg=arg)]
-        want = interpreted(outputs)
-        for got, truth in zip(compiled(outputs), want):
-            close(got, truth, dtype)
+        given = sources(dtype, *size)
+        for got, want in zip(attended(*given, 0.3, causal), truth(*given, 0.3, causal)):
+            close(got, want, dtype)
 
 
 @pytest.mark.parametrize("scale", [0.0, -2.0, 30.0])
 def test_any_scale(scale: float) -> None:
-    q, k, v, g = sources(float32, (2,), 40, 70, 6, 6)
-    outputs = [ops.attention(q, k, v, arg=(scale, True))]
-    outputs.append(ops.attention_grad(q, k, v, g, arg=(scale, True)))
-    want = interpreted(outputs)
-    for got, truth in zip(compiled(outputs), want):
-        close(got, truth, float32)
+    given = sources(float32, (2,), 40, 70, 6, 6)
+    for got, want in zip(attended(*given, scale, True), truth(*given, scale, True)):
+        close(got, want, float32)
 
 
 def test_sources_of_any_strides_are_read_where_they_are() -> None:
@@ -79,11 +90,11 @@ def test_sources_of_any_strides_are_read_where_they_are() -> None:
 
 
 def test_one_bad_key_is_seen_by_the_rows_that_see_it() -> None:
-    q, k, v, _ = sources(float32, (), 40, 40, 4, 4)
+    q, k, v, g = sources(float32, (), 40, 40, 4, 4)
     for bad in (np.nan, np.inf):
-        values = np.array(interpreted([k])[0])
+        values = np.array(value(k))
         values[20, 1] = bad
-        out = compiled([ops.attention(q, leaf(values), v, arg=(1.0, True))])[0]
+        out = attended(q, leaf(values), v, g, 1.0, True)[0]
         assert np.isfinite(out[:20]).all()
         assert np.isnan(out[20:]).any(-1).sum() >= 1
 
@@ -94,10 +105,7 @@ def test_any_number_of_threads_gives_the_same_bits() -> None:
     for threads in (1, 2, 3):
         set_num_threads(threads)
         try:
-            q, k, v, g = sources(float32, (3,), 300, 200, 16, 16)
-            outputs = [ops.attention(q, k, v, arg=(0.2, True))]
-            outputs.append(ops.attention_grad(q, k, v, g, arg=(0.2, True)))
-            found.append(compiled(outputs))
+            found.append(attended(*sources(float32, (3,), 300, 200, 16, 16), 0.2, True))
         finally:
             set_num_threads(before)
     for other in found[1:]:
@@ -135,12 +143,17 @@ def test_no_matrix_of_all_weights_is_in_memory() -> None:
     assert max(node.numel for node in seen) == 3 * tokens * 16
 
 
+def test_without_a_mask_it_is_a_function_of_its_own() -> None:
+    q, k, v = (lg.randn(2, 20, 8) for _ in range(3))
+    with Launches() as names:
+        F.scaled_dot_product_attention(q, k, v, is_causal=True).tolist()
+    assert any("attention" in name for name in names)
+
+
 def test_a_mask_a_scale_and_half_types_give_the_same() -> None:
     lg.manual_seed(1)
     q, k, v = (lg.randn(2, 20, 8) for _ in range(3))
-    with Launches() as names:
-        plain = F.scaled_dot_product_attention(q, k, v, is_causal=True).numpy()
-    assert any("attention" in name for name in names)
+    plain = F.scaled_dot_product_attention(q, k, v, is_causal=True).numpy()
     mask = lg.ones(20, 20, dtype=lg.bool).tril()
     masked = F.scaled_dot_product_attention(q, k, v, attn_mask=mask).numpy()
     scaled = F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=8**-0.5).numpy()

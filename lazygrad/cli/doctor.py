@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import importlib.util
+import multiprocessing
 import os
 import platform
 import shutil
@@ -204,14 +205,61 @@ def gpu() -> Iterator[Finding]:
     path = nvcc.find()
     if path is None:
         yield Finding("nvcc", NOTE, f"not found (tried {', '.join(nvcc.candidates())})")
-        return
-    yield Finding("nvcc", OK, _nvcc_version(path))
-    if Path(path).read_bytes()[:2] == b"#!":
+    else:
+        yield Finding("nvcc", OK, _nvcc_version(path))
+    if path is not None and Path(path).read_bytes()[:2] == b"#!":
         detail = "is a script: building pycuda takes the folder above it for the toolkit's"
         yield Finding("nvcc script", NOTE, f"{path} {detail}; put the toolkit's bin before in PATH")
     found = blas.load()
     words = "found" if found is not None else "not found: matrix products are generated"
     yield Finding("cublas", OK if found is not None else NOTE, words)
+    if _device_count():
+        yield _gpu_program()
+        yield _processes()
+
+
+def _device_count() -> int:
+    if importlib.util.find_spec("pycuda") is None:
+        return 0
+    from lazygrad.runtime.cuda.driver import device_count
+
+    return device_count()
+
+
+def _gpu_program() -> Finding:
+    """One program on the first GPU: what fails is said in the words that a user would see."""
+    from lazygrad.runtime.compiler import CompileError
+    from lazygrad.runtime.memory import OutOfMemoryError
+    from lazygrad.tensor.cuda import mem_get_info
+
+    start = time.perf_counter()
+    try:
+        good = _run_small_program("cuda:0")
+        free, total = mem_get_info(0)
+    except CompileError as failure:
+        remedy = "set LAZYGRAD_NVCC to the nvcc of a toolkit, CUDA 12 or 13"
+        return Finding("gpu program", PROBLEM, f"a small program fails: {failure}", remedy)
+    except OutOfMemoryError as failure:
+        remedy = "nvidia-smi lists the processes that hold the GPU's memory"
+        return Finding("gpu program", PROBLEM, f"a small program fails: {failure}", remedy)
+    except RuntimeError as failure:
+        remedy = "CUDA_LAUNCH_BLOCKING=1 makes an error name its kernel; please report it"
+        return Finding("gpu program", PROBLEM, f"a small program fails: {failure}", remedy)
+    if not good:
+        words = "a small program gives wrong results"
+        return Finding("gpu program", PROBLEM, words, "please report it")
+    milliseconds = 1000 * (time.perf_counter() - start)
+    left = f"{size_text(free)} of {size_text(total)} of the GPU's memory are free"
+    return Finding("gpu program", OK, f"is right, after {milliseconds:.0f} ms; {left}")
+
+
+def _processes() -> Finding:
+    """How multiprocessing starts processes: after a fork a GPU cannot be used."""
+    method = multiprocessing.get_start_method()
+    if method != "fork":
+        return Finding("processes", OK, f"multiprocessing starts them by {method}")
+    detail = "multiprocessing forks, and a GPU cannot be used after a fork: for work on a GPU call "
+    return Finding("processes", NOTE, f"{detail}multiprocessing.set_start_method('spawn')")
 
 
 def _device() -> Finding:
@@ -259,7 +307,7 @@ def small_program() -> Iterator[Finding]:
         return
     start = time.perf_counter()
     try:
-        good = _run_small_program()
+        good = _run_small_program("cpu")
     except Exception as failure:  # whatever it is, it is what the user would see
         yield Finding(
             "pipeline",
@@ -280,16 +328,16 @@ def small_program() -> Iterator[Finding]:
         )
 
 
-def _run_small_program() -> bool:
+def _run_small_program(where: str) -> bool:
     import numpy as np
 
     from lazygrad.ir import ops
     from lazygrad.ir.dtypes import float32
     from lazygrad.realize import read, realize_nodes
-    from lazygrad.runtime.memory import from_array
+    from lazygrad.runtime.device import from_array
 
     values = np.arange(24, dtype=np.float32).reshape(4, 6)
-    leaf = ops.buffer_leaf(from_array(values), (4, 6), float32, "cpu")
+    leaf = ops.buffer_leaf(from_array(values, where), (4, 6), float32, where)
     total = ops.sum_(ops.mul(leaf, leaf), arg=(1,))
     realize_nodes([total])
     return bool(np.allclose(read(total), (values**2).sum(1, keepdims=True)))

@@ -284,6 +284,8 @@ class _Builder:
         if made is not None:
             self.function_step(made, step.node, step.sources)
             return
+        plain = all(o.view.is_contiguous for o in step.sources)  # as it is read here
+        assert plain, f"{self.code.device.name} has no {step.node.op.name} of its own"
         node, *sources = (stub(n) for n in (step.node, *step.node.srcs))
         self.host_nodes.append(HostNode(node, tuple(sources)))
         self.parts.append(
