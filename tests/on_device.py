@@ -72,17 +72,6 @@ HOST_ONLY: dict[str, str] = {
 }
 
 
-_WIDTHS = "a kernel's text says how wide its accesses are there, which depends on sizes"
-NOT_YET: dict[str, str] = {  # what another device does otherwise than the host, for now
-    "test_fusion.py::test_another_batch_size_compiles_nothing": _WIDTHS,
-    "test_fusion.py::test_a_step_over_all_parameters_is_one_launch": _WIDTHS,
-    "test_fusion.py::test_a_step_over_one_parameter_is_one_kernel": _WIDTHS,
-    "test_fusion.py::test_item_before_backward_does_not_run_the_forward_pass_twice": (
-        "it counts products by the name of the host's"
-    ),
-}
-
-
 def name() -> str:
     """The device that tests run on; the option is kept in the environment for their children."""
     return os.environ.get("TEST_DEVICE", HOST)
@@ -94,11 +83,6 @@ def reason(test: str) -> str | None:
     file = whole.partition("::")[0]
     bare = whole.partition("[")[0]  # without parameters
     return HOST_ONLY.get(whole) or HOST_ONLY.get(bare) or HOST_ONLY.get(file)
-
-
-def not_yet(test: str) -> str | None:
-    """Why a test is expected to fail there, if it is."""
-    return NOT_YET.get(test.rpartition("/")[2].partition("[")[0])
 
 
 def split(tests: Iterable[Any]) -> tuple[list[Any], list[Any]]:

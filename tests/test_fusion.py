@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import on_device
 import pytest
 from graphs import (
     DEVICE,
@@ -123,7 +124,7 @@ def test_is_one_kernel(name: str) -> None:
 def network() -> nn.Sequential:
     lg.manual_seed(0)
     model = nn.Sequential(
-        nn.Linear(20, 16), nn.ReLU(), nn.Linear(16, 12), nn.ReLU(), nn.Linear(12, 10)
+        nn.Linear(20, 16), nn.ReLU(), nn.Linear(16, 12), nn.ReLU(), nn.Linear(12, 8)
     )
     settle(model)
     return model
@@ -136,7 +137,7 @@ def settle(model: nn.Module) -> None:
 
 def batch(size: int) -> tuple[lg.Tensor, lg.Tensor]:
     x = rng().normal(size=(size, 20)).astype(np.float32)
-    return lg.tensor(x), lg.tensor(np.arange(size) % 10)
+    return lg.tensor(x), lg.tensor(np.arange(size) % 8)
 
 
 class Counted:
@@ -159,6 +160,7 @@ def backward(model: nn.Module, size: int) -> None:
     F.cross_entropy(model(x), target).backward()
 
 
+PRODUCTS = ("lg_matmul", "cublas_")  # what launches of matrix products are called
 MATMULS = 3 + 2 * 3 - 1  # the gradient of the first layer's input is not needed
 HANDFUL = 10  # 2 ReLU; loss (rows, mean, sign); its gradient; 3 bias gradients; a transposed copy
 
@@ -173,6 +175,8 @@ def test_forward_and_backward_of_a_network_are_its_matmuls_and_a_handful() -> No
 def test_another_batch_size_compiles_nothing() -> None:
     model = network()
     backward(model, 8)
+    if DEVICE != on_device.HOST:  # there a batch that no access of 16 bytes fits is another kind
+        backward(model, 9)
     for size in (7, 32, 100):
         with Counted() as seen:
             backward(model, size)
@@ -190,6 +194,11 @@ OPTIMIZERS: dict[str, Callable[..., lg.optim.Optimizer]] = {
 }
 
 
+def fills(step: int) -> bool:
+    """Whether a kernel fills the state's memory; on the host none is needed for that."""
+    return step == 0 and DEVICE != on_device.HOST
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_step_over_all_parameters_is_one_launch(name: str) -> None:
     model = network()
@@ -201,7 +210,7 @@ def test_a_step_over_all_parameters_is_one_launch(name: str) -> None:
         with Counted() as seen:
             optimizer.step()
             settle(model)
-        assert seen.kernels == 1
+        assert seen.kernels == 1 + (fills(number) and name != "SGD")
     assert (seen.compiles, seen.built) == (0, 0) and seen.hits >= 1
 
 
@@ -209,12 +218,12 @@ def test_a_step_over_all_parameters_is_one_launch(name: str) -> None:
 def test_a_step_over_one_parameter_is_one_kernel(name: str) -> None:
     p = lg.tensor(rng().normal(size=(40, 50)).astype(np.float32), requires_grad=True)
     optimizer = OPTIMIZERS[name]([p])
-    for _ in range(3):
+    for number in range(3):
         p.grad = lg.ones(40, 50)
         with Counted() as seen:
             optimizer.step()
             p.tolist()
-        assert seen.kernels == 1
+        assert seen.kernels == 1 + (fills(number) and name != "SGD")
 
 
 def test_backward_of_a_layer_norm_is_two_kernels() -> None:
@@ -247,7 +256,8 @@ def test_item_before_backward_does_not_run_the_forward_pass_twice() -> None:
         loss = F.cross_entropy(model(x), target)
         loss.item()
         loss.backward()
-    assert split.count("lg_matmul_f32") == whole.count("lg_matmul_f32") == MATMULS
+    counts = [sum(name.startswith(PRODUCTS) for name in names) for names in (whole, split)]
+    assert counts == [MATMULS, MATMULS]
 
 
 # -- the partition ---------------------------------------------------------------------------------
