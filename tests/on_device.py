@@ -18,10 +18,12 @@ HOST = "cpu"
 _SHARED = "numpy shares the memory"
 _HOSTS = "it is of the host's memory"
 _NUMPY = "it names the line of `.numpy()`, which is the tests' own here"
+_INDEX = "an index in a GPU's memory is refused where it is used: test_value_checks.py has both"
 _BLOCKS = "attention in blocks is the C backend's; elsewhere it is a composition"
 _FORK = "after a fork a GPU cannot be used: test_cuda.py has what is said"
 _NO_GPU = "what is said where there is no GPU"
 _C = "it is about the C backend's own parts"
+_TEXT = "it reads the package's source"
 _ITSELF = "it names its devices itself"
 HOST_ONLY: dict[str, str] = {
     **dict.fromkeys(
@@ -51,6 +53,7 @@ HOST_ONLY: dict[str, str] = {
         ),
         _ITSELF,
     ),
+    "test_architecture.py": _TEXT,
     "test_attention.py::test_sources_of_any_strides_are_read_where_they_are": _BLOCKS,
     "test_attention.py::test_no_matrix_of_all_weights_is_in_memory": _BLOCKS,
     "test_attention.py::test_without_a_mask_it_is_a_function_of_its_own": _BLOCKS,
@@ -68,6 +71,9 @@ HOST_ONLY: dict[str, str] = {
     "test_semantics.py::test_strided_array_is_shared": _SHARED,
     "test_semantics.py::test_strides_of_empty_arrays_are_numpys": _SHARED,
     "test_threads.py::test_realize_after_fork": _FORK,
+    "test_tensor.py::test_errors_are_raised_at_the_call[lg.zeros(3)[lg.tensor([7])]]": _INDEX,
+    "test_tensor.py::test_errors_are_raised_at_the_call"
+    "[lg.zeros(3).gather(0, lg.tensor([4]))]": _INDEX,
     "test_tensor.py::test_errors_are_raised_at_the_call[lg.zeros(2).cuda()]": _NO_GPU,
     "test_tensor.py::test_errors_are_raised_at_the_call[lg.zeros(2).to(0)]": _NO_GPU,
 }

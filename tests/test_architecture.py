@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import on_device
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "lazygrad"
@@ -123,6 +124,14 @@ def test_backends_are_named_in_their_own_files(module: Path) -> None:
         elif isinstance(node, ast.Name | ast.Attribute):
             word = node.id if isinstance(node, ast.Name) else node.attr
         assert "cuda" not in word.lower(), f"line {node.lineno}"
+
+
+def test_what_other_devices_leave_out_exists() -> None:
+    """`on_device.HOST_ONLY` names tests that are there."""
+    for name in on_device.HOST_ONLY:
+        file, _, test = name.partition("::")
+        text = (Path(__file__).parent / file).read_text(encoding="utf-8")
+        assert not test or f"def {test.partition('[')[0]}(" in text, name
 
 
 def test_the_driver_is_loaded_when_a_device_is_opened() -> None:
