@@ -22,8 +22,6 @@ F.binary_cross_entropy(v([0.5, NAN]), v([0.0, 1.0])) | all elements of input sho
 F.binary_cross_entropy(v([-0.5], lg.half), v([0.0], lg.half)) | all elements of input should be
 F.binary_cross_entropy(v([0.5, 0.5]), v([0.0, 2.0])) | all elements of target should be between
 F.binary_cross_entropy(v([0.5, 0.5]), v([0.0, NAN])) | all elements of target should be between
-lg.bernoulli(v([0.5, 1.5])) | Expected p_in >= 0 && p_in <= 1 to be true, but got false.
-lg.bernoulli(v([NAN, 0.5], lg.half)) | Expected p_in >= 0 && p_in <= 1 to be true, but got false.
 F.nll_loss(x, v([0, 5])) | Target 5 is out of bounds.
 F.nll_loss(x, v([0, -1])) | Target -1 is out of bounds.
 F.nll_loss(x[0], v(3)) | Target 3 is out of bounds.
@@ -61,7 +59,7 @@ def pending(data: Any, dtype: Any = None) -> lg.Tensor:
 
 def run(call: str, v: Callable[..., lg.Tensor]) -> Any:
     x = lg.arange(6.0).reshape(2, 3).realize()
-    return eval(call, {"lg": lg, "F": F, "NAN": NAN}, {"x": x, "v": v})
+    return eval(call, {"lg": lg, "F": F, "NAN": NAN, "nan": NAN}, {"x": x, "v": v})
 
 
 def refused_at_the_call(call: str, words: str, v: Callable[..., lg.Tensor]) -> None:
@@ -87,6 +85,15 @@ def test_a_known_value_is_refused_at_the_call(call: str, words: str) -> None:
 @pytest.mark.parametrize(("call", "words"), LINES)
 def test_a_pending_value_is_refused_where_it_is_computed(call: str, words: str) -> None:
     refused_where_computed(call, words, pending)
+
+
+@pytest.mark.parametrize("bad", [1.5, -0.5, NAN])
+def test_a_probability_to_draw_by_is_computed_at_the_call(bad: float) -> None:
+    if ON_HOST:
+        refused_at_the_call(f"lg.bernoulli(v([0.5, {bad}]))", "Expected p_in >= 0", pending)
+    else:
+        refused_where_computed(f"lg.bernoulli(v([0.5, {bad}]))", "Expected p_in >= 0", pending)
+    refused_at_the_call(f"lg.normal(0.0, v([0.5, {-abs(bad)}]))", "normal expects all", pending)
 
 
 @pytest.mark.torch

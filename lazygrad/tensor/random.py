@@ -15,9 +15,10 @@ from lazygrad.ir import dtypes as D
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
 from lazygrad.ir.node import Node
+from lazygrad.ir.ops.checks import check_unit_range
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.aliasing import adopt, check_inplace
-from lazygrad.tensor.checks import check_probabilities, checked_probabilities
+from lazygrad.tensor.checks import checked_probabilities
 from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, index_of, node_of, shape_of, wrap
 from lazygrad.tensor.creation import check_dtype, check_sizes, leaf
@@ -337,8 +338,8 @@ def _affine(node: Node, scale: Any, shift: Any) -> Node:
 def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = None) -> Tensor:
     """1 with the probability that each element gives, or with probability p.
 
-    Raises RuntimeError for p, or elements, outside of [0, 1]; a pending element is refused when it
-    is computed.
+    Raises RuntimeError for p, or elements, outside of [0, 1]; for elements in a GPU's memory when
+    the result is computed.
     """
     check_tensor(input, "bernoulli")
     x = node_of(input)
@@ -349,8 +350,11 @@ def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = Non
         require("bernoulli", x.dtype)
     wide = D.float64 if x.dtype is D.float64 else D.float32
     u = uniform_node(x.shape, wide, generator, where=x.device)
-    check_probabilities(input, _NOT_UNIT)
-    p = node_of(checked_probabilities(input.detach(), _NOT_UNIT))
+    if input.is_cpu:  # computed now: a bad probability is refused at the call
+        check_unit_range(host_values(input), _NOT_UNIT)
+        p = x
+    else:
+        p = node_of(checked_probabilities(input.detach(), _NOT_UNIT))
     drawn = P.cast(ops.lt(u, P.cast(p, u.dtype)), x.dtype)
     return record("BernoulliBackward0", (input,), (x,), drawn)
 
