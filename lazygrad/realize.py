@@ -20,6 +20,7 @@ from lazygrad.ir.interp import evaluate, to_storage
 from lazygrad.ir.node import Node, place_text, toposort, user_place
 from lazygrad.ir.ops import Lowering
 from lazygrad.ir.structure import Numbering, Structure, structure
+from lazygrad.ir.thread import thread
 from lazygrad.runtime import compiler, store
 from lazygrad.runtime import device as devices
 from lazygrad.runtime.device import device
@@ -56,6 +57,7 @@ class Ran:
 
 def value_read(what: str) -> None:
     """Python is about to see a value: to be said by whoever shows it."""
+    thread.__dict__["looked"] = True
     if traces:
         traces[-1].value_read(what)
 

@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 
 from lazygrad.autograd.late import tensors
 from lazygrad.autograd.modes import mode
-from lazygrad.ir.node import override, user_place
+from lazygrad.ir.node import user_place
+from lazygrad.ir.thread import thread
+from lazygrad.realize import traces
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -27,13 +29,19 @@ def composite(name: str, saves: tuple[str, ...] | None = None) -> Callable[[F], 
     def decorate(function: F) -> F:
         @functools.wraps(function)
         def run(*args: Any, **kwargs: Any) -> Any:
-            outer = override.place
+            now = thread.__dict__
+            outer = now["place"]
             if outer is None:  # all nodes of the body stand for the user's one line
-                override.place = user_place()
+                now["place"] = user_place()
             try:
-                return _run(name, saves, function, args, kwargs)
+                if now["value"] or now["anomaly"] or traces or tensors.storage.reads:
+                    return general(*args, **kwargs)
+                return tensors.templates.repeated(function, general, args, kwargs, now)
             finally:
-                override.place = outer
+                now["place"] = outer
+
+        def general(*args: Any, **kwargs: Any) -> Any:
+            return _run(name, saves, function, args, kwargs)
 
         return run  # type: ignore[return-value]
 

@@ -378,14 +378,19 @@ def wrap_as(node: Node, order: Sequence[int] | None) -> Tensor:
         return wrap(node)
     if reads:
         memory.settle([node])
-    t = _alloc(Tensor)
     base = ops.permute(node, arg=tuple(order))
-    t._storage = Storage(base)
     steps = contiguous_strides(base.shape)
     strides = [0] * len(steps)
     for axis, step in zip(order, steps):
         strides[axis] = step
-    t._view = View(node.shape, tuple(strides))
+    return wrap_viewed(base, View(node.shape, tuple(strides)), node)
+
+
+def wrap_viewed(base: Node, view: View, node: Node) -> Tensor:
+    """A new tensor on memory of its own, of which it is this view: `node` is its value."""
+    t = _alloc(Tensor)
+    t._storage = Storage(base)
+    t._view = view
     t._cached = (base, node)
     t._meta = None
     if len(depth.recent) > depth.most or usage.in_use > depth.most_bytes:

@@ -1,0 +1,324 @@
+"""Operations that were met before: their nodes and their record are made from a template.
+
+Owns: what makes two calls of an operation alike (shapes, dtypes, layouts, numbers, which tensors
+need a gradient), the template that is drawn from the result of the first one, and how the next
+one's is made from it without running any of the operation's Python. Must not know: any operation.
+
+No template is made of a call that looked at values, wrote, drew random numbers or gave back
+something that is not new: such a call always runs. What only a look at every call can tell
+(hooks, anomaly mode, shared memory, recording for `jit`) is asked for by the caller.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lazygrad.autograd.graph import GradFn, Kept, _sequence
+from lazygrad.ir.dtypes import DType
+from lazygrad.ir.node import Node, toposort
+from lazygrad.ir.ops import BUFFER, DRAWS, SCALAR
+from lazygrad.ir.thread import starts, thread
+from lazygrad.ir.views import View
+from lazygrad.tensor.core import Meta, Tensor, fresh, node_of, wrap_viewed
+from lazygrad.tensor.history import edge_of, needs_grad, saved_entry
+from lazygrad.tensor.promotion import default
+from lazygrad.tensor.size import Size
+
+LIMIT = 4096  # templates that are kept
+_templates: dict[Any, Template | None] = {}  # named cache: None where there can be none
+
+starts(lambda now: now.update(looked=False))  # see `realize.value_read`
+_alloc = object.__new__
+_PLAIN = frozenset({int, bool, str, type(None), DType})
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The record of a call: its fields by their numbers in the table of nodes."""
+
+    kind: type[GradFn]
+    tensors: tuple[int, ...]  # those whose edges it has
+    ins: tuple[int, ...]
+    outs: tuple[int, ...]
+    captured: tuple[int, ...]
+    stops: tuple[int, ...]
+    kept: tuple[int, ...]
+    saved: tuple[tuple[int, bool], ...]  # (which, whether it is a result and not an argument)
+    reads_values: bool
+    inputs: tuple[int, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """The nodes of a call (the arguments' come first), its results, and its record."""
+
+    steps: tuple[tuple[Any, ...], ...]  # what a node is, and where its sources are: see `_step`
+    results: tuple[tuple[int, int, View | None, bool], ...]  # base, value, view, has the record
+    alone: bool
+    record: Record | None
+
+
+def repeated(
+    function: Any, general: Callable[..., Any], args: Any, kwargs: Any, now: dict[str, Any]
+) -> Any:
+    """What `general(*args, **kwargs)` gives; `function` is what stands for it in the key.
+
+    For calls outside of all composite functions, in which no shared memory was read yet.
+    """
+    grad = now["grad"]
+    key: list[Any] = [function, grad, default.dtype, now["inference"]]
+    tensors: list[Tensor] = []
+    nodes: list[Node] = []
+    if not _describe(args, key, tensors, nodes, grad):
+        return general(*args, **kwargs)
+    if kwargs:
+        for name, value in kwargs.items():
+            key.append(name)
+            if not _describe((value,), key, tensors, nodes, grad):
+                return general(*args, **kwargs)
+    if len(nodes) > 1 and len(set(nodes)) != len(nodes):
+        return general(*args, **kwargs)
+    name = tuple(key)
+    try:
+        template = _templates[name]
+    except KeyError:
+        return _first(name, general, args, kwargs, tensors, nodes, now)
+    if template is None:
+        return general(*args, **kwargs)
+    return _made(template, tensors, nodes, now)
+
+
+def _describe(
+    values: Sequence[Any], key: list[Any], tensors: list[Tensor], nodes: list[Node], grad: bool
+) -> bool:
+    """Add what the nodes of a call depend on to the key. False where that cannot be said."""
+    for value in values:
+        kind = type(value)
+        if kind in _PLAIN:
+            key.append(kind)
+            key.append(value)
+        elif kind is float:
+            key.append(value.hex())
+        elif isinstance(value, Tensor):
+            stored = value._storage
+            node = stored.node
+            if (
+                node is None
+                or stored.inference
+                or (kind is not Tensor and value._keeps_class)
+            ):
+                return False
+            view, meta = value._view, value._meta
+            if view is not None:
+                node = node_of(value)
+            key.append(
+                (
+                    node.dtype,
+                    node.shape,
+                    node.device,
+                    view,
+                    node.op if node.buffer is None else None,
+                    grad and meta is not None and needs_grad(value),
+                )
+            )
+            tensors.append(value)
+            nodes.append(node)
+        elif kind is tuple or kind is list or kind is Size:
+            key.append((kind, len(value)))
+            if not _describe(value, key, tensors, nodes, grad):
+                return False
+        else:
+            return False
+    return True
+
+
+def _made(
+    template: Template, tensors: list[Tensor], nodes: list[Node], now: dict[str, Any]
+) -> Any:
+    """The results of another call."""
+    place = now["place"]
+    table = nodes
+    append = table.append
+    for op, single, take, arg, shape, dtype, device, value in template.steps:
+        node = _alloc(Node)
+        node.op = op
+        if take is None:
+            node.srcs = () if single < 0 else (table[single],)
+        else:
+            node.srcs = take(table)
+        node.arg = arg
+        node.shape = shape
+        node.dtype = dtype
+        node.device = device
+        node.value = value
+        node.place = place
+        node.buffer = node.holder = None
+        node.saves = 0
+        append(node)
+    made = []
+    record = template.record
+    fn = None if record is None else _recorded(record, tensors, table)
+    for number, (base, at, view, attached) in enumerate(template.results):
+        t = fresh(table[at], now) if view is None else wrap_viewed(table[base], view, table[at])
+        if attached:
+            own = t._meta = _alloc(Meta)
+            own.requires_grad = True
+            own.fn, own.nr, own.base, own.loose = fn, number, None, None
+        made.append(t)
+    if record is not None and record.saved:
+        assert fn is not None
+        saved = fn.saved
+        for which, is_result in record.saved:
+            if is_result:
+                t, at, maker, nr = made[which], template.results[which][1], fn.name(), which
+            else:
+                t, at, meta = tensors[which], which, tensors[which]._meta
+                maker = meta.fn.name() if meta is not None and meta.fn is not None else None
+                nr = 0 if meta is None else meta.nr
+            saved.append(saved_entry(t, table[at], maker, nr))
+    return made[0] if template.alone else tuple(made)
+
+
+def _recorded(record: Record, tensors: list[Tensor], table: list[Node]) -> GradFn:
+    fn: Any = _alloc(record.kind)
+    fn.edges = tuple([edge_of(tensors[i]) for i in record.tensors])
+    fn.seq = next(_sequence)
+    fn.extras = fn.outline = fn.node = None
+    fn.srcs = ()
+    fn.released = False
+    fn.reads_values = record.reads_values
+    fn.in_nodes = tuple([table[i] for i in record.ins])
+    fn.out_nodes = tuple([table[i] for i in record.outs])
+    fn.stops = tuple([table[i] for i in record.stops])
+    fn.captured = [
+        (node, node.op, node.srcs, node.arg) for node in [table[i] for i in record.captured]
+    ]
+    fn.kept = Kept([table[i] for i in record.kept]) if record.kept else ()
+    fn.saved = []
+    if record.inputs is not None:
+        fn.inputs = record.inputs
+    return fn  # type: ignore[no-any-return]
+
+
+# -- the first call -----------------------------------------------------------------------------
+
+
+def _first(
+    name: Any,
+    general: Callable[..., Any],
+    args: Any,
+    kwargs: Any,
+    tensors: list[Tensor],
+    nodes: list[Node],
+    now: dict[str, Any],
+) -> Any:
+    """Run a call, and keep a template of it if there can be one."""
+    before = [(t._storage, t._storage.writes) for t in tensors]
+    looked, now["looked"] = now["looked"], False
+    try:
+        result = general(*args, **kwargs)
+        blind = not now["looked"]
+    finally:
+        now["looked"] |= looked
+    if len(_templates) >= LIMIT:
+        _templates.clear()
+    unwritten = all(
+        t._storage is stored and stored.writes == writes
+        for t, (stored, writes) in zip(tensors, before)
+    )
+    _templates[name] = _drawn(result, tensors, nodes) if blind and unwritten else None
+    return result
+
+
+def _drawn(result: Any, tensors: list[Tensor], nodes: list[Node]) -> Template | None:
+    """The template of a call that gave `result`. None where a further one may be different."""
+    alone = isinstance(result, Tensor)
+    outs = [result] if alone else result
+    if type(outs) not in (list, tuple) or (type(outs) is list and not alone):
+        return None
+    if not outs or any(type(t) is not Tensor or t._storage.node is None for t in outs):
+        return None
+    stored = {id(t._storage) for t in (*tensors, *outs)}
+    if len(stored) != len({id(t._storage) for t in tensors}) + len(outs):
+        return None  # something is given back, or given twice
+    fns = {id(m.fn): m.fn for m in (t._meta for t in outs) if m is not None}
+    if len(fns) > 1 or any(t._meta is not None and t._meta.base is not None for t in outs):
+        return None
+    fn = next(iter(fns.values()), None)
+    if fns and (not isinstance(fn, GradFn) or not fn.plain or fn.extras):
+        return None
+    roots = [node for t in outs for node in (t._storage.node, node_of(t))]
+    if fn is not None:
+        roots += [*(entry[0] for entry in fn.captured), *fn.stops, *fn.in_nodes, *fn.kept]
+    index = {node: number for number, node in enumerate(nodes)}
+    bases = {t._storage.node for t in tensors if t._view is not None}
+    steps = []
+    for node in toposort(roots, index.__contains__):
+        if node in index:
+            continue
+        if node.buffer is not None or node.op is BUFFER or node.op in DRAWS or node in bases:
+            return None
+        if node.op is SCALAR and type(node.value) not in (int, float, bool):
+            return None
+        index[node] = len(index)
+        steps.append(_step(node, index))
+    record = None if fn is None else _record_of(fn, tensors, outs, index)
+    if fn is not None and record is None:
+        return None
+    results = tuple(
+        (index[t._storage.node], index[node_of(t)], t._view, t._meta is not None) for t in outs
+    )
+    if any(at < len(nodes) for _, at, _, _ in results):
+        return None
+    return Template(tuple(steps), results, alone, record)
+
+
+def _step(node: Node, index: dict[Node, int]) -> tuple[Any, ...]:
+    numbers = [index[src] for src in node.srcs]
+    single = numbers[0] if len(numbers) == 1 else -1
+    take = operator.itemgetter(*numbers) if len(numbers) > 1 else None
+    return node.op, single, take, node.arg, node.shape, node.dtype, node.device, node.value
+
+
+def _record_of(
+    fn: GradFn, tensors: list[Tensor], outs: Sequence[Tensor], index: dict[Node, int]
+) -> Record | None:
+    edges = [edge_of(t) for t in tensors]
+    if any(entry[1:] != (entry[0].op, entry[0].srcs, entry[0].arg) for entry in fn.captured):
+        return None
+    if any(edge is None or edges.count(edge) != 1 for edge in fn.edges):
+        return None  # none, or the same one twice: which tensor's it is cannot be said
+    places = [(t, number, False) for number, t in enumerate(tensors)]
+    places += [(t, number, True) for number, t in enumerate(outs)]
+    saved = []
+    for stored, *_, node, view, _ in fn.saved:
+        found = [
+            (number, is_result)
+            for t, number, is_result in places
+            if t._storage is stored and t._view == view and node_of(t) is node
+        ]
+        if len(found) != 1:
+            return None
+        saved += found
+    metas = [(t._meta, number) for number, t in enumerate(outs)]
+    if any(m is not None and (m.fn is not fn or m.nr != number) for m, number in metas):
+        return None
+
+    def numbers(nodes: Sequence[Node]) -> tuple[int, ...]:
+        return tuple([index[node] for node in nodes])
+
+    return Record(
+        type(fn),
+        tuple([edges.index(edge) for edge in fn.edges]),
+        numbers(fn.in_nodes),
+        numbers(fn.out_nodes),
+        numbers([entry[0] for entry in fn.captured]),
+        numbers(fn.stops),
+        numbers(fn.kept),
+        tuple(saved),
+        fn.reads_values,
+        getattr(fn, "inputs", None),
+    )
