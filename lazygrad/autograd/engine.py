@@ -442,18 +442,18 @@ class _Job:
 
 def _value(gradient: Any) -> Any:
     """A gradient on its way as a node: it is one, or a tensor."""
-    if gradient is None or type(gradient) is Node:
+    if gradient is None or isinstance(gradient, Node):
         return gradient
     return tensors.core.node_of(gradient)
 
 
 def _tensor(gradient: Any) -> Any:
     """A gradient on its way as a tensor."""
-    return tensors.core.wrap(gradient) if type(gradient) is Node else gradient
+    return tensors.core.wrap(gradient) if isinstance(gradient, Node) else gradient
 
 
 def _sum(a: Any, b: Any) -> Any:
-    if type(a) is Node and type(b) is Node and a.dtype is b.dtype:
+    if isinstance(a, Node) and isinstance(b, Node) and a.dtype is b.dtype:
         return ops.add(a, b)
     return _tensor(a) + _tensor(b)
 

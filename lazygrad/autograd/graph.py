@@ -23,7 +23,7 @@ from lazygrad.autograd.late import tensors
 from lazygrad.autograd.modes import mode
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
-from lazygrad.ir.node import Node, Place, Shape, blank, override, stand_in
+from lazygrad.ir.node import Block, Node, Place, Shape, blank, override, stand_in
 from lazygrad.ir.ops import BUFFER, Lowering, Op
 
 Edge = tuple[Any, int] | None
@@ -137,6 +137,7 @@ class GradFn(BaseFn):
     """One operation: `out_nodes` computed from `in_nodes`, whose gradients go along `edges`."""
 
     __slots__ = (
+        "block",
         "captured",
         "in_nodes",
         "inputs",
@@ -166,6 +167,7 @@ class GradFn(BaseFn):
         self.seq = next(_sequence)
         self.extras = None
         self.outline: Outline | None = None
+        self.block: Block | None = None  # of a template: the other fields are made from that
         # of one op on its first source alone (`quick.py`): that node and its sources; the other
         # fields that say the same are made when they are asked for
         self.node: Node | None = None
@@ -182,13 +184,29 @@ class GradFn(BaseFn):
             self.stack = "".join(traceback.format_stack()[:-1])
 
     def __getattr__(self, name: str) -> Any:
-        node = self.node
-        if name not in ("captured", "in_nodes", "out_nodes") or node is None:
+        if name == "block":
+            return None
+        if name not in ("captured", "in_nodes", "out_nodes", "stops"):
             raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        node = self.node
+        if node is None:
+            self._draw_block()
+            return getattr(self, name)
         self.captured = [(node, node.op, self.srcs, node.arg)]
         self.in_nodes, self.out_nodes = self.srcs[:1], (node,)
         self.node, self.srcs = None, ()
         return getattr(self, name)
+
+    def _draw_block(self) -> None:
+        """The fields that a template stands for; they may be changed from here on."""
+        block = self.block
+        assert block is not None
+        nodes, pattern = block.nodes, block.template.record
+        self.block = None
+        self.captured = [(n, n.op, n.srcs, n.arg) for n in [nodes[i] for i in pattern.captured]]
+        self.in_nodes = tuple([nodes[i] for i in pattern.ins])
+        self.out_nodes = tuple([nodes[i] for i in pattern.outs])
+        self.stops = tuple([nodes[i] for i in pattern.stops])
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
@@ -372,7 +390,10 @@ class GradFn(BaseFn):
         self.kept = ()
         self.saved = []
         node = self.node
+        if self.block is not None and not self.reads_values:
+            self._draw_block()
         if self.reads_values or node is not None:
+            self.block = None
             if self.reads_values:
                 self.released = True
             elif node is not None:

@@ -165,7 +165,7 @@ def look(
         ends = leaves
     if not ends:
         return None
-    nodes = Numbering()
+    nodes = Numbering(blocks=True)
     values = []
     for t in (*roots, *seeds):
         if t._storage.node is None:
@@ -186,7 +186,7 @@ def look(
         None if targets is None else tuple([(number[fn], nr) for fn, nr in targets]),
         accumulate,
         keep,
-        _read_again(nodes.order, [] if keep else fns),
+        _read_again(nodes, [] if keep else fns),
     )
     return Pass(key, nodes, fns, ends, keep)
 
@@ -258,7 +258,7 @@ def _is_unchanged(fn: GradFn) -> bool:
 def _entries(fns: list[Any], number: dict[BaseFn, int], nodes: Numbering) -> list[Any]:
     """What each record is: its nodes and edges by number. Values that were computed meanwhile have
     lost their sources: these are named here."""
-    index = nodes.index
+    index, wholes = nodes.index, nodes.wholes
     entries: list[Any] = []
     for fn in fns:
         node = fn.node
@@ -269,6 +269,13 @@ def _entries(fns: list[Any], number: dict[BaseFn, int], nodes: Numbering) -> lis
                 entries.append((at, number[edge[0]], edge[1]))
                 continue
         entry: list[Any] = []
+        block = fn.block
+        if block in wholes:  # its nodes are where they always are, from the first one on
+            entry += (block.template, index[block.nodes[block.given]])
+            for edge in fn.edges:
+                entry += (number[edge[0]], edge[1])
+            entries.append(tuple(entry))
+            continue
         for node, op, srcs, arg in fn.captured:
             if node not in index:
                 nodes.add((node,))
@@ -294,15 +301,16 @@ def _entries(fns: list[Any], number: dict[BaseFn, int], nodes: Numbering) -> lis
     return entries
 
 
-def _read_again(order: list[Node], released: list[GradFn]) -> tuple[int, ...]:
+def _read_again(nodes: Numbering, released: list[GradFn]) -> tuple[int, ...]:
     """The numbers of values that something will read when these records are gone: which of them
     are kept is part of a program."""
     for fn in released:
         for node in fn.kept:
             node.saves -= 1
+    inside = nodes.inside
     found = []
-    for number, node in enumerate(order):
-        if node.buffer is None:
+    for number, node in enumerate(nodes.order):
+        if node.buffer is None and node not in inside:
             holder = node.holder
             if node.saves or (holder is not None and holder() is not None):
                 found.append(number)

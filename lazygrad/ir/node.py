@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import CodeType
 from typing import TYPE_CHECKING, Any
+from weakref import ReferenceType
 
 from lazygrad.ir.thread import starts, thread
 
@@ -27,7 +28,8 @@ Place = tuple[CodeType, int] | None  # code object and instruction offset: resol
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent) + os.sep
 _PACKAGE_LEN = len(_PACKAGE)
-_COMMANDS = _PACKAGE + "cli" + os.sep  # written as a user would: the demo's lines are shown
+# written as a user would: the demo's lines are shown, and the benchmark's cost what a user's do
+_USERS = (_PACKAGE + "cli" + os.sep, _PACKAGE + "bench" + os.sep)
 _INTERNAL: dict[str, bool] = {}  # named cache: is this file ours?
 
 
@@ -49,7 +51,7 @@ def user_place(depth: int = 2) -> Place:
         try:
             ours = internal[name]
         except KeyError:
-            ours = name[:_PACKAGE_LEN] == _PACKAGE and not name.startswith(_COMMANDS)
+            ours = name[:_PACKAGE_LEN] == _PACKAGE and not name.startswith(_USERS)
             internal[name] = ours
         if not ours:
             return (code, frame.f_lasti)
@@ -137,6 +139,28 @@ class Node:
     def __repr__(self) -> str:
         dims = ",".join(map(str, self.shape))
         return f"<{self.op.name} {self.dtype.short}[{dims}] {place_text(self.place)}>"
+
+
+class Member(Node):
+    """The result of several nodes that were made from one template.
+
+    `block` is a weak reference to them all: a record has the strong one, as long as it needs them.
+    """
+
+    __slots__ = ("block",)
+
+    block: ReferenceType[Block]
+
+
+class Block:
+    """The nodes of one template: `given` ones that they are computed from, then the others."""
+
+    __slots__ = ("__weakref__", "given", "nodes", "template")
+
+    def __init__(self, template: Any, nodes: list[Node], given: int):
+        self.template = template
+        self.nodes = nodes
+        self.given = given
 
 
 _new = object.__new__

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lazygrad.ir.node import Node
+from lazygrad.ir.node import Block, Member, Node
 from lazygrad.ir.ops.leaf import SCALAR
 
 
@@ -34,13 +34,17 @@ class Structure:
 class Numbering:
     """Nodes numbered in the order of `toposort`, each with an entry that says what it is."""
 
-    __slots__ = ("entries", "index", "leaves", "order")
+    __slots__ = ("blocks", "entries", "index", "inside", "leaves", "order", "wholes")
 
-    def __init__(self) -> None:
+    def __init__(self, blocks: bool = False) -> None:
+        """`blocks`: nodes of one template get one entry, where all are to be numbered."""
+        self.blocks = blocks
+        self.wholes: set[Block] = set()  # those that have one
         self.index: dict[Node, int] = {}
         self.order: list[Node] = []
         self.entries: list[Any] = []
         self.leaves: list[Node] = []  # those with run-time values
+        self.inside: set[Node] = set()  # of those but their last: only they read these
 
     def add(self, outputs: Iterable[Node]) -> None:
         """Number what these need and has no number yet. Keeps its own stack.
@@ -48,6 +52,7 @@ class Numbering:
         One loop with the common cases spelled out: it runs for every node of every program.
         """
         index, order, entries, leaves = self.index, self.order, self.entries, self.leaves
+        blocks = self.blocks
         stack = list(outputs)
         stack.reverse()
         pop, push = stack.pop, stack.append
@@ -55,35 +60,44 @@ class Numbering:
             node = pop()
             if node in index:
                 continue
-            entry: Any
             srcs = node.srcs
-            if node.buffer is not None:
-                entry = (node.dtype, node.shape)
-                leaves.append(node)
-            elif not srcs:
-                if node.op is SCALAR:
+            entry: Any
+            if not srcs or node.buffer is not None:
+                if node.buffer is not None:
+                    entry = (node.dtype, node.shape)
+                    leaves.append(node)
+                elif node.op is SCALAR:
                     entry = node.dtype
                     leaves.append(node)
                 else:
-                    entry = (node.op.name, node.arg, node.dtype, node.shape)
-            elif len(srcs) == 1:
-                first = index.get(srcs[0])
-                if first is None:
-                    push(node)
-                    push(srcs[0])
-                    continue
-                entry = (node.op.name, node.arg, node.dtype, node.shape, first)
+                    entry = (node.op, node.arg, node.dtype, node.shape)
+            elif blocks and node.__class__ is Member and self._add_block(node, stack):
+                continue
             elif len(srcs) == 2:
                 a, b = srcs
-                first, second = index.get(a), index.get(b)
-                if first is None or second is None:
+                if a not in index:
                     push(node)
-                    if second is None:
+                    if b.op is not SCALAR and b not in index:
                         push(b)
-                    if first is None:
-                        push(a)
+                    push(a)
                     continue
-                entry = (node.op.name, node.arg, node.dtype, node.shape, first, second)
+                if b not in index:
+                    if b.op is not SCALAR or b.buffer is not None:
+                        push(node)
+                        push(b)
+                        continue
+                    index[b] = len(order)  # a number, as one of two sources often is
+                    order.append(b)
+                    entries.append(b.dtype)
+                    leaves.append(b)
+                entry = (node.op, node.arg, node.dtype, node.shape, index[a], index[b])
+            elif len(srcs) == 1:
+                (a,) = srcs
+                if a not in index:
+                    push(node)
+                    push(a)
+                    continue
+                entry = (node.op, node.arg, node.dtype, node.shape, index[a])
             else:
                 missing = [src for src in srcs if src not in index]
                 if missing:
@@ -92,10 +106,39 @@ class Numbering:
                     stack += missing
                     continue
                 numbers = [index[src] for src in srcs]
-                entry = (node.op.name, node.arg, node.dtype, node.shape, *numbers)
+                entry = (node.op, node.arg, node.dtype, node.shape, *numbers)
             index[node] = len(order)
             order.append(node)
             entries.append(entry)
+
+    def _add_block(self, node: Member, stack: list[Node]) -> bool:
+        """Number all nodes of a template as one, or put on the stack what has to come before.
+
+        False where that cannot be: some have been numbered or computed, or are gone.
+        """
+        block = node.block()
+        if block is None:
+            return False
+        index, nodes, given = self.index, block.nodes, block.given
+        inside = nodes[given:]
+        if not index.keys().isdisjoint(inside):
+            return False
+        for one in inside:
+            if one.buffer is not None:
+                return False
+        numbers = [index.get(one, -1) for one in nodes[:given]]
+        if -1 in numbers:
+            stack.append(node)
+            stack += [one for one, at in zip(nodes, numbers) if at < 0][::-1]
+            return True
+        start = len(self.order)
+        self.wholes.add(block)
+        self.entries.append((block.template, *numbers))
+        index.update(zip(inside, range(start, start + len(inside))))
+        self.order += inside
+        self.inside.update(inside[:-1])
+        self.leaves += [nodes[at] for at in block.template.scalars]
+        return True
 
     def structure(self, outputs: Sequence[Node]) -> Structure:
         """The canonical form of these nodes, all numbered, and of all others that are."""

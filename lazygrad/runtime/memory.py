@@ -211,7 +211,7 @@ def largest(count: int = 10) -> list[str]:
 
     nodes: dict[int, Any] = {}
     for item in gc.get_objects():
-        if type(item) is Node and item.buffer is not None:
+        if isinstance(item, Node) and item.buffer is not None:
             nodes.setdefault(id(item.buffer), item)
     chosen = sorted(nodes.values(), key=lambda node: -int(node.buffer.nbytes))[:count]
     lines = []

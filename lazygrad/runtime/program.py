@@ -100,10 +100,13 @@ class Program:
     kernels: int = 0  # launches counted as kernels
     host_nodes: list[HostNode] = field(default_factory=list)
     _loaded: Any = None
+    _frames: list[Frame] = field(default_factory=list)  # those that are not in use
 
     def to_json(self) -> str:
         """The program as text; only for programs without host ops."""
-        names = [f.name for f in fields(Program) if f.name not in ("host_nodes", "_loaded")]
+        names = [
+            f.name for f in fields(Program) if f.name not in ("host_nodes", "_loaded", "_frames")
+        ]
         return json.dumps({name: getattr(self, name) for name in names}, default=vars)
 
     @classmethod
@@ -145,44 +148,41 @@ class Program:
 
         Raises IndexError or RuntimeError for errors that kernels report.
         """
-        ffi = library.ffi()
-        if self._loaded is None:
-            self._loaded = _load(self, ffi)
-        cells = ffi.new("double[]", max(len(self.scalars), 1))
-        whole = ffi.cast("int64_t *", cells)
-        for position, (leaf, kind) in enumerate(self.scalars):
-            value = leaves[leaf].value
-            if kind == "f":
-                cells[position] = value
-            else:
-                whole[position] = wrapped(value)
-        errors = ffi.new("int64_t[]", 2 * len(self.sites)) if self.sites else None
+        frames = self._frames
+        try:
+            frame = frames.pop()  # atomic: another thread may run the same program now
+        except IndexError:
+            frame = Frame(self)
+        if self.scalars:
+            frame.set_scalars(
+                [
+                    leaves[leaf].value if kind == "f" else wrapped(leaves[leaf].value)
+                    for leaf, kind in self.scalars
+                ]
+            )
         arena = Buffer(self.arena) if self.arena else None
-        made = [Buffer(o.nbytes) if o.leaf < 0 else leaves[o.leaf].buffer for o in self.outputs]
-        addresses = [
-            int(ffi.cast("uintptr_t", cells)),
-            int(ffi.cast("uintptr_t", errors)) if errors is not None else 0,
-            arena.address if arena is not None else 0,
-        ]
+        addresses = [0 if arena is None else arena.address]
         addresses += [leaves[leaf].buffer.address for leaf in self.leaf_slots]
-        addresses += [b.address for b, o in zip(made, self.outputs) if o.leaf < 0]
-        slots = ffi.new("uintptr_t[]", addresses)
-        pointer = ffi.cast("char *const *", slots)
-        for part, loaded in zip(self.parts, self._loaded):
-            if isinstance(part, HostCall):
-                start = time.perf_counter_ns()
-                self._host(part, addresses)
-                if observe:
-                    observe(part, time.perf_counter_ns() - start)
-                continue
-            times = ffi.new("int64_t[]", len(part)) if observe else ffi.NULL
-            library.runtime().lg_run(loaded.program, pointer, times)
-            if observe:
-                for launch, nanoseconds in zip(part, times):
-                    observe(launch, nanoseconds)
-        if errors is not None:
-            self.check(errors, order)
+        made = []
+        for output in self.outputs:
+            if output.leaf < 0:
+                buffer = Buffer(output.nbytes)
+                addresses.append(buffer.address)
+                made.append(buffer)
+            else:
+                made.append(leaves[output.leaf].buffer)
+        try:
+            frame.run(addresses, order, observe)
+        finally:
+            frames.append(frame)
         return made
+
+    def structures(self) -> list[Any]:
+        """The C structures of each part: None for a call on the host."""
+        if self._loaded is None:
+            self._loaded = _load(self, library.ffi())
+        found: list[Any] = self._loaded
+        return found
 
     def replay(self, order: Sequence[Node]) -> Replay:
         """The program ready to run many times; `order` is a graph that it is of."""
@@ -210,41 +210,31 @@ class Program:
                 raise complaint(site.error, errors[2 * number + 1], site.size, at)
 
 
-class Replay:
-    """A program with memory of its own for all that is not handed in, run with few instructions.
-
-    What any backend's replay does: `run` computes the outputs from buffers of the leaves in
-    `leaves` order and the scalars in `scalars` order. One run at a time.
-    """
+class Frame:
+    """What a run of a program needs beside values: C structures, and memory for scalars, pointers
+    and errors. One run at a time."""
 
     def __init__(self, program: Program):
         ffi = library.ffi()
-        if program._loaded is None:
-            program._loaded = _load(program, ffi)
         self.program = program
-        self.leaves = program.leaf_slots
-        self.scalars = [leaf for leaf, _ in program.scalars]
-        self.places: Sequence[Any] = ()  # per node of the graph what has its line: for errors
         self._cells = ffi.new("double[]", max(len(program.scalars), 1))
         self._cell_bytes = ffi.buffer(self._cells)
         kinds = "".join("d" if kind == "f" else "q" for _, kind in program.scalars)
         self._pack = struct.Struct(f"={kinds}").pack_into
         self._errors = ffi.new("int64_t[]", 2 * len(program.sites)) if program.sites else None
-        self._arena = Buffer(program.arena) if program.arena else None
-        count = FIRST + len(self.leaves) + sum(o.leaf < 0 for o in program.outputs)
+        count = FIRST + len(program.leaf_slots) + sum(o.leaf < 0 for o in program.outputs)
         self._slots = ffi.new("uintptr_t[]", count)
         self._slots[SCALARS] = int(ffi.cast("uintptr_t", self._cells))
         if self._errors is not None:
             self._slots[ERRORS] = int(ffi.cast("uintptr_t", self._errors))
-        if self._arena is not None:
-            self._slots[ARENA] = self._arena.address
         self._pointer = ffi.cast("char *const *", self._slots)
-        self._fill = struct.Struct(f"={count - FIRST}Q").pack_into
+        self._fill = struct.Struct(f"={count - ARENA}Q").pack_into
         self._slot_bytes = ffi.buffer(self._slots)
-        self._start = FIRST * ffi.sizeof("uintptr_t")
+        self._start = ARENA * ffi.sizeof("uintptr_t")
+        self._loaded = program.structures()
         self._parts = [
             part if isinstance(part, HostCall) else loaded.program
-            for part, loaded in zip(program.parts, program._loaded)
+            for part, loaded in zip(program.parts, self._loaded)
         ]
         self._null = ffi.NULL
         self._run = library.runtime().lg_run
@@ -253,25 +243,68 @@ class Replay:
         """The scalars' values, until they are set again."""
         self._pack(self._cell_bytes, 0, *values)
 
+    def run(
+        self, addresses: Sequence[int], order: Sequence[Node] = (), observe: Any = None
+    ) -> None:
+        """Run on the memory of the arena, the leaves and the outputs that are not leaves' own.
+
+        Raises as `Program.run`; the outputs' memory is undefined then.
+        """
+        self._fill(self._slot_bytes, self._start, *addresses)
+        if observe is not None:
+            self._observed(observe)
+        else:
+            run, pointer, null = self._run, self._pointer, self._null
+            for part in self._parts:
+                if part.__class__ is HostCall:
+                    self.program._host(part, self._slots)
+                else:
+                    run(part, pointer, null)
+        errors = self._errors
+        if errors is not None and any(errors):
+            try:
+                self.program.check(errors, order)
+            finally:
+                for number in range(len(errors)):
+                    errors[number] = 0
+
+    def _observed(self, observe: Any) -> None:
+        """The steps, each told to `observe` with the nanoseconds it took."""
+        for part, loaded in zip(self.program.parts, self._parts):
+            if isinstance(part, HostCall):
+                start = time.perf_counter_ns()
+                self.program._host(part, self._slots)
+                observe(part, time.perf_counter_ns() - start)
+                continue
+            times = library.ffi().new("int64_t[]", len(part))
+            self._run(loaded, self._pointer, times)
+            for launch, nanoseconds in zip(part, times):
+                observe(launch, nanoseconds)
+
+
+class Replay:
+    """A program with memory of its own for all that is not handed in.
+
+    What any backend's replay does: `run` computes the outputs from buffers of the leaves in
+    `leaves` order and the scalars in `scalars` order. One run at a time.
+    """
+
+    def __init__(self, program: Program):
+        self.program = program
+        self.leaves = program.leaf_slots
+        self.scalars = [leaf for leaf, _ in program.scalars]
+        self.places: Sequence[Any] = ()  # per node of the graph what has its line: for errors
+        self._frame = Frame(program)
+        self._arena = Buffer(program.arena) if program.arena else None
+        self._at = 0 if self._arena is None else self._arena.address
+        self.set_scalars = self._frame.set_scalars
+
     def run(self, addresses: Sequence[int]) -> None:
         """Run on the memory of the leaves and of the outputs that are not leaves' own.
 
         Raises as `Program.run`; the outputs' memory is undefined then.
         """
-        self._fill(self._slot_bytes, self._start, *addresses)
-        run, pointer, null = self._run, self._pointer, self._null
-        for part in self._parts:
-            if part.__class__ is HostCall:
-                self.program._host(part, self._slots)
-            else:
-                run(part, pointer, null)
-        errors = self._errors
-        if errors is not None:
-            try:
-                self.program.check(errors, self.places)
-            finally:
-                for number in range(len(errors)):
-                    errors[number] = 0
+        self._frame.run([self._at, *addresses], self.places)
 
 
 def wrapped(value: int) -> int:

@@ -199,9 +199,12 @@ def _binary(
     function: Any = quick.binary(op, names, numbers, kinds, compare, general)
     function.__name__ = function.__qualname__ = name
     function.operator = quick.binary(op, names, numbers, kinds, compare, operator)
+    if op in _WRITTEN:
+        function.written = quick.written(op, numbers, kinds)
     return function
 
 
+_WRITTEN = (ops.add, ops.sub, ops.mul, ops.div)  # to these an optimizer's step comes down
 OPERANDS = (Tensor, bool, int, float, np.generic)
 _ACCURATE = (ops.add, ops.sub, ops.mul, ops.div)
 
@@ -321,10 +324,16 @@ def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     return _plain_add(input, other if _is_one(alpha) else _scaled(input, other, alpha, "add"))
 
 
+add.written = _plain_add.written
+
+
 @declare("sub", "subtract", inplace=True, out=True)
 def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """input - alpha * other."""
     return _plain_sub(input, other if _is_one(alpha) else _scaled(input, other, alpha, "sub"))
+
+
+sub.written = _plain_sub.written
 
 
 @declare()

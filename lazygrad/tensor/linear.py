@@ -21,6 +21,7 @@ from lazygrad.tensor.declare import check_tensor, declare
 from lazygrad.tensor.history import record
 from lazygrad.tensor.kernels import require, require_same
 from lazygrad.tensor.size import extents
+from lazygrad.tensor.templates import templated
 
 
 def attends(t: Tensor) -> bool:
@@ -59,6 +60,7 @@ def _check_mm(a: Node, b: Node) -> None:
 
 
 @declare(out="same")
+@templated
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """The product of two matrices."""
     check_tensor(input, "mm")
@@ -74,6 +76,7 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
 
 
 @declare(out="same")
+@templated
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """The products of two batches of matrices."""
     check_tensor(input, "bmm")
@@ -93,6 +96,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 
 
 @declare(out="same")
+@templated
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """A matrix times a vector."""
     a, b = nodes_of(input, vec)
@@ -140,6 +144,7 @@ vdot = declare("vdot")(lambda input, other: dot(input, other))
 
 
 @declare(out="same")
+@templated
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """The matrix product, broadcasting batches; vectors count as rows or columns."""
     check_tensor(input, "matmul")
@@ -214,6 +219,7 @@ def _plus(input: Tensor, product: Tensor, beta: Any, alpha: Any, name: str = "")
 
 
 @declare(inplace=True, out="same")
+@templated
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * (mat1 @ mat2)."""
     c, a, b = nodes_of(input, mat1, mat2)

@@ -8,6 +8,7 @@ What is done here is what `history.record` does for the general case, with fewer
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Callable, Container
 from typing import Any
 
@@ -16,13 +17,16 @@ from lazygrad.autograd.graph import Kept, _sequence, fn_class
 from lazygrad.ir.dtypes import DType, bool_
 from lazygrad.ir.node import _INTERNAL, Node, Place, user_place
 from lazygrad.ir.ops import SCALAR, Op
+from lazygrad.ir.ops import mul as MUL
 from lazygrad.ir.thread import thread
+from lazygrad.realize import traces
 from lazygrad.tensor.core import Meta, Tensor, fresh, wrap
 from lazygrad.tensor.history import accumulator_of, record, saved_entry
 from lazygrad.tensor.storage import reads
 
 _alloc = object.__new__
 _frame = sys._getframe
+_ref = weakref.ref
 
 
 def _read_by(op: Op) -> tuple[bool, bool, bool]:
@@ -165,5 +169,64 @@ def binary(
             if meta is not None or other._meta is not None:
                 return record(many_name, (input, other), (a, b), node)
         return wrap(node) if reads else fresh(node, now)
+
+    return function
+
+
+def written(
+    op: Op, numbers: Container[DType], kinds: str
+) -> Callable[[Tensor, tuple[Any, ...], dict[str, Any]], bool]:
+    """What writes `t = op(t, other)`, or `op(t, alpha * other)`, where nothing is recorded and
+    nobody else has the memory. Gives whether it did: if not, nothing has happened."""
+
+    def function(t: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        now = thread.__dict__
+        stored, meta = t._storage, t._meta
+        a = stored.node
+        if (
+            now["grad"]
+            or a is None
+            or t._view is not None
+            or len(args) != 1
+            or traces
+            or stored.inference
+            or (meta is not None and meta.loose is not None)
+        ):
+            return False
+        dtype, device = a.dtype, a.device
+        (other,) = args
+        kind = type(other)
+        place = now["place"] or user_place(3)
+        if kind is float or kind is int:
+            if kwargs or dtype not in numbers:
+                return False
+            b = Node(SCALAR, (), None, (), dtype, device, float(other), place)
+        elif not isinstance(other, Tensor):
+            return False
+        else:
+            found = other._storage.node
+            if (
+                found is None
+                or other._view is not None
+                or found.dtype is not dtype
+                or found.shape != a.shape
+                or dtype.kind not in kinds
+                or (a is found and t is not other)
+                or device != found.device
+            ):
+                return False
+            b = found
+            if kwargs:
+                alpha = kwargs.get("alpha")
+                if len(kwargs) != 1 or type(alpha) is not float or dtype not in numbers:
+                    return False
+                side = Node(SCALAR, (), None, (), dtype, device, alpha, place)
+                b = Node(MUL, (b, side), None, a.shape, dtype, device, None, place)
+        node = Node(op, (a, b), None, a.shape, dtype, device, None, place)
+        stored.node = node
+        note = node.holder = _ref(stored)
+        now["recent"].append(note)
+        stored.version += 1
+        return True
 
     return function

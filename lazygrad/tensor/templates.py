@@ -11,27 +11,34 @@ something that is not new: such a call always runs. What only a look at every ca
 
 from __future__ import annotations
 
+import functools
 import operator
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from lazygrad.autograd.graph import GradFn, Kept, _sequence
 from lazygrad.ir.dtypes import DType
-from lazygrad.ir.node import Node, toposort
+from lazygrad.ir.node import Block, Member, Node, toposort, user_place
 from lazygrad.ir.ops import BUFFER, DRAWS, SCALAR
 from lazygrad.ir.thread import starts, thread
 from lazygrad.ir.views import View
+from lazygrad.realize import traces
 from lazygrad.tensor.core import Meta, Tensor, fresh, node_of, wrap_viewed
 from lazygrad.tensor.history import edge_of, needs_grad, saved_entry
 from lazygrad.tensor.promotion import default
 from lazygrad.tensor.size import Size
+from lazygrad.tensor.storage import reads
 
+F = TypeVar("F", bound=Callable[..., Any])
 LIMIT = 4096  # templates that are kept
-_templates: dict[Any, Template | None] = {}  # named cache: None where there can be none
+ONCE, NEVER = object(), object()  # a call that may not come again; one without template
+_templates: dict[Any, Any] = {}  # named cache: what is known of calls
 
 starts(lambda now: now.update(looked=False))  # see `realize.value_read`
 _alloc = object.__new__
+_ref = weakref.ref
 _PLAIN = frozenset({int, bool, str, type(None), DType})
 
 
@@ -51,7 +58,7 @@ class Record:
     inputs: tuple[int, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Template:
     """The nodes of a call (the arguments' come first), its results, and its record."""
 
@@ -59,6 +66,27 @@ class Template:
     results: tuple[tuple[int, int, View | None, bool], ...]  # base, value, view, has the record
     alone: bool
     record: Record | None
+    whole: bool  # the last node is the result, which needs all the others
+    scalars: tuple[int, ...]  # the nodes that are numbers given at run time
+
+
+def templated(function: F) -> F:
+    """The function, which makes one record of its tensors, by templates."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        now = thread.__dict__
+        if now["value"] or now["anomaly"] or traces or reads:
+            return function(*args, **kwargs)
+        outer = now["place"]
+        if outer is None:
+            now["place"] = user_place()
+        try:
+            return repeated(function, function, args, kwargs, now)
+        finally:
+            now["place"] = outer
+
+    return run  # type: ignore[return-value]
 
 
 def repeated(
@@ -82,13 +110,16 @@ def repeated(
     if len(nodes) > 1 and len(set(nodes)) != len(nodes):
         return general(*args, **kwargs)
     name = tuple(key)
-    try:
-        template = _templates[name]
-    except KeyError:
-        return _first(name, general, args, kwargs, tensors, nodes, now)
+    template = _templates.get(name)
+    if template.__class__ is Template:
+        return _made(template, tensors, nodes, now)
     if template is None:
-        return general(*args, **kwargs)
-    return _made(template, tensors, nodes, now)
+        if len(_templates) >= LIMIT:
+            _templates.clear()
+        _templates[name] = ONCE
+    elif template is ONCE:
+        return _learnt(name, general, args, kwargs, tensors, nodes, now)
+    return general(*args, **kwargs)
 
 
 def _describe(
@@ -105,11 +136,7 @@ def _describe(
         elif isinstance(value, Tensor):
             stored = value._storage
             node = stored.node
-            if (
-                node is None
-                or stored.inference
-                or (kind is not Tensor and value._keeps_class)
-            ):
+            if node is None or stored.inference or (kind is not Tensor and value._keeps_class):
                 return False
             view, meta = value._view, value._meta
             if view is not None:
@@ -135,15 +162,14 @@ def _describe(
     return True
 
 
-def _made(
-    template: Template, tensors: list[Tensor], nodes: list[Node], now: dict[str, Any]
-) -> Any:
+def _made(template: Template, tensors: list[Tensor], nodes: list[Node], now: dict[str, Any]) -> Any:
     """The results of another call."""
     place = now["place"]
     table = nodes
     append = table.append
-    for op, single, take, arg, shape, dtype, device, value in template.steps:
-        node = _alloc(Node)
+    given = len(nodes)
+    for kind, op, single, take, arg, shape, dtype, device, value in template.steps:
+        node = _alloc(kind)
         node.op = op
         if take is None:
             node.srcs = () if single < 0 else (table[single],)
@@ -160,7 +186,12 @@ def _made(
         append(node)
     made = []
     record = template.record
-    fn = None if record is None else _recorded(record, tensors, table)
+    fn: Any = None
+    if record is not None:
+        block = Block(template, table, given)
+        if template.whole:
+            table[-1].block = _ref(block)  # type: ignore[attr-defined]
+        fn = _recorded(record, tensors, block)
     for number, (base, at, view, attached) in enumerate(template.results):
         t = fresh(table[at], now) if view is None else wrap_viewed(table[base], view, table[at])
         if attached:
@@ -169,7 +200,6 @@ def _made(
             own.fn, own.nr, own.base, own.loose = fn, number, None, None
         made.append(t)
     if record is not None and record.saved:
-        assert fn is not None
         saved = fn.saved
         for which, is_result in record.saved:
             if is_result:
@@ -182,20 +212,16 @@ def _made(
     return made[0] if template.alone else tuple(made)
 
 
-def _recorded(record: Record, tensors: list[Tensor], table: list[Node]) -> GradFn:
+def _recorded(record: Record, tensors: list[Tensor], block: Block) -> GradFn:
     fn: Any = _alloc(record.kind)
+    table = block.nodes
+    fn.block = block
     fn.edges = tuple([edge_of(tensors[i]) for i in record.tensors])
     fn.seq = next(_sequence)
     fn.extras = fn.outline = fn.node = None
     fn.srcs = ()
     fn.released = False
     fn.reads_values = record.reads_values
-    fn.in_nodes = tuple([table[i] for i in record.ins])
-    fn.out_nodes = tuple([table[i] for i in record.outs])
-    fn.stops = tuple([table[i] for i in record.stops])
-    fn.captured = [
-        (node, node.op, node.srcs, node.arg) for node in [table[i] for i in record.captured]
-    ]
     fn.kept = Kept([table[i] for i in record.kept]) if record.kept else ()
     fn.saved = []
     if record.inputs is not None:
@@ -203,10 +229,10 @@ def _recorded(record: Record, tensors: list[Tensor], table: list[Node]) -> GradF
     return fn  # type: ignore[no-any-return]
 
 
-# -- the first call -----------------------------------------------------------------------------
+# -- the second call ----------------------------------------------------------------------------
 
 
-def _first(
+def _learnt(
     name: Any,
     general: Callable[..., Any],
     args: Any,
@@ -223,13 +249,12 @@ def _first(
         blind = not now["looked"]
     finally:
         now["looked"] |= looked
-    if len(_templates) >= LIMIT:
-        _templates.clear()
     unwritten = all(
         t._storage is stored and stored.writes == writes
         for t, (stored, writes) in zip(tensors, before)
     )
-    _templates[name] = _drawn(result, tensors, nodes) if blind and unwritten else None
+    drawn = _drawn(result, tensors, nodes) if blind and unwritten else None
+    _templates[name] = NEVER if drawn is None else drawn
     return result
 
 
@@ -273,14 +298,26 @@ def _drawn(result: Any, tensors: list[Tensor], nodes: list[Node]) -> Template | 
     )
     if any(at < len(nodes) for _, at, _, _ in results):
         return None
-    return Template(tuple(steps), results, alone, record)
+    last = roots[0]
+    whole = record is not None and alone and outs[0]._view is None
+    if whole and index[last] == len(index) - 1 and len(_needed(last, nodes)) == len(index):
+        steps[-1] = (Member, *steps[-1][1:])
+    else:
+        whole = False
+    scalars = tuple(number for node, number in index.items() if node.op is SCALAR)
+    scalars = tuple(number for number in scalars if number >= len(nodes))
+    return Template(tuple(steps), results, alone, record, whole, scalars)
+
+
+def _needed(last: Node, given: Sequence[Node]) -> list[Node]:
+    return toposort([last], set(given).__contains__)
 
 
 def _step(node: Node, index: dict[Node, int]) -> tuple[Any, ...]:
     numbers = [index[src] for src in node.srcs]
     single = numbers[0] if len(numbers) == 1 else -1
     take = operator.itemgetter(*numbers) if len(numbers) > 1 else None
-    return node.op, single, take, node.arg, node.shape, node.dtype, node.device, node.value
+    return Node, node.op, single, take, node.arg, node.shape, node.dtype, node.device, node.value
 
 
 def _record_of(

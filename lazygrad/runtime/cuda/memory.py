@@ -157,7 +157,7 @@ def _out_of_memory(pool: GpuPool, nbytes: int) -> str:
     for item in gc.get_objects():
         if type(item) is GpuBuffer and item.pool is pool:
             live[id(item)] = item
-        elif type(item) is Node and type(item.buffer) is GpuBuffer:
+        elif isinstance(item, Node) and type(item.buffer) is GpuBuffer:
             live[id(item.buffer)] = item.buffer
             place[id(item.buffer)] = f"{item.op.name}{list(item.shape)} {place_text(item.place)}"
     largest = sorted(live.values(), key=lambda b: -b.nbytes)[:_LISTED]
