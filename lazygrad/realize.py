@@ -17,7 +17,7 @@ import numpy as np
 from lazygrad.config import config
 from lazygrad.ir import ops
 from lazygrad.ir.interp import evaluate, to_storage
-from lazygrad.ir.node import Node, place_text, toposort, user_place
+from lazygrad.ir.node import Node, computed, place_text, toposort, user_place
 from lazygrad.ir.ops import Lowering
 from lazygrad.ir.structure import Numbering, Structure, structure
 from lazygrad.ir.thread import thread
@@ -80,11 +80,11 @@ def watched() -> bool:
     )
 
 
-def one_place(nodes: Sequence[Node]) -> str | None:
+def one_place(nodes: Sequence[Node | None]) -> str | None:
     """The device that all of these are on. None where there are several."""
     if not devices.beyond_host:
         return devices.HOST
-    found = {node.device for node in nodes if node.srcs or node.buffer is not None}
+    found = {n.device for n in nodes if n is not None and (n.buffer is not None or n.srcs)}
     return found.pop() if len(found) == 1 else None
 
 
@@ -173,8 +173,7 @@ def _run_program(shape: Structure) -> Ran:
     program, output_of = _program(shape)
     made = Ran(program, shape.leaves, shape.outputs, output_of, shape.order)
     for node, buffer in zip(shape.outputs, run_program(shape)):
-        node.buffer = buffer
-        node.srcs = ()
+        computed(node, buffer)
     return made
 
 
@@ -196,8 +195,7 @@ def _one_device(pending: list[Node], order: list[Node]) -> tuple[list[Node], lis
         if node.buffer is None:
             (source,) = node.srcs
             realize_nodes([source])
-            node.buffer = device(node.device).from_array(read(source))
-            node.srcs = ()
+            computed(node, device(node.device).from_array(read(source)))
     by_device: dict[str, list[Node]] = {}
     for node in pending:
         if node.buffer is None:
@@ -342,8 +340,7 @@ def _run(shape: Structure) -> Ran | None:
             return _run(shape)
         ran = Ran(program, shape.leaves, shape.outputs, output_of, shape.order)
     for node, buffer in zip(shape.outputs, buffers):
-        node.buffer = buffer
-        node.srcs = ()
+        computed(node, buffer)
     return ran
 
 

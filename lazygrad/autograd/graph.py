@@ -23,7 +23,7 @@ from lazygrad.autograd.late import tensors
 from lazygrad.autograd.modes import mode
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
-from lazygrad.ir.node import Block, Node, Place, Shape, blank, override, stand_in
+from lazygrad.ir.node import Block, Node, Place, Shape, blank, override, sources, stand_in
 from lazygrad.ir.ops import BUFFER, Lowering, Op
 
 Edge = tuple[Any, int] | None
@@ -142,6 +142,7 @@ class GradFn(BaseFn):
         "in_nodes",
         "inputs",
         "kept",
+        "made",
         "node",
         "out_nodes",
         "outline",
@@ -167,7 +168,9 @@ class GradFn(BaseFn):
         self.seq = next(_sequence)
         self.extras = None
         self.outline: Outline | None = None
-        self.block: Block | None = None  # of a template: the other fields are made from that
+        # of a template: the other fields are made from that, and from the node it is to be of
+        self.block: Block | None = None
+        self.made: Node | None = None
         # of one op on its first source alone (`quick.py`): that node and its sources; the other
         # fields that say the same are made when they are asked for
         self.node: Node | None = None
@@ -201,9 +204,15 @@ class GradFn(BaseFn):
         """The fields that a template stands for; they may be changed from here on."""
         block = self.block
         assert block is not None
-        nodes, pattern = block.nodes, block.template.record
-        self.block = None
-        self.captured = [(n, n.op, n.srcs, n.arg) for n in [nodes[i] for i in pattern.captured]]
+        pattern, steps, given = block.template.record, block.template.steps, len(block.given)
+        nodes = [*block.given, *block.drawn()]
+        if self.made is not None:
+            nodes.append(self.made)
+        self.block = self.made = None
+        self.captured = [
+            (n, n.op, sources(steps[i - given], nodes), n.arg)
+            for i, n in [(i, nodes[i]) for i in pattern.captured]
+        ]
         self.in_nodes = tuple([nodes[i] for i in pattern.ins])
         self.out_nodes = tuple([nodes[i] for i in pattern.outs])
         self.stops = tuple([nodes[i] for i in pattern.stops])
@@ -393,7 +402,7 @@ class GradFn(BaseFn):
         if self.block is not None and not self.reads_values:
             self._draw_block()
         if self.reads_values or node is not None:
-            self.block = None
+            self.block = self.made = None
             if self.reads_values:
                 self.released = True
             elif node is not None:

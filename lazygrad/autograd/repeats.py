@@ -16,7 +16,7 @@ from typing import Any
 from lazygrad.autograd.graph import AccumulateGrad, BaseFn, GradFn
 from lazygrad.autograd.late import tensors
 from lazygrad.autograd.modes import mode
-from lazygrad.ir.node import Node, stand_in
+from lazygrad.ir.node import Node, computed, stand_in
 from lazygrad.ir.structure import Numbering
 from lazygrad.realize import Ran, one_place, run_known, watched
 
@@ -75,8 +75,7 @@ class Pass:
             return None
         for number, output in known.outputs:
             node = order[number]
-            node.buffer = buffers[output]
-            node.srcs = ()
+            computed(node, buffers[output])
         made: dict[int, Node] = {}
         found = []
         for result in known.results:
@@ -104,10 +103,14 @@ class Pass:
     def _known_from(self, ran: Ran | None, gradients: Sequence[Node | None]) -> Known | None:
         if ran is None:
             return None
-        index = self.nodes.index
+        order, index = [*self.nodes.order], {**self.nodes.index}
+        for block, start in self.nodes.wholes.items():
+            for number, one in enumerate(block.drawn(), start):
+                order[number] = one
+                index[one] = number
         if any(leaf not in index for leaf in ran.leaves):
             return None  # a rule made a number of its own
-        places = {id(node.place): i for i, node in enumerate(self.nodes.order)}
+        places = {id(one.place): i for i, one in enumerate(order)}
         output_of = dict(zip(ran.outputs, ran.output_of))
         results = []
         for node in gradients:
@@ -125,6 +128,8 @@ class Pass:
             else:
                 results.append(Result(number))
         outputs = [(index[node], output) for node, output in output_of.items() if node in index]
+        if any(self.nodes.order[number] is None for number, _ in outputs):
+            return None  # a value inside of a template, which is not made again
         return Known(ran.program, [index[leaf] for leaf in ran.leaves], outputs, results)
 
 
@@ -271,7 +276,7 @@ def _entries(fns: list[Any], number: dict[BaseFn, int], nodes: Numbering) -> lis
         entry: list[Any] = []
         block = fn.block
         if block in wholes:  # its nodes are where they always are, from the first one on
-            entry += (block.template, index[block.nodes[block.given]])
+            entry += (block.template, wholes[block])
             for edge in fn.edges:
                 entry += (number[edge[0]], edge[1])
             entries.append(tuple(entry))
@@ -307,10 +312,9 @@ def _read_again(nodes: Numbering, released: list[GradFn]) -> tuple[int, ...]:
     for fn in released:
         for node in fn.kept:
             node.saves -= 1
-    inside = nodes.inside
     found = []
     for number, node in enumerate(nodes.order):
-        if node.buffer is None and node not in inside:
+        if node is not None and node.buffer is None:
             holder = node.holder
             if node.saves or (holder is not None and holder() is not None):
                 found.append(number)

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import CodeType
 from typing import TYPE_CHECKING, Any
-from weakref import ReferenceType
 
 from lazygrad.ir.thread import starts, thread
 
@@ -141,29 +141,88 @@ class Node:
         return f"<{self.op.name} {self.dtype.short}[{dims}] {place_text(self.place)}>"
 
 
-class Member(Node):
-    """The result of several nodes that were made from one template.
+_new = object.__new__
+# how a node is made in a table of nodes: its class, op, number of its single source, or what picks
+# several, and its other fields
+Step = tuple[type, Any, int, Callable[[Any], tuple[Any, ...]] | None, Any, Shape, Any, str, Any]
 
-    `block` is a weak reference to them all: a record has the strong one, as long as it needs them.
-    """
+
+def sources(step: Step, table: list[Node]) -> tuple[Node, ...]:
+    _, _, single, take, *_ = step
+    if take is not None:
+        return take(table)
+    return () if single < 0 else (table[single],)
+
+
+def draw(steps: Sequence[Step], table: list[Node], place: Place) -> None:
+    """Make the nodes of a template at the end of the table."""
+    append = table.append
+    for _, op, single, take, arg, shape, dtype, device, value in steps:
+        node = _new(Node)
+        node.op = op
+        if take is None:
+            node.srcs = () if single < 0 else (table[single],)
+        else:
+            node.srcs = take(table)
+        node.arg = arg
+        node.shape = shape
+        node.dtype = dtype
+        node.device = device
+        node.value = value
+        node.place = place
+        node.buffer = node.holder = None
+        node.saves = 0
+        append(node)
+
+
+class Member(Node):
+    """The result of several nodes of one template. These are made when its `srcs` are asked for:
+    most often nobody does, as a program for all of them is known."""
 
     __slots__ = ("block",)
 
-    block: ReferenceType[Block]
+    block: Block | None  # None once the value is known
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "srcs" or self.block is None:
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        block = self.block
+        self.srcs = sources(block.template.steps[-1], [*block.given, *block.drawn()])
+        return self.srcs
 
 
 class Block:
-    """The nodes of one template: `given` ones that they are computed from, then the others."""
+    """The nodes of one template: what they are computed from, and `inside` what was made of it, if
+    it has been: all for a template that is not `whole`, and else all but the last."""
 
-    __slots__ = ("__weakref__", "given", "nodes", "template")
+    __slots__ = ("given", "inside", "place", "template")
 
-    def __init__(self, template: Any, nodes: list[Node], given: int):
+    def __init__(
+        self, template: Any, given: list[Node], place: Place, inside: list[Node] | None = None
+    ):
         self.template = template
-        self.nodes = nodes
         self.given = given
+        self.place = place
+        self.inside = inside
+
+    def drawn(self) -> list[Node]:
+        with _drawing:
+            if self.inside is None:
+                table = [*self.given]
+                draw(self.template.steps[:-1], table, self.place)
+                self.inside = table[len(self.given) :]
+            return self.inside
 
 
-_new = object.__new__
+_drawing = threading.Lock()
+
+
+def computed(node: Node, buffer: Any) -> None:
+    """The value of a node has become known."""
+    node.buffer = buffer
+    node.srcs = ()
+    if node.__class__ is Member:
+        node.block = None  # type: ignore[attr-defined]
 
 
 def blank(op: Op, shape: Shape, dtype: DType, device: str, place: Place) -> Node:

@@ -34,17 +34,17 @@ class Structure:
 class Numbering:
     """Nodes numbered in the order of `toposort`, each with an entry that says what it is."""
 
-    __slots__ = ("blocks", "entries", "index", "inside", "leaves", "order", "wholes")
+    __slots__ = ("blocks", "entries", "index", "leaves", "order", "wholes")
 
     def __init__(self, blocks: bool = False) -> None:
-        """`blocks`: nodes of one template get one entry, where all are to be numbered."""
+        """`blocks`: nodes of one template get one entry; in `order` are None for those that were
+        not made, and stand-ins for numbers."""
         self.blocks = blocks
-        self.wholes: set[Block] = set()  # those that have one
+        self.wholes: dict[Block, int] = {}  # those that have one, from which number on
         self.index: dict[Node, int] = {}
-        self.order: list[Node] = []
+        self.order: list[Any] = []
         self.entries: list[Any] = []
         self.leaves: list[Node] = []  # those with run-time values
-        self.inside: set[Node] = set()  # of those but their last: only they read these
 
     def add(self, outputs: Iterable[Node]) -> None:
         """Number what these need and has no number yet. Keeps its own stack.
@@ -60,8 +60,10 @@ class Numbering:
             node = pop()
             if node in index:
                 continue
-            srcs = node.srcs
             entry: Any
+            if blocks and node.__class__ is Member and self._add_block(node, stack):
+                continue
+            srcs = node.srcs
             if not srcs or node.buffer is not None:
                 if node.buffer is not None:
                     entry = (node.dtype, node.shape)
@@ -71,8 +73,6 @@ class Numbering:
                     leaves.append(node)
                 else:
                     entry = (node.op, node.arg, node.dtype, node.shape)
-            elif blocks and node.__class__ is Member and self._add_block(node, stack):
-                continue
             elif len(srcs) == 2:
                 a, b = srcs
                 if a not in index:
@@ -111,33 +111,35 @@ class Numbering:
             order.append(node)
             entries.append(entry)
 
-    def _add_block(self, node: Member, stack: list[Node]) -> bool:
+    def _add_block(self, node: Any, stack: list[Any]) -> bool:
         """Number all nodes of a template as one, or put on the stack what has to come before.
 
-        False where that cannot be: some have been numbered or computed, or are gone.
+        False where that cannot be: some have been looked at by themselves, or are computed.
         """
-        block = node.block()
+        block = node.block
         if block is None:
             return False
-        index, nodes, given = self.index, block.nodes, block.given
-        inside = nodes[given:]
-        if not index.keys().isdisjoint(inside):
-            return False
-        for one in inside:
-            if one.buffer is not None:
-                return False
-        numbers = [index.get(one, -1) for one in nodes[:given]]
+        index, order, template, inside = self.index, self.order, block.template, block.inside
+        if inside is not None:
+            for one in inside:
+                if one in index or one.buffer is not None:
+                    return False
+        numbers = [index.get(one, -1) for one in block.given]
         if -1 in numbers:
             stack.append(node)
-            stack += [one for one, at in zip(nodes, numbers) if at < 0][::-1]
+            stack += [one for one, at in zip(block.given, numbers) if at < 0][::-1]
             return True
-        start = len(self.order)
-        self.wholes.add(block)
-        self.entries.append((block.template, *numbers))
-        index.update(zip(inside, range(start, start + len(inside))))
-        self.order += inside
-        self.inside.update(inside[:-1])
-        self.leaves += [nodes[at] for at in block.template.scalars]
+        self.wholes[block] = len(order)
+        self.entries.append((template, *numbers))
+        if inside is None:
+            order += template.inside
+            self.leaves += template.scalars
+        else:
+            index.update(zip(inside, range(len(order), len(order) + len(inside))))
+            order += inside
+            self.leaves += [one for one in inside if one.op is SCALAR]
+        index[node] = len(order)
+        order.append(node)
         return True
 
     def structure(self, outputs: Sequence[Node]) -> Structure:

@@ -13,15 +13,14 @@ from __future__ import annotations
 
 import functools
 import operator
-import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from lazygrad.autograd.graph import GradFn, Kept, _sequence
 from lazygrad.ir.dtypes import DType
-from lazygrad.ir.node import Block, Member, Node, toposort, user_place
-from lazygrad.ir.ops import BUFFER, DRAWS, SCALAR
+from lazygrad.ir.node import Block, Member, Node, draw, sources, toposort, user_place
+from lazygrad.ir.ops import BUFFER, DRAWS, SCALAR, Lowering
 from lazygrad.ir.thread import starts, thread
 from lazygrad.ir.views import View
 from lazygrad.realize import traces
@@ -38,7 +37,6 @@ _templates: dict[Any, Any] = {}  # named cache: what is known of calls
 
 starts(lambda now: now.update(looked=False))  # see `realize.value_read`
 _alloc = object.__new__
-_ref = weakref.ref
 _PLAIN = frozenset({int, bool, str, type(None), DType})
 
 
@@ -66,8 +64,10 @@ class Template:
     results: tuple[tuple[int, int, View | None, bool], ...]  # base, value, view, has the record
     alone: bool
     record: Record | None
-    whole: bool  # the last node is the result, which needs all the others
-    scalars: tuple[int, ...]  # the nodes that are numbers given at run time
+    whole: bool  # the last node is the result, which needs all the others: these may be left out
+    lazy: bool  # and nobody else reads these
+    inside: list[Node | None]  # for each of these None, or a stand-in for a number
+    scalars: list[Node]  # the latter
 
 
 def templated(function: F) -> F:
@@ -164,34 +164,34 @@ def _describe(
 
 def _made(template: Template, tensors: list[Tensor], nodes: list[Node], now: dict[str, Any]) -> Any:
     """The results of another call."""
-    place = now["place"]
-    table = nodes
-    append = table.append
-    given = len(nodes)
-    for kind, op, single, take, arg, shape, dtype, device, value in template.steps:
-        node = _alloc(kind)
-        node.op = op
-        if take is None:
-            node.srcs = () if single < 0 else (table[single],)
+    place, record, given = now["place"], template.record, [*nodes]
+    table: list[Any] = nodes
+    block = None
+    if template.whole:
+        if template.lazy:
+            table += template.inside
         else:
-            node.srcs = take(table)
-        node.arg = arg
-        node.shape = shape
-        node.dtype = dtype
-        node.device = device
-        node.value = value
-        node.place = place
+            draw(template.steps[:-1], table, place)
+        _, op, _, _, arg, shape, dtype, device, value = template.steps[-1]
+        node = _alloc(Member)
+        node.op, node.arg, node.shape, node.dtype, node.device = op, arg, shape, dtype, device
+        node.value, node.place = value, place
         node.buffer = node.holder = None
         node.saves = 0
-        append(node)
+        block = node.block = Block(template, given, place)
+        if not template.lazy:
+            block.inside = table[len(given) :]
+            node.srcs = sources(template.steps[-1], table)
+        table.append(node)
+    else:
+        draw(template.steps, table, place)
+        if record is not None:
+            block = Block(template, given, place, table[len(given) :])
     made = []
-    record = template.record
     fn: Any = None
     if record is not None:
-        block = Block(template, table, given)
-        if template.whole:
-            table[-1].block = _ref(block)  # type: ignore[attr-defined]
-        fn = _recorded(record, tensors, block)
+        fn = _recorded(record, tensors, table)
+        fn.block, fn.made = block, table[-1] if template.whole else None
     for number, (base, at, view, attached) in enumerate(template.results):
         t = fresh(table[at], now) if view is None else wrap_viewed(table[base], view, table[at])
         if attached:
@@ -212,10 +212,8 @@ def _made(template: Template, tensors: list[Tensor], nodes: list[Node], now: dic
     return made[0] if template.alone else tuple(made)
 
 
-def _recorded(record: Record, tensors: list[Tensor], block: Block) -> GradFn:
+def _recorded(record: Record, tensors: list[Tensor], table: list[Any]) -> GradFn:
     fn: Any = _alloc(record.kind)
-    table = block.nodes
-    fn.block = block
     fn.edges = tuple([edge_of(tensors[i]) for i in record.tensors])
     fn.seq = next(_sequence)
     fn.extras = fn.outline = fn.node = None
@@ -298,15 +296,29 @@ def _drawn(result: Any, tensors: list[Tensor], nodes: list[Node]) -> Template | 
     )
     if any(at < len(nodes) for _, at, _, _ in results):
         return None
-    last = roots[0]
-    whole = record is not None and alone and outs[0]._view is None
-    if whole and index[last] == len(index) - 1 and len(_needed(last, nodes)) == len(index):
-        steps[-1] = (Member, *steps[-1][1:])
-    else:
-        whole = False
-    scalars = tuple(number for node, number in index.items() if node.op is SCALAR)
-    scalars = tuple(number for number in scalars if number >= len(nodes))
-    return Template(tuple(steps), results, alone, record, whole, scalars)
+    last, scalars = roots[0], list[Node]()
+    inside: list[Node | None] = []
+    whole = (
+        alone
+        and outs[0]._view is None
+        and last.op.lowering is not Lowering.MOVEMENT  # what is computed lies before it then
+        and index[last] == len(index) - 1
+        and len(_needed(last, nodes)) == len(index)
+    )
+    if whole:
+        for node in list(index)[len(nodes) : -1]:
+            inside.append(_number_like(node) if node.op is SCALAR else None)
+        scalars += [node for node in inside if node is not None]
+    kept = range(0) if record is None else record.kept
+    lazy = whole and not any(len(nodes) <= at < len(index) - 1 for at in kept)
+    return Template(tuple(steps), results, alone, record, whole, lazy, inside, scalars)
+
+
+def _number_like(node: Node) -> Node:
+    return Node(SCALAR, (), None, (), node.dtype, node.device, node.value, _NOWHERE)
+
+
+_NOWHERE = (_number_like.__code__, 0)  # a place that is no user's
 
 
 def _needed(last: Node, given: Sequence[Node]) -> list[Node]:
