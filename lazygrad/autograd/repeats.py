@@ -128,7 +128,8 @@ class Pass:
             else:
                 results.append(Result(number))
         outputs = [(index[node], output) for node, output in output_of.items() if node in index]
-        if any(self.nodes.order[number] is None for number, _ in outputs):
+        taken = [number for number, _ in outputs] + [r.number for r in results if r.number >= 0]
+        if any(self.nodes.order[number] is None for number in taken):
             return None  # a value inside of a template, which is not made again
         return Known(ran.program, [index[leaf] for leaf in ran.leaves], outputs, results)
 
@@ -312,12 +313,13 @@ def _read_again(nodes: Numbering, released: list[GradFn]) -> tuple[int, ...]:
     for fn in released:
         for node in fn.kept:
             node.saves -= 1
-    found = []
-    for number, node in enumerate(nodes.order):
-        if node is not None and node.buffer is None:
-            holder = node.holder
-            if node.saves or (holder is not None and holder() is not None):
-                found.append(number)
+    found = [
+        number
+        for number, node in enumerate(nodes.order)
+        if node is not None
+        and node.buffer is None
+        and (node.saves or (node.holder is not None and node.holder() is not None))
+    ]
     for fn in released:
         for node in fn.kept:
             node.saves += 1

@@ -124,11 +124,19 @@ class Numbering:
             for one in inside:
                 if one in index or one.buffer is not None:
                     return False
-        numbers = [index.get(one, -1) for one in block.given]
-        if -1 in numbers:
-            stack.append(node)
-            stack += [one for one, at in zip(block.given, numbers) if at < 0][::-1]
-            return True
+        numbers = []
+        for one in block.given:
+            at = index.get(one)
+            if at is None:
+                if one.buffer is None:
+                    stack.append(node)
+                    stack += [one for one in block.given if one not in index][::-1]
+                    return True
+                at = index[one] = len(order)
+                order.append(one)
+                self.entries.append((one.dtype, one.shape))
+                self.leaves.append(one)
+            numbers.append(at)
         self.wholes[block] = len(order)
         self.entries.append((template, *numbers))
         if inside is None:

@@ -8,6 +8,7 @@ that it fuses: class indices pick by `gather`, and nothing reads a value.
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 from lazygrad.nn._common import function, log1p_exp, need_floats
 from lazygrad.nn._reduction import legacy_reduction, reduced
@@ -18,6 +19,7 @@ from lazygrad.tensor.checks import (
     checked_index,
     checked_probabilities,
 )
+from lazygrad.tensor.core import shape_of
 from lazygrad.tensor.gathering import gathered
 from lazygrad.tensor.promotion import broadcast_shapes, type_name
 
@@ -26,6 +28,9 @@ from lazygrad.tensor.promotion import broadcast_shapes, type_name
 
 def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None) -> None:
     """Shapes and dtypes of `nll_loss`, in the order PyTorch looks at them."""
+    kind = (shape_of(input), shape_of(target), target.dtype)
+    if weight is None and kind in _fitting:
+        return
     if input.dim() == 0:
         raise ValueError("Expected 1 or more dimensions (got 0)")
     if input.dim() == 1:
@@ -62,8 +67,12 @@ def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None) -> None
             f"weight tensor should be defined either for all {classes} classes or no classes "
             f"but got weight tensor of shape: {list(weight.shape)}"
         )
+    if len(_fitting) >= 1024:
+        _fitting.clear()
+    _fitting.add(kind)
 
 
+_fitting: set[tuple[Any, ...]] = set()  # named cache: shapes and dtypes without a fault
 _NO_CLASS = "IndexError: Target {value} is out of bounds."
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lazygrad.optim._known import Plan
 from lazygrad.optim.optimizer import Optimizer, Params, number
 from lazygrad.tensor import Tensor, maximum, realize
 
@@ -67,44 +68,59 @@ class Adam(Optimizer):
         }
         super().__init__(params, defaults)
 
-    def _update(self, params: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
+    def _plan(self, params: list[Tensor], group: dict[str, Any]) -> Plan:
         names = ["exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * bool(group["amsgrad"])
-        for param in params:
-            self.state[param].setdefault("step", 0)
         realize(*self._zeros(params, *names))
         lr, decay, eps = (number(group[name]) for name in ("lr", "weight_decay", "eps"))
         beta1, beta2 = (number(beta) for beta in group["betas"])
-        changed = list(params)
+        decoupled = bool(group["decoupled_weight_decay"])
+        numbers = [1.0 - lr * decay if decoupled else decay, 1.0 - beta1, 1.0 - (1.0 - beta1)]
+        numbers += [beta2, 1.0 - beta2, eps]
         for param in params:
+            step = self.state[param]["step"] = self.state[param].get("step", 0) + 1
+            numbers += [-(lr / (1.0 - beta1**step)), (1.0 - beta2**step) ** 0.5]
+        kind = (len(names), bool(group["maximize"]), decay != 0, decoupled, 1.0 - beta1 < 0.5)
+        written = [*params, *(self.state[param][name] for param in params for name in names)]
+        return Plan(kind, numbers, written, [param.grad for param in params])  # type: ignore[misc]
+
+    def _update(
+        self, params: list[Tensor], group: dict[str, Any], numbers: list[float]
+    ) -> list[Tensor]:
+        decay, weight, rest, beta2, weight2, eps, *steps = numbers
+        decays = number(group["weight_decay"]) != 0
+        names = ["exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * bool(group["amsgrad"])
+        changed = list(params)
+        for at, param in enumerate(params):
             state = self.state[param]
-            step = state["step"] = state["step"] + 1
             grad: Any = param.grad
             if group["maximize"]:
                 grad = -grad
-            if decay != 0:
+            if decays:
                 if group["decoupled_weight_decay"]:
-                    param.mul_(1.0 - lr * decay)
+                    param.mul_(decay)
                 else:
                     grad = grad.add(param, alpha=decay)
             mean, square = state["exp_avg"], state["exp_avg_sq"]
-            _lerp(mean, grad, 1.0 - beta1)
-            square.mul_(beta2).add_(grad * (1.0 - beta2) * grad)
+            _lerp(mean, grad, weight, rest)
+            square.mul_(beta2).add_(grad * weight2 * grad)
             if group["amsgrad"]:
                 state["max_exp_avg_sq"].copy_(maximum(state["max_exp_avg_sq"], square))
                 square = state["max_exp_avg_sq"]
-            root = (1.0 - beta2**step) ** 0.5
-            size = lr / (1.0 - beta1**step)
-            param.add_(mean * -size / (square.sqrt() / root + eps))
+            back, root = steps[2 * at : 2 * at + 2]
+            param.add_(mean * back / (square.sqrt() / root + eps))
             changed += [state[name] for name in names]
         return changed
 
 
-def _lerp(start: Tensor, end: Tensor, weight: float) -> None:
-    """start + weight * (end - start), in place, from whichever end is nearer."""
+def _lerp(start: Tensor, end: Tensor, weight: float, rest: float | None = None) -> None:
+    """start + weight * (end - start), in place, from whichever end is nearer.
+
+    `rest` is 1 - weight.
+    """
     if weight < 0.5:
         start.add_((end - start) * weight)
     else:
-        start.copy_(end - (end - start) * (1.0 - weight))
+        start.copy_(end - (end - start) * (1.0 - weight if rest is None else rest))
 
 
 class AdamW(Adam):

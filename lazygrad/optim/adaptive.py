@@ -99,7 +99,9 @@ class RMSprop(_Adaptive):
         }
         super().__init__(params, defaults)
 
-    def _update(self, params: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
+    def _update(
+        self, params: list[Tensor], group: dict[str, Any], numbers: Any = None
+    ) -> list[Tensor]:
         lr, alpha, eps, momentum = (number(group[k]) for k in ("lr", "alpha", "eps", "momentum"))
         names = ["square_avg"] + ["momentum_buffer"] * (momentum > 0)
         names += ["grad_avg"] * bool(group["centered"])
@@ -168,7 +170,9 @@ class Adagrad(_Adaptive):
                 self.state[param] = {"step": 0, "sum": filled}
         realize(*(state["sum"] for state in self.state.values()))
 
-    def _update(self, params: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
+    def _update(
+        self, params: list[Tensor], group: dict[str, Any], numbers: Any = None
+    ) -> list[Tensor]:
         lr, decay, eps = (number(group[name]) for name in ("lr", "lr_decay", "eps"))
         self._start(params, "sum")
         changed = list(params)
@@ -217,7 +221,9 @@ class Adadelta(_Adaptive):
         }
         super().__init__(params, defaults)
 
-    def _update(self, params: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
+    def _update(
+        self, params: list[Tensor], group: dict[str, Any], numbers: Any = None
+    ) -> list[Tensor]:
         lr, rho, eps = (number(group[name]) for name in ("lr", "rho", "eps"))
         self._start(params, "square_avg", "acc_delta")
         changed = list(params)
@@ -266,7 +272,9 @@ class Adamax(_Adaptive):
         }
         super().__init__(params, defaults)
 
-    def _update(self, params: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
+    def _update(
+        self, params: list[Tensor], group: dict[str, Any], numbers: Any = None
+    ) -> list[Tensor]:
         lr, eps = number(group["lr"]), number(group["eps"])
         beta1, beta2 = (number(beta) for beta in group["betas"])
         self._start(params, "exp_avg", "exp_inf")
@@ -325,7 +333,9 @@ class NAdam(_Adaptive):
         }
         super().__init__(params, defaults)
 
-    def _update(self, params: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
+    def _update(
+        self, params: list[Tensor], group: dict[str, Any], numbers: Any = None
+    ) -> list[Tensor]:
         lr, eps, slowing = (number(group[name]) for name in ("lr", "eps", "momentum_decay"))
         beta1, beta2 = (number(beta) for beta in group["betas"])
         self._start(params, "exp_avg", "exp_avg_sq")
@@ -382,7 +392,9 @@ class RAdam(_Adaptive):
         }
         super().__init__(params, defaults)
 
-    def _update(self, params: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
+    def _update(
+        self, params: list[Tensor], group: dict[str, Any], numbers: Any = None
+    ) -> list[Tensor]:
         lr, eps = number(group["lr"]), number(group["eps"])
         beta1, beta2 = (number(beta) for beta in group["betas"])
         longest = 2.0 / (1.0 - beta2) - 1.0

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
 from lazygrad.ir.traced import Traced
+from lazygrad.optim._known import Plan
+from lazygrad.optim._known import step as known_step
 from lazygrad.tensor import Tensor, enable_grad, no_grad, realize, zeros_like
 
 __all__ = ["Optimizer"]
@@ -115,17 +117,41 @@ class Optimizer:
             with enable_grad():
                 loss = closure()
         with no_grad():
-            changed: list[Tensor] = []
+            work = []
             for group in self.param_groups:
                 params = [param for param in group["params"] if param.grad is not None]
                 if params:
-                    changed += self._update(params, group)
-            realize(*changed)
+                    work.append((params, group))
+            self._run([(*each, self._plan(*each)) for each in work])
         self._steps_taken += 1
         return loss
 
-    def _update(self, params: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
-        """Record the updates of one group, in place; return every tensor that changes."""
+    def _run(self, work: list[tuple[list[Tensor], dict[str, Any], Plan | None]]) -> None:
+        """Update the parameters of all groups."""
+
+        def update(numbers: Sequence[Any]) -> list[Tensor]:
+            changed = []
+            for (params, group, _), found in zip(work, numbers):
+                changed += self._update(params, group, found)
+            return changed
+
+        plans = [plan for *_, plan in work if plan is not None]
+        if work and len(plans) == len(work) and known_step(type(self), plans, update):
+            return
+        realize(*update([None if plan is None else plan.numbers for *_, plan in work]))
+
+    def _plan(self, params: list[Tensor], group: dict[str, Any]) -> Plan | None:
+        """What the step of one group is, so that it can be known again. None: it is recorded each
+        time, and `_update` gets no numbers."""
+        return None
+
+    def _update(
+        self, params: list[Tensor], group: dict[str, Any], numbers: list[float]
+    ) -> list[Tensor]:
+        """Record the updates of one group, in place; return every tensor that changes.
+
+        `numbers` are those of `_plan`, and all that may differ between two steps of one kind.
+        """
         raise NotImplementedError
 
     def _zeros(self, params: list[Tensor], *names: str) -> list[Tensor]:

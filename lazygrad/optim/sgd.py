@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lazygrad.optim._known import Plan
 from lazygrad.optim.optimizer import Optimizer, Params, number
 from lazygrad.tensor import Tensor, realize
 
@@ -58,16 +59,28 @@ class SGD(Optimizer):
         }
         super().__init__(params, defaults)
 
-    def _update(self, params: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
+    def _plan(self, params: list[Tensor], group: dict[str, Any]) -> Plan:
         lr, momentum = number(group["lr"]), number(group["momentum"])
         decay, share = number(group["weight_decay"]), 1.0 - number(group["dampening"])
-        changed = list(params)
-        fresh: set[int] = set()
+        numbers, written = [-lr, decay, momentum], list(params)
         if momentum != 0:
             made = self._zeros(params, "momentum_buffer")
-            fresh = {id(buffer) for buffer in made}
             realize(*made)
-        for param in params:
+            fresh = {id(buffer) for buffer in made}
+            buffers = [self.state[param]["momentum_buffer"] for param in params]
+            written += buffers
+            # The first gradient is taken whole. As a scalar on zeros, and not as a copy, the
+            # first step is the same program as all others.
+            numbers += [1.0 if id(buffer) in fresh else share for buffer in buffers]
+        kind = (bool(group["maximize"]), bool(group["nesterov"]), decay != 0, momentum != 0)
+        return Plan(kind, numbers, written, [param.grad for param in params])  # type: ignore[misc]
+
+    def _update(
+        self, params: list[Tensor], group: dict[str, Any], numbers: list[float]
+    ) -> list[Tensor]:
+        back, decay, momentum, *shares = numbers
+        changed = list(params)
+        for at, param in enumerate(params):
             grad: Any = param.grad
             if group["maximize"]:
                 grad = -grad
@@ -75,10 +88,8 @@ class SGD(Optimizer):
                 grad = grad.add(param, alpha=decay)
             if momentum != 0:
                 buffer: Tensor = self.state[param]["momentum_buffer"]
-                # The first gradient is taken whole. As a scalar on zeros, and not as a copy, the
-                # first step is the same program as all others.
-                buffer.mul_(momentum).add_(grad, alpha=1.0 if id(buffer) in fresh else share)
+                buffer.mul_(momentum).add_(grad, alpha=shares[at])
                 grad = grad.add(buffer, alpha=momentum) if group["nesterov"] else buffer
                 changed.append(buffer)
-            param.add_(grad, alpha=-lr)
+            param.add_(grad, alpha=back)
         return changed

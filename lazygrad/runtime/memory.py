@@ -13,6 +13,7 @@ import ctypes
 import gc
 import mmap
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,9 @@ _LARGE = 1 << 22  # from here on blocks are mapped alone, in huge pages where th
 _HUGE_PAGE = 1 << 21
 _ADVICE = getattr(mmap, "MADV_HUGEPAGE", None)
 _KEEP_BYTES = 1 << 32  # free blocks beyond this are given back to the system
+
+
+_alloc = object.__new__
 
 
 class OutOfMemoryError(RuntimeError, MemoryError):
@@ -92,7 +96,8 @@ class Pool:
                 self.held -= size
                 self.in_use += size
                 usage.in_use += size
-                self.peak = max(self.peak, self.in_use)
+                if self.in_use > self.peak:
+                    self.peak = self.in_use
                 return (size, *blocks.pop())
         found = self._fresh(size)
         with self._lock:
@@ -100,6 +105,31 @@ class Pool:
             usage.in_use += size
             self.peak = max(self.peak, self.in_use)
         return (size, *found)
+
+    def buffers(self, sizes: Sequence[tuple[int, int]]) -> list[Buffer]:
+        """A buffer for each (bytes, what that is `rounded`). Raises OutOfMemoryError."""
+        made = []
+        free = self._free
+        with self._lock:
+            total = 0
+            for nbytes, size in sizes:
+                blocks = free.get(size)
+                if not blocks:
+                    break
+                buffer = _alloc(Buffer)
+                buffer.nbytes = nbytes
+                buffer._size = size
+                buffer.address, buffer.owner = blocks.pop()
+                total += size
+                made.append(buffer)
+            self.held -= total
+            self.in_use += total
+            usage.in_use += total
+            if self.in_use > self.peak:
+                self.peak = self.in_use
+        for nbytes, _ in sizes[len(made) :]:
+            made.append(Buffer(nbytes))
+        return made
 
     def new(self, size: int) -> tuple[int, Any]:
         """(address, owner) of fresh memory. Raises MemoryError."""
@@ -129,7 +159,10 @@ class Pool:
             usage.in_use -= size
             if self.held + size <= _KEEP_BYTES:
                 self.held += size
-                self._free.setdefault(size, []).append((address, owner))
+                blocks = self._free.get(size)
+                if blocks is None:
+                    blocks = self._free[size] = []
+                blocks.append((address, owner))
 
     def trim(self) -> None:
         """Give all free blocks back to the system."""

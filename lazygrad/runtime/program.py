@@ -21,7 +21,7 @@ from lazygrad.ir.interp import apply, from_storage, to_storage
 from lazygrad.ir.node import Node
 from lazygrad.ir.ops.checks import complaint, recorded_at
 from lazygrad.runtime import library
-from lazygrad.runtime.memory import Buffer
+from lazygrad.runtime.memory import Buffer, pool
 
 SCALARS, ERRORS, ARENA, FIRST = 0, 1, 2, 3  # slots; leaves follow, then outputs
 ERROR_BYTES = 16
@@ -160,22 +160,18 @@ class Program:
                     for leaf, kind in self.scalars
                 ]
             )
-        arena = Buffer(self.arena) if self.arena else None
-        addresses = [0 if arena is None else arena.address]
+        new = pool.buffers(frame.sizes)  # the arena, then the outputs
+        addresses = [new[0].address]
         addresses += [leaves[leaf].buffer.address for leaf in self.leaf_slots]
-        made = []
-        for output in self.outputs:
-            if output.leaf < 0:
-                buffer = Buffer(output.nbytes)
-                addresses.append(buffer.address)
-                made.append(buffer)
-            else:
-                made.append(leaves[output.leaf].buffer)
+        addresses += [buffer.address for buffer in new[1:]]
         try:
             frame.run(addresses, order, observe)
         finally:
             frames.append(frame)
-        return made
+        if len(new) == len(self.outputs) + 1:
+            return new[1:]
+        made = iter(new[1:])
+        return [next(made) if o.leaf < 0 else leaves[o.leaf].buffer for o in self.outputs]
 
     def structures(self) -> list[Any]:
         """The C structures of each part: None for a call on the host."""
@@ -222,7 +218,9 @@ class Frame:
         kinds = "".join("d" if kind == "f" else "q" for _, kind in program.scalars)
         self._pack = struct.Struct(f"={kinds}").pack_into
         self._errors = ffi.new("int64_t[]", 2 * len(program.sites)) if program.sites else None
-        count = FIRST + len(program.leaf_slots) + sum(o.leaf < 0 for o in program.outputs)
+        sizes = [program.arena, *(o.nbytes for o in program.outputs if o.leaf < 0)]
+        self.sizes = [(nbytes, pool.rounded(nbytes)) for nbytes in sizes]
+        count = FIRST + len(program.leaf_slots) + len(sizes) - 1
         self._slots = ffi.new("uintptr_t[]", count)
         self._slots[SCALARS] = int(ffi.cast("uintptr_t", self._cells))
         if self._errors is not None:

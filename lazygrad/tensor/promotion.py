@@ -129,12 +129,27 @@ def float_dtype(dtype: DType) -> DType:
     return dtype if dtype.kind == "f" else default.dtype
 
 
+class Numbered(float):
+    """A number that is found again among the leaves of a program."""
+
+    __slots__ = ("index",)
+
+    def __new__(cls, value: float, index: int) -> Numbered:
+        made = super().__new__(cls, value)
+        made.index = index
+        return made
+
+    index: int
+
+
 def number_for(value: Any, dtype: DType) -> Any:
     """A Python number in the spelling that this dtype's scalars have."""
     kind = dtype.kind
     if type(value) is Traced:
         return _traced_for(value, dtype)
     if kind == "f":
+        if type(value) is Numbered:
+            return value
         try:
             return float(value)
         except ValueError:
