@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import itertools
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from lazygrad.autograd.capture import Entry, origin, read_values, replaced
@@ -107,6 +107,28 @@ class Kept(tuple[Node, ...]):
             node.saves -= 1
 
 
+class KeptLate:
+    """`Kept`, to which values may be added that are made only when somebody asks for them."""
+
+    __slots__ = ("__weakref__", "nodes")
+
+    def __init__(self, nodes: Iterable[Node]):
+        self.nodes: list[Node] = []
+        self.add(nodes)
+
+    def add(self, nodes: Iterable[Node]) -> None:
+        for node in nodes:
+            node.saves += 1
+            self.nodes.append(node)
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes)
+
+    def __del__(self) -> None:
+        for node in self.nodes:
+            node.saves -= 1
+
+
 class AccumulateGrad(BaseFn):
     """The end of the graph at a leaf."""
 
@@ -180,7 +202,7 @@ class GradFn(BaseFn):
         self.out_nodes = tuple(out_nodes)
         self.captured = captured
         self.saved: list[Saved] = []  # versions to be checked when the gradient runs
-        self.kept: tuple[Node, ...] = ()
+        self.kept: Iterable[Node] = ()
         self.reads_values = False
         self.released = False
         if mode.anomaly:

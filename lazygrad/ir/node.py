@@ -195,7 +195,7 @@ class Block:
     """The nodes of one template: what they are computed from, and `inside` what was made of it, if
     it has been: all for a template that is not `whole`, and else all but the last."""
 
-    __slots__ = ("given", "inside", "place", "template")
+    __slots__ = ("given", "inside", "keeper", "place", "template")
 
     def __init__(
         self, template: Any, given: list[Node], place: Place, inside: list[Node] | None = None
@@ -204,6 +204,8 @@ class Block:
         self.given = given
         self.place = place
         self.inside = inside
+        # weak reference to what is told of those whose values are to be kept, once they are made
+        self.keeper: Any = None
 
     def drawn(self) -> list[Node]:
         with _drawing:
@@ -211,6 +213,9 @@ class Block:
                 table = [*self.given]
                 draw(self.template.steps[:-1], table, self.place)
                 self.inside = table[len(self.given) :]
+                keeper = self.keeper and self.keeper()
+                if keeper is not None:
+                    keeper.add([self.inside[at] for at in self.template.kept])
             return self.inside
 
 

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from lazygrad.autograd.graph import GradFn, Kept, _sequence
+from lazygrad.autograd.graph import GradFn, Kept, KeptLate, _sequence
 from lazygrad.ir.dtypes import DType
-from lazygrad.ir.node import Block, Member, Node, draw, sources, toposort, user_place
+from lazygrad.ir.node import Block, Member, Node, draw, toposort, user_place
 from lazygrad.ir.ops import BUFFER, DRAWS, SCALAR, Lowering
 from lazygrad.ir.thread import starts, thread
 from lazygrad.ir.views import View
@@ -37,6 +38,7 @@ _templates: dict[Any, Any] = {}  # named cache: what is known of calls
 
 starts(lambda now: now.update(looked=False))  # see `realize.value_read`
 _alloc = object.__new__
+_ref = weakref.ref
 _PLAIN = frozenset({int, bool, str, type(None), DType})
 
 
@@ -65,7 +67,7 @@ class Template:
     alone: bool
     record: Record | None
     whole: bool  # the last node is the result, which needs all the others: these may be left out
-    lazy: bool  # and nobody else reads these
+    kept: tuple[int, ...]  # which of these the record keeps, the first being 0
     inside: list[Node | None]  # for each of these None, or a stand-in for a number
     scalars: list[Node]  # the latter
 
@@ -168,10 +170,7 @@ def _made(template: Template, tensors: list[Tensor], nodes: list[Node], now: dic
     table: list[Any] = nodes
     block = None
     if template.whole:
-        if template.lazy:
-            table += template.inside
-        else:
-            draw(template.steps[:-1], table, place)
+        table += template.inside
         _, op, _, _, arg, shape, dtype, device, value = template.steps[-1]
         node = _alloc(Member)
         node.op, node.arg, node.shape, node.dtype, node.device = op, arg, shape, dtype, device
@@ -179,9 +178,6 @@ def _made(template: Template, tensors: list[Tensor], nodes: list[Node], now: dic
         node.buffer = node.holder = None
         node.saves = 0
         block = node.block = Block(template, given, place)
-        if not template.lazy:
-            block.inside = table[len(given) :]
-            node.srcs = sources(template.steps[-1], table)
         table.append(node)
     else:
         draw(template.steps, table, place)
@@ -192,6 +188,11 @@ def _made(template: Template, tensors: list[Tensor], nodes: list[Node], now: dic
     if record is not None:
         fn = _recorded(record, tensors, table)
         fn.block, fn.made = block, table[-1] if template.whole else None
+        if template.kept:
+            late = fn.kept = KeptLate([table[i] for i in record.kept])
+            block.keeper = _ref(late)  # type: ignore[union-attr]
+        elif record.kept:
+            fn.kept = Kept([table[i] for i in record.kept])
     for number, (base, at, view, attached) in enumerate(template.results):
         t = fresh(table[at], now) if view is None else wrap_viewed(table[base], view, table[at])
         if attached:
@@ -220,7 +221,7 @@ def _recorded(record: Record, tensors: list[Tensor], table: list[Any]) -> GradFn
     fn.srcs = ()
     fn.released = False
     fn.reads_values = record.reads_values
-    fn.kept = Kept([table[i] for i in record.kept]) if record.kept else ()
+    fn.kept = ()
     fn.saved = []
     if record.inputs is not None:
         fn.inputs = record.inputs
@@ -309,9 +310,12 @@ def _drawn(result: Any, tensors: list[Tensor], nodes: list[Node]) -> Template | 
         for node in list(index)[len(nodes) : -1]:
             inside.append(_number_like(node) if node.op is SCALAR else None)
         scalars += [node for node in inside if node is not None]
-    kept = range(0) if record is None else record.kept
-    lazy = whole and not any(len(nodes) <= at < len(index) - 1 for at in kept)
-    return Template(tuple(steps), results, alone, record, whole, lazy, inside, scalars)
+    between = range(len(nodes), len(index) - 1) if whole else range(0)
+    kept: tuple[int, ...] = ()
+    if record is not None:
+        kept = tuple(at - len(nodes) for at in record.kept if at in between)
+        record = replace(record, kept=tuple(at for at in record.kept if at not in between))
+    return Template(tuple(steps), results, alone, record, whole, kept, inside, scalars)
 
 
 def _number_like(node: Node) -> Node:
@@ -356,7 +360,7 @@ def _record_of(
     if any(m is not None and (m.fn is not fn or m.nr != number) for m, number in metas):
         return None
 
-    def numbers(nodes: Sequence[Node]) -> tuple[int, ...]:
+    def numbers(nodes: Iterable[Node]) -> tuple[int, ...]:
         return tuple([index[node] for node in nodes])
 
     return Record(
