@@ -14,11 +14,12 @@ from __future__ import annotations
 import functools
 import itertools
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from lazygrad.autograd.capture import Entry, origin, read_values, replaced
 from lazygrad.autograd.hooks import Extras, RemovableHandle, add_hook, extra
+from lazygrad.autograd.kept import Kept
 from lazygrad.autograd.late import tensors
 from lazygrad.autograd.modes import mode
 from lazygrad.ir import ops
@@ -89,44 +90,6 @@ class BaseFn:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} object at 0x{id(self):x}>"
-
-
-class Kept(tuple[Node, ...]):
-    """Values that a record's gradient will read: the executor knows of them while this lives."""
-
-    __slots__ = ()
-
-    def __new__(cls, nodes: Iterable[Node]) -> Kept:
-        made = super().__new__(cls, nodes)
-        for node in made:
-            node.saves += 1
-        return made
-
-    def __del__(self) -> None:
-        for node in self:
-            node.saves -= 1
-
-
-class KeptLate:
-    """`Kept`, to which values may be added that are made only when somebody asks for them."""
-
-    __slots__ = ("__weakref__", "nodes")
-
-    def __init__(self, nodes: Iterable[Node]):
-        self.nodes: list[Node] = []
-        self.add(nodes)
-
-    def add(self, nodes: Iterable[Node]) -> None:
-        for node in nodes:
-            node.saves += 1
-            self.nodes.append(node)
-
-    def __iter__(self) -> Iterator[Node]:
-        return iter(self.nodes)
-
-    def __del__(self) -> None:
-        for node in self.nodes:
-            node.saves -= 1
 
 
 class AccumulateGrad(BaseFn):

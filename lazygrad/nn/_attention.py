@@ -15,7 +15,7 @@ from lazygrad.tensor import Tensor, arange, float32, float64, rand, where
 from lazygrad.tensor import bool as bool_
 from lazygrad.tensor.core import nodes_of
 from lazygrad.tensor.history import record
-from lazygrad.tensor.linear import attends
+from lazygrad.tensor.kernels import attends
 from lazygrad.tensor.promotion import broadcast_shapes, c_name
 
 
@@ -49,7 +49,7 @@ def _in_blocks(
     the products then say.
     """
     given = (query, key, value)
-    if query.dtype not in (float32, float64) or not attends(query):
+    if query.dtype not in (float32, float64) or not attends(query._storage.device):
         return None
     if not all(t.numel() for t in given) or len({t.dtype for t in given}) > 1:
         return None

@@ -210,6 +210,17 @@ def cross_entropy(
     RuntimeError for shapes, dtypes and a smoothing that do not fit; IndexError for a class that
     does not exist.
     """
+    if (
+        weight is None
+        and size_average is None
+        and reduce is None
+        and label_smoothing == 0.0
+        and shape_of(input) != shape_of(target)
+        and (shape_of(input), shape_of(target), target.dtype) in _fitting
+    ):  # as most calls are: there is nothing to find fault with
+        axis = 1 if len(shape_of(input)) > 1 else 0
+        logp = input.log_softmax(axis)
+        return nll_loss(logp, target, ignore_index=ignore_index, reduction=reduction)
     reduction = legacy_reduction(size_average, reduce, reduction)
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")

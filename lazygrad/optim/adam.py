@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lazygrad.optim._known import Plan
 from lazygrad.optim.optimizer import Optimizer, Params, number
 from lazygrad.tensor import Tensor, maximum, realize
+from lazygrad.tensor.updates import Plan
 
 __all__ = ["Adam", "AdamW"]
 

@@ -13,9 +13,9 @@ from itertools import chain
 from typing import Any
 
 from lazygrad.ir.traced import Traced
-from lazygrad.optim._known import Plan
-from lazygrad.optim._known import step as known_step
 from lazygrad.tensor import Tensor, enable_grad, no_grad, realize, zeros_like
+from lazygrad.tensor.updates import Plan
+from lazygrad.tensor.updates import step as known_step
 
 __all__ = ["Optimizer"]
 

@@ -76,6 +76,9 @@ def use_threads(count: int) -> None:
 @contextmanager
 def prepared() -> Iterator[None]:
     """Have the C runtime ready at the end of the block, made at the same time as the block runs."""
+    if runtime.cache_info().currsize:
+        yield
+        return
     helper = threading.Thread(target=_try_runtime, daemon=True)
     helper.start()
     try:

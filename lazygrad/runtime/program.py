@@ -160,17 +160,18 @@ class Program:
                     for leaf, kind in self.scalars
                 ]
             )
-        new = pool.buffers(frame.sizes)  # the arena, then the outputs
-        addresses = [new[0].address]
+        new = pool.buffers(frame.sizes)  # the outputs, and the arena if there is one
+        arena = new.pop() if self.arena else None
+        addresses = [0 if arena is None else arena.address]
         addresses += [leaves[leaf].buffer.address for leaf in self.leaf_slots]
-        addresses += [buffer.address for buffer in new[1:]]
+        addresses += [buffer.address for buffer in new]
         try:
             frame.run(addresses, order, observe)
         finally:
             frames.append(frame)
-        if len(new) == len(self.outputs) + 1:
-            return new[1:]
-        made = iter(new[1:])
+        if len(new) == len(self.outputs):
+            return new
+        made = iter(new)
         return [next(made) if o.leaf < 0 else leaves[o.leaf].buffer for o in self.outputs]
 
     def structures(self) -> list[Any]:
@@ -218,9 +219,10 @@ class Frame:
         kinds = "".join("d" if kind == "f" else "q" for _, kind in program.scalars)
         self._pack = struct.Struct(f"={kinds}").pack_into
         self._errors = ffi.new("int64_t[]", 2 * len(program.sites)) if program.sites else None
-        sizes = [program.arena, *(o.nbytes for o in program.outputs if o.leaf < 0)]
+        sizes = [o.nbytes for o in program.outputs if o.leaf < 0]
+        count = FIRST + len(program.leaf_slots) + len(sizes)
+        sizes += [program.arena] if program.arena else []
         self.sizes = [(nbytes, pool.rounded(nbytes)) for nbytes in sizes]
-        count = FIRST + len(program.leaf_slots) + len(sizes) - 1
         self._slots = ffi.new("uintptr_t[]", count)
         self._slots[SCALARS] = int(ffi.cast("uintptr_t", self._cells))
         if self._errors is not None:

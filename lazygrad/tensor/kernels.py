@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from lazygrad.ir import dtypes as D
 from lazygrad.ir.dtypes import DType
+from lazygrad.runtime.device import device
 from lazygrad.tensor.promotion import type_name
 
 FLOATS = frozenset(d for d in D.ALL if d.kind == "f")
@@ -134,3 +135,8 @@ def require_same(name: str, input: DType, product: DType) -> None:
             f"{name}: input dtypes must be the same, got: input {type_name(input)}, "
             f"product {type_name(product)}"
         )
+
+
+def attends(where: str) -> bool:
+    """Whether a device has attention as a function of its own."""
+    return device(where).attends

@@ -14,7 +14,6 @@ from typing import Any
 from lazygrad.autograd.composite import composite
 from lazygrad.ir import ops
 from lazygrad.ir.node import Node
-from lazygrad.runtime.device import device
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor, axis_of, nodes_of, shape_of
 from lazygrad.tensor.declare import check_tensor, declare
@@ -22,11 +21,6 @@ from lazygrad.tensor.history import record
 from lazygrad.tensor.kernels import require, require_same
 from lazygrad.tensor.size import extents
 from lazygrad.tensor.templates import templated
-
-
-def attends(t: Tensor) -> bool:
-    """Whether the tensor's device has attention as a function of its own."""
-    return device(t._storage.device).attends
 
 
 def _dtypes(name: str, a: Node, b: Node) -> None:
@@ -96,7 +90,6 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 
 
 @declare(out="same")
-@templated
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """A matrix times a vector."""
     a, b = nodes_of(input, vec)

@@ -13,7 +13,8 @@ from collections.abc import Callable, Container
 from typing import Any
 
 from lazygrad.autograd.capture import read_values
-from lazygrad.autograd.graph import Kept, _sequence, fn_class
+from lazygrad.autograd.graph import _sequence, fn_class
+from lazygrad.autograd.kept import Kept
 from lazygrad.ir.dtypes import DType, bool_
 from lazygrad.ir.node import _INTERNAL, Node, Place, user_place
 from lazygrad.ir.ops import SCALAR, Op

@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from lazygrad.autograd.graph import GradFn, Kept, KeptLate, _sequence
+from lazygrad.autograd.graph import GradFn, _sequence
+from lazygrad.autograd.kept import Kept, KeptLate
 from lazygrad.ir.dtypes import DType
 from lazygrad.ir.node import Block, Member, Node, draw, toposort, user_place
 from lazygrad.ir.ops import BUFFER, DRAWS, SCALAR, Lowering

@@ -1,4 +1,4 @@
-"""Steps that were met before: run as one known program, without recording the rule's operations.
+"""Steps of optimizers that were met before: run as one known program, nothing being recorded.
 
 Owns: what makes two steps alike, what is kept of the first one's program, and how the next one is
 run by it. Must not know: any rule. A step whose tensors are not all in memory of their own and
