@@ -29,8 +29,10 @@ from lazygrad.codegen.loops import (
     crossing_loads,
     element_cost,
     is_cheap,
+    long_innermost,
     place,
     walked_apart,
+    writes_may_meet,
 )
 from lazygrad.codegen.prelude import chunks, prelude
 from lazygrad.codegen.reducers import BLOCK, COLUMN_BLOCK, LANES, Several, column_reducer, reducer
@@ -300,19 +302,6 @@ def column_tile(columns: int, target: Target) -> int:
     return max(64, min(COLUMN_TILE, -(-share // 64) * 64))
 
 
-def writes_may_meet(kernel: Kernel) -> bool:
-    """Whether two elements may go to one place: then one thread writes them, in order."""
-    return any(
-        store.index is not None
-        or (
-            store.node is not None
-            and store.node.op is ops.update
-            and store.node.arg.overlaps_itself
-        )
-        for store in kernel.stores
-    )
-
-
 def grain_of(kernel: Kernel, items: int) -> int:
     """How many of the work items take as long as is worth giving to another thread."""
     total = prod(kernel.extents) * element_cost(kernel)
@@ -352,6 +341,7 @@ def _launch(
 
 def render(kernel: Kernel, target: Target) -> Rendered:
     """The kernel as C. Equal structure gives equal text, whatever the sizes."""
+    kernel = long_innermost(kernel)
     writer = _Writer(kernel, target)
     strategy = writer.loops.strategy
     form = strategy

@@ -8,7 +8,7 @@ additions depends on the reduced extents alone, never on threads, vectors or wha
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lazygrad.ir import ops
 from lazygrad.ir.cost import BYTE, OP, RANDOM, op_cost
@@ -20,6 +20,7 @@ TILE = 4096  # elements of a pointwise row that are one work item
 COLUMN_TILE = 4096  # most columns that are reduced together: their sums stay in the L1 cache
 CHUNK = 65536  # elements whose partial results are one float64
 BAND = 64  # transposing kernels are walked in tiles of so many places along the crossing axis
+SHORT = 8  # elements: an axis of fewer is not walked by vectors, if there is another
 REACH = 128  # and so many elements of the innermost axis: their copies stay in the caches
 APART = 4  # places in memory that a reduction reads from at once, if it does little else
 CHEAP = 3  # steps of a loop's body, reads included, up to which reading takes most of the time
@@ -68,13 +69,57 @@ def crossing_axis(kernel: Kernel) -> int | None:
     """The axis along which a value that strides over the innermost axis lies in memory.
 
     Such a kernel (a transpose) is walked in square tiles, or every element costs a cache line.
+    Along a short axis it does not: the line is there again at once.
     """
     for ins in kernel.instrs:
         if ins.op is ops.BUFFER and ins.access is not None and ins.access.box is None:
             strides = ins.access.strides
             if strides[-1] not in (0, 1) and 1 in strides[:-1]:
-                return strides.index(1)
+                axis = strides.index(1)
+                if kernel.extents[axis] >= SHORT:
+                    return axis
     return None
+
+
+def long_innermost(kernel: Kernel) -> Kernel:
+    """The same kernel with a longer axis innermost, where that is too short for vectors.
+
+    Only where nothing is reduced, and no element is written twice: then the order does not matter.
+    """
+    extents = kernel.extents
+    if any(kernel.reduced) or extents[-1] >= SHORT or writes_may_meet(kernel):
+        return kernel
+    longer = [axis for axis, extent in enumerate(extents) if extent >= SHORT]
+    if not longer:
+        return kernel
+    axis = longer[-1]
+    order = (*(a for a in range(len(extents)) if a != axis), axis)
+
+    def turned(access: Access) -> Access:
+        box = access.box and tuple(access.box[a] for a in order)
+        return Access(tuple(access.strides[a] for a in order), access.offset, box)
+
+    instrs = [
+        ins if not ins.access or not ins.access.strides else replace(ins, access=turned(ins.access))
+        for ins in kernel.instrs
+    ]
+    stores = [replace(store, access=turned(store.access)) for store in kernel.stores]
+    return replace(
+        kernel, extents=tuple(extents[a] for a in order), instrs=instrs, stores=stores
+    )
+
+
+def writes_may_meet(kernel: Kernel) -> bool:
+    """Whether two elements may go to one place: then one thread writes them, in order."""
+    return any(
+        store.index is not None
+        or (
+            store.node is not None
+            and store.node.op is ops.update
+            and store.node.arg.overlaps_itself
+        )
+        for store in kernel.stores
+    )
 
 
 def crossing_loads(kernel: Kernel, axis: int) -> list[int]:

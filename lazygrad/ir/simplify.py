@@ -103,6 +103,38 @@ def reshape_twice(node: Node) -> Node | None:
     return None
 
 
+def _joined(small: tuple[int, ...], large: tuple[int, ...]) -> list[tuple[int, ...]] | None:
+    """For each axis of `large` the axes of `small` that it is made of, if it is made so."""
+    runs: list[tuple[int, ...]] = []
+    axis = 0
+    for extent in large:
+        run, size = [], 1
+        while axis < len(small) and (not run or size < extent):
+            run.append(axis)
+            size *= small[axis]
+            axis += 1
+        if size != extent:
+            return None
+        runs.append(tuple(run))
+    return runs if axis == len(small) else None
+
+
+def permute_before_join(node: Node) -> Node | None:
+    """Axes that a permute has brought together, and that are joined, stay apart until later moves
+    are done: joining them in between would be a copy."""
+    if node.op is not ops.permute or node.srcs[0].op is not ops.reshape:
+        return None
+    joined = node.srcs[0]
+    if joined.buffer is not None or joined.srcs[0].op is not ops.permute:
+        return None
+    source = joined.srcs[0]
+    runs = _joined(source.shape, joined.shape) if source.buffer is None else None
+    if runs is None:
+        return None
+    order = tuple(axis for at in node.arg for axis in runs[at])
+    return ops.reshape(ops.permute(source, arg=order), arg=node.shape)
+
+
 def reduce_before_permute(node: Node) -> Node | None:
     """Reduce first, so that the order of summation follows memory; then permute what is left."""
     if node.op.lowering is not Lowering.REDUCE or node.srcs[0].op is not ops.permute:
@@ -233,6 +265,7 @@ RULES: tuple[Rule, ...] = (
     repeated_literal,
     still_movement,
     reshape_twice,
+    permute_before_join,
     reduce_before_permute,
     join_short_axes,
     transposed_matmul,

@@ -10,12 +10,16 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from lazygrad.ir import ops
 from lazygrad.nn._common import Sizes, batched, function, need_floats, need_numbers, not_implemented
 from lazygrad.nn._windows import windows
 from lazygrad.tensor import Tensor, arange, constant_pad_nd, int64, no_grad, tensor
+from lazygrad.tensor.core import node_of
+from lazygrad.tensor.history import record_many
 
 _COUNTS = {2: "two", 3: "three"}
 _AXES = {2: "HW", 3: "THW"}
+_FIRST = (ops.first_max, ops.first_place)
 
 # -- sizes -------------------------------------------------------------------------------------
 
@@ -135,15 +139,23 @@ def _lowest(x: Tensor) -> float:
     return 0 if str(x.dtype).endswith("uint8") else -(2 ** (8 * x.element_size() - 1))
 
 
+def largest(views: Tensor, nd: int) -> tuple[Tensor, Tensor]:
+    """The first of the largest elements over the last `nd` axes, and its place among them."""
+    node = node_of(views)
+    axes = tuple(range(node.ndim - nd, node.ndim))
+    outs = [ops.reshape(op(node, arg=axes), arg=node.shape[:-nd]) for op in _FIRST]
+    values, place = record_many("MaxPool2DWithIndicesBackward0", (views,), (node,), outs)
+    return values, place
+
+
 def _max_body(
     x: Tensor, *, widths: Sequence[int], sizes: Sequence[Sequence[int]]
 ) -> tuple[Tensor, Tensor]:
     """The largest of every window, and its place in the window."""
     if any(widths):
         x = constant_pad_nd(x, widths, _lowest(x))
-    # By index and not amax: PyTorch sends the whole gradient to the first of equal elements.
-    values, place = windows(x, *sizes).flatten(-len(sizes[0])).max(-1)
-    return values, place
+    # Not amax: PyTorch sends the whole gradient to the first of equal elements.
+    return largest(windows(x, *sizes), len(sizes[0]))
 
 
 _MAX = {nd: function(f"MaxPool{nd}DWithIndicesBackward0")(batched(nd, _max_body)) for nd in (2, 3)}

@@ -89,21 +89,42 @@ typedef char v_e8; typedef short v_e16; typedef int v_e32; typedef long long v_e
 #define V_W64x2 128
 #endif
 
-//@ v_ld_@TxV T=f32,f64,i8,i16,i32,i64,u8,u16,u32,u64 : @TxV v_masked
-/* the first min(m, V) elements at p, the other lanes 0; m >= 0.  libc (memcpy) without AVX-512 */
+//@ v_piece :
+/* n elements of a vector's tail, if bit n of m says so, and on to the next: as many moves as m has bits */
+#define V_PIECE(n, m, size, to, from, at) \
+  if ((m) & (n)) { __builtin_memcpy((char *)(to) + at * (size), (const char *)(from) + at * (size), (n) * (size)); at += (n); }
+#define V_PIECES(m, size, to, from) \
+  do { \
+    i64 at_ = 0; \
+    V_PIECE(32, m, size, to, from, at_) V_PIECE(16, m, size, to, from, at_) V_PIECE(8, m, size, to, from, at_) \
+    V_PIECE(4, m, size, to, from, at_) V_PIECE(2, m, size, to, from, at_) V_PIECE(1, m, size, to, from, at_) \
+  } while (0)
+
+//@ v_ld_@TxV T=f32,f64,i8,i16,i32,i64,u8,u16,u32,u64 : @TxV v_masked v_piece
+/* the first min(m, V) elements at p, the other lanes 0; m >= 0 */
 V_FN @TxV v_ld_@TxV(const @T *p, i64 m) {
   if (__builtin_expect(m >= NV, 1)) return (@TxV)*(const @TxVu *)p;
 #if defined V_W@BxV
   typedef v_e@B E __attribute__((vector_size(NV * sizeof(@T))));
   return (@TxV)V_MASKED(load, V_Q@B, V_W@BxV)((const v_e@B *)p, (E){0}, (1ull << m) - 1);
+#elif defined V_AVX2 && @B == 32 && (NV == 8 || NV == 4)
+  typedef int E __attribute__((vector_size(NV * 4)));
+  E lane;
+  for (int l = 0; l < NV; l++) lane[l] = l;
+  lane = lane < (E){0} + (int)m;
+#if NV == 8
+  return (@TxV)__builtin_ia32_maskloadd256((const E *)p, lane);
+#else
+  return (@TxV)__builtin_ia32_maskloadd((const E *)p, lane);
+#endif
 #else
   @TxV r = {0};
-  __builtin_memcpy(&r, p, (u64)m * sizeof(@T));
+  V_PIECES(m, sizeof(@T), &r, p);
   return r;
 #endif
 }
 
-//@ v_st_@TxV T=f32,f64,i8,i16,i32,i64,u8,u16,u32,u64 : @TxV v_masked
+//@ v_st_@TxV T=f32,f64,i8,i16,i32,i64,u8,u16,u32,u64 : @TxV v_masked v_piece
 /* the first min(m, V) lanes to p; m >= 0 */
 V_FN void v_st_@TxV(@T *p, @TxV v, i64 m) {
   if (__builtin_expect(m >= NV, 1)) { *(@TxVu *)p = v; return; }
@@ -111,7 +132,7 @@ V_FN void v_st_@TxV(@T *p, @TxV v, i64 m) {
   typedef v_e@B E __attribute__((vector_size(NV * sizeof(@T))));
   V_MASKED(store, V_Q@B, V_W@BxV)((v_e@B *)p, (E)v, (1ull << m) - 1);
 #else
-  __builtin_memcpy(p, &v, (u64)m * sizeof(@T));
+  V_PIECES(m, sizeof(@T), p, &v);
 #endif
 }
 

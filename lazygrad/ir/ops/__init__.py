@@ -16,6 +16,7 @@ from lazygrad.ir.ops.extern import (
     to_device,
     transfer,
 )
+from lazygrad.ir.ops.firsts import first_max, first_place
 from lazygrad.ir.ops.indexed import gather, matmul, scatter, scatter_add, swap
 from lazygrad.ir.ops.leaf import (
     BUFFER,
@@ -166,6 +167,8 @@ __all__ = [
     "exp2",
     "expand",
     "expm1",
+    "first_max",
+    "first_place",
     "flip",
     "floor",
     "floordiv",

@@ -77,33 +77,56 @@ def _inverse(order: Shape) -> Shape:
     return tuple(sorted(range(len(order)), key=order.__getitem__))
 
 
+def _axis(x: Node, axis: int, low: int, high: int) -> Node:
+    """[low, high) along an axis: what lies outside the node is 0."""
+    extent = x.shape[axis]
+    begin, end = max(low, 0), min(high, extent)
+    if begin >= end:
+        shape = (*x.shape[:axis], high - low, *x.shape[axis + 1 :])
+        return zeros(shape, x.dtype, x.device)
+    whole = [(0, e, 1) for e in x.shape]
+    whole[axis] = (begin, end, 1)
+    widths = [(0, 0)] * x.ndim
+    widths[axis] = (begin - low, high - end)
+    return pad(slice_(x, arg=tuple(whole)), arg=tuple(widths))
+
+
 def _window_vjp(g: Node, y: Node, x: Node, *, arg: Any) -> tuple[Node]:
-    """Each offset in the window adds its slice of g back, spread by the step and shifted."""
+    """Each offset in the window adds its slice of g back.
+
+    Position q * step + r of the axis gets the slices of the offsets r, r + step, ..., each shifted
+    by one more place: sums for each remainder r, which then lie side by side on an axis of their
+    own.
+    """
     from lazygrad.ir.ops.pointwise import add
 
     axis, size, step = arg
-    count, extent = y.shape[axis], x.shape[axis]
-    whole = tuple((0, e, 1) for e in g.shape)
-    total: Node | None = None
-    for offset in range(size):
-        part = slice_(g, arg=(*whole[:-1], (offset, offset + 1, 1)))
-        part = reshape(part, arg=g.shape[:-1])
-        if step > 1:  # zeros between neighbours: pad a new axis, then merge it
-            part = reshape(part, arg=(*part.shape[: axis + 1], 1, *part.shape[axis + 1 :]))
-            gaps = tuple((0, step - 1 if a == axis + 1 else 0) for a in range(part.ndim))
-            part = pad(part, arg=gaps)
-            merged = (*part.shape[:axis], count * step, *part.shape[axis + 2 :])
-            part = reshape(part, arg=merged)
-            keep = min(count * step, extent - offset)
-            part = slice_(
-                part, arg=tuple((0, keep if a == axis else e, 1) for a, e in enumerate(part.shape))
-            )
-        after = extent - offset - part.shape[axis]
-        widths = tuple((offset, after) if a == axis else (0, 0) for a in range(part.ndim))
-        part = pad(part, arg=widths)
-        total = part if total is None else add(total, part)
-    assert total is not None
-    return (total,)
+    extent = x.shape[axis]
+    if size == step:  # the windows lie side by side
+        last = g.ndim - 1
+        moved = permute(g, arg=(*range(axis + 1), last, *range(axis + 1, last)))
+        merged = (*g.shape[:axis], g.shape[axis] * size, *g.shape[axis + 1 : last])
+        return (_axis(reshape(moved, arg=merged), axis, 0, extent),)
+    rows = -(-extent // step)
+    side: list[Node] = []
+    for r in range(step):
+        total: Node | None = None
+        for number, offset in enumerate(range(r, size, step)):
+            span = tuple((0, e, 1) for e in g.shape[:-1])
+            part = slice_(g, arg=(*span, (offset, offset + 1, 1)))
+            part = _axis(reshape(part, arg=g.shape[:-1]), axis, -number, rows - number)
+            total = part if total is None else add(total, part)
+        if total is None:  # no window reaches these
+            continue
+        if step == 1:
+            return (total,)
+        shape = (*total.shape[: axis + 1], 1, *total.shape[axis + 1 :])
+        side.append(_axis(reshape(total, arg=shape), axis + 1, -r, step - r))
+    whole = side[0]
+    for part in side[1:]:
+        whole = add(whole, part)
+    merged = (*whole.shape[:axis], rows * step, *whole.shape[axis + 2 :])
+    return (_axis(reshape(whole, arg=merged), axis, 0, extent),)
 
 
 def _strided_vjp(g: Node, y: Node, x: Node, *, arg: Any) -> tuple[Node]:
