@@ -22,6 +22,7 @@ DEPTH = 256  # terms that are summed up before they are added to C: part of the 
 GRAIN_FLOPS = 1_000_000  # arithmetic worth giving to another thread, some microseconds
 
 PACK_BYTES = 768  # width of a packed block of B; times DEPTH it is to fit the L2 cache
+_EARLY = 8  # rows that lie apart are asked for so many before they are copied
 _TILE_VECTORS = 3  # columns of a register tile, in vectors
 _UNPACKED_ROWS = 32  # with so few rows of C, B is not worth packing
 
@@ -164,6 +165,7 @@ def gemm_source(dtype: str, symbol: str, vector_bytes: int) -> str:
         tile_vectors=_TILE_VECTORS,
         tile_cols=_TILE_VECTORS * lanes,
         depth=DEPTH,
+        early=_EARLY,
         pack_cols=pack_cols,
         pack_rows=pack_cols // 4,
         buffer_rows=pack_cols // 2,

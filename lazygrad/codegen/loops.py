@@ -104,9 +104,7 @@ def long_innermost(kernel: Kernel) -> Kernel:
         for ins in kernel.instrs
     ]
     stores = [replace(store, access=turned(store.access)) for store in kernel.stores]
-    return replace(
-        kernel, extents=tuple(extents[a] for a in order), instrs=instrs, stores=stores
-    )
+    return replace(kernel, extents=tuple(extents[a] for a in order), instrs=instrs, stores=stores)
 
 
 def writes_may_meet(kernel: Kernel) -> bool:
