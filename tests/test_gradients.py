@@ -159,6 +159,8 @@ def by_hand() -> dict[str, Case]:
         "window": (lambda x: ops.exp(ops.window(x, arg=(1, 3, 1))), [new(2, 6)]),
         "window by steps": (lambda x: ops.exp(ops.window(x, arg=(1, 3, 2))), [new(2, 8)]),
         "window, narrow": (lambda x: ops.exp(ops.window(x, arg=(0, 2, 3))), [new(8, 2)]),
+        "window, side by side": (lambda x: ops.exp(ops.window(x, arg=(0, 3, 3))), [new(8, 2)]),
+        "window, wide": (lambda x: ops.exp(ops.window(x, arg=(0, 5, 2))), [new(10, 2)]),
         "as_strided": (lambda x: ops.exp(ops.as_strided(x, arg=box)), [new(3, 3)]),
         "as_strided that overlaps": (
             lambda x: ops.exp(ops.as_strided(x, arg=overlapping)),

@@ -17,6 +17,7 @@ from lazygrad.ir.dtypes import DType, bfloat16, bool_, float32, float64, int16, 
 from lazygrad.ir.node import Node
 from lazygrad.ir.schedule import KernelStep, make_schedule
 from lazygrad.runtime import compiler
+from lazygrad.runtime.stats import stats
 from lazygrad.tensor.core import node_of
 
 pytestmark = pytest.mark.skipif(compiler.compiler() is None, reason="no C compiler")
@@ -48,6 +49,39 @@ def walked(dtype: DType) -> list[Node]:
         found.append(ops.copy(ops.slice_(x, arg=((0, 3, 1), (0, size, 2)))))
         found.append(ops.copy(ops.flip(x, arg=(1,))))
     return found
+
+
+def short(dtype: DType) -> list[Node]:
+    """Rows of less than a vector, which are walked along another axis, one and both ways."""
+    found = []
+    for shape in ((9, 2), (70, 3), (5, 11, 2, 2), (3, 1, 7), (2, 40, 4)):
+        x, turned = values(dtype, *shape), tuple(range(len(shape)))[::-1]
+        y = ops.permute(values(dtype, *shape[::-1]), arg=turned)
+        sides = tuple((1, 1) if n > 8 else (0, 1) for n in shape)
+        found += [ops.copy(x), ops.copy(y), ops.where(ops.eq(x, y), x, y), ops.pad(x, arg=sides)]
+        found.append(ops.add(ops.cast(x, arg=int64), ops.iota(shape, x.device)))
+    return found
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: d.name)
+def test_short_rows(dtype: DType) -> None:
+    equal(short(dtype))
+
+
+def test_pooling_is_one_kernel_each_way() -> None:
+    """The elements of a window are compared by the kernel that walks the windows."""
+    x = lg.tensor(rng().normal(size=(2, 3, 24, 36)).astype(np.float32), requires_grad=True)
+    values_, weights = lg.nn.functional.max_pool2d(x, 2), lg.randn(2, 3, 12, 18).realize()
+    before = stats.kernels
+    (values_ * weights).sum().backward()
+    assert stats.kernels - before <= 3
+    data, wanted = x.detach().numpy(), np.zeros(x.shape, np.float32)
+    for at in np.ndindex(2, 3, 12, 18):
+        rows, columns = (slice(2 * i, 2 * i + 2) for i in at[2:])
+        window = data[at[0], at[1], rows, columns]
+        place = np.unravel_index(window.argmax(), (2, 2))
+        wanted[at[0], at[1], rows, columns][place] = weights.numpy()[at]
+    assert np.array_equal(x.grad.numpy(), wanted)
 
 
 def equal(outputs: list[Node]) -> None:
@@ -97,6 +131,8 @@ def test_forms() -> None:
     assert "many" in kernel_of(ops.sum_(x, arg=(1,)))[1]
     assert "many" in kernel_of(ops.sum_(x, arg=(0, 1)))[1]
     assert "row + 4" in kernel_of(ops.sum_(x, arg=(0,)))[1]
+    pair = kernel_of(ops.copy(ops.expand(normal(rng(), 90, 1), arg=(90, 2))))[1]
+    assert "v_ld_f32x8" in pair and "v_sts_f32x8" in pair
     centred = ops.sub(x, ops.spread(ops.sum_(x, arg=(1,)), x.shape))
     assert "v_ahead" in kernel_of(centred)[1]
 

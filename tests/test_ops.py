@@ -249,6 +249,7 @@ def test_integer_division_by_zero_is_an_error(op: Op) -> None:
 # -- reductions ------------------------------------------------------------------------------------
 REDUCE = [op for op in REGISTRY.values() if op.lowering is Lowering.REDUCE]
 POSITION = (ops.argmax, ops.argmin)
+FIRST = (ops.first_max, ops.first_place)
 CUBES: dict[str, Callable[..., Node]] = {
     "contiguous": lambda new: new(3, 4, 17),
     "permuted": lambda new: ops.permute(new(17, 3, 4), arg=(1, 2, 0)),
@@ -355,7 +356,7 @@ def test_reductions_of_many_elements(op: Op) -> None:
     check_reduced(outputs, [repr(o) for o in outputs], slack=64.0)
 
 
-@pytest.mark.parametrize("op", [ops.max_, ops.min_, *POSITION, ops.sum_, ops.prod], ids=ids)
+@pytest.mark.parametrize("op", [ops.max_, ops.min_, *POSITION, *FIRST, ops.sum_, ops.prod], ids=ids)
 def test_reductions_of_special_values(op: Op) -> None:
     """NaN wins wherever it is, also twice; of equal elements the first counts; infinities."""
     outputs = []

@@ -37,6 +37,7 @@ def text(node: Node) -> list[object]:
 
 full = (2, 3)
 IMAGES = leaf(np.arange(8.0).reshape(2, 1, 4), float32)
+TURNED = ops.permute(CUBE, arg=(0, 2, 1, 3))
 HALF = leaf(np.array([[0.5, 2.0, 1.0], [3.0, -1.0, 0.25]], np.float16), float16)
 WIDE = ops.cast(HALF, arg=float32)
 PLACES = leaf(np.array([[2, 2, 2], [0, 1, 0]]), int64)
@@ -88,6 +89,12 @@ REMOVED: dict[str, list[tuple[Node, Node]]] = {
             ops.matmul(
                 ops.permute(ops.reshape(Y, arg=(3, 2)), arg=(1, 0)), ops.permute(X, arg=(1, 0))
             ),
+        ),
+    ],
+    "permute_before_join": [
+        (
+            ops.permute(ops.reshape(TURNED, arg=(6, 5)), arg=(1, 0)),
+            ops.reshape(ops.permute(TURNED, arg=(2, 3, 0, 1)), arg=(5, 6)),
         ),
     ],
     "reduce_before_permute": [

@@ -48,14 +48,14 @@ def _one_by_one(x: Node, axes: tuple[int, ...]) -> tuple[Node, Node]:
     """(value, place) by comparisons: a larger element takes over, as the first NaN does."""
     shape = _reduced(x.shape, axes)
     best: Node | None = None
-    place = lit(0, zeros(shape, int32, x.device))
+    place = zeros(shape, int32, x.device)
     for number, at in enumerate(product(*(range(x.shape[axis]) for axis in axes))):
-        where_ = dict(zip(axes, at))
-        spans = [(where_[a], where_[a] + 1, 1) if a in where_ else (0, x.shape[a], 1)
-                 for a in range(x.ndim)]  # fmt: skip
+        spans = [(0, extent, 1) for extent in x.shape]
+        for axis, position in zip(axes, at):
+            spans[axis] = (position, position + 1, 1)
         element = slice_(x, arg=tuple(spans))
         if best is None:
-            best, place = element, zeros(shape, int32, x.device)
+            best = element
             continue
         takes = lt(best, element)
         if x.dtype.kind == "f":
@@ -86,25 +86,26 @@ def _written_place(x: Node, *, arg: Any) -> Node:
     return reshape(cast(place, arg=int32), arg=_reduced(x.shape, arg))
 
 
-def _numpy_place(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+def _numpy_rows(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     kept = tuple(axis for axis in range(x.ndim) if axis not in axes)
-    rows = x.transpose(*kept, *axes).reshape(*(x.shape[a] for a in kept), -1)
-    return rows.argmax(-1).reshape(_reduced(x.shape, axes)).astype(np.int32)
+    shape = (*(x.shape[a] for a in kept), prod(x.shape[a] for a in axes))
+    return x.transpose(*kept, *axes).reshape(shape)
+
+
+def _numpy_place(x: np.ndarray, *, node: Node) -> np.ndarray:
+    return _numpy_rows(x, node.arg).argmax(-1).reshape(node.shape).astype(np.int32)
 
 
 def _numpy_value(x: np.ndarray, *, node: Node) -> np.ndarray:
-    axes = node.arg
-    kept = tuple(axis for axis in range(x.ndim) if axis not in axes)
-    rows = x.transpose(*kept, *axes).reshape(*(x.shape[a] for a in kept), -1)
-    place = rows.argmax(-1)[..., None]
-    return np.take_along_axis(rows, place, -1).reshape(node.shape)
+    rows = _numpy_rows(x, node.arg)
+    return np.take_along_axis(rows, rows.argmax(-1)[..., None], -1).reshape(node.shape)
 
 
 def _value_vjp(g: Node, y: Node, x: Node, *, arg: Any) -> tuple[Node]:
     """All of it to the element chosen."""
     sizes = tuple(x.shape[axis] if axis in arg else 1 for axis in range(x.ndim))
-    number = cast(reshape(iota((prod(sizes),), x.device), arg=sizes), arg=int32)
-    chosen = eq(spread(first_place(x, arg=arg), x.shape), expand(number, arg=x.shape))
+    number = expand(reshape(iota((prod(sizes),), x.device), arg=sizes), arg=x.shape)
+    chosen = eq(spread(first_place(x, arg=arg), x.shape), cast(number, arg=int32))
     return (where(chosen, spread(g, x.shape), lit(0, g)),)
 
 
@@ -125,7 +126,7 @@ first_place: Op = register(
         "first_place",
         Lowering.REDUCE,
         _infer_place,
-        lambda x, *, node: _numpy_place(x, node.arg),
+        _numpy_place,
         kinds="uif",
         written=_written_place,
     )
