@@ -108,7 +108,8 @@ def _joined(small: tuple[int, ...], large: tuple[int, ...]) -> list[tuple[int, .
     runs: list[tuple[int, ...]] = []
     axis = 0
     for extent in large:
-        run, size = [], 1
+        run: list[int] = []
+        size = 1
         while axis < len(small) and (not run or size < extent):
             run.append(axis)
             size *= small[axis]
