@@ -43,6 +43,7 @@ HOST_ONLY: dict[str, str] = {
             "test_cuda.py",
             "test_cuda_doctor.py",
             "test_cuda_planted.py",
+            "test_cuda_product.py",
             "test_cuda_reductions.py",
             "test_cuda_sass.py",
             "test_cuda_scatter.py",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import emulator
 import pytest
 import sass
-from test_cuda_source import CASES, text_of
+from test_cuda_source import CASES, products, text_of
 
 from lazygrad.codegen.cuda import plan as plans
 from lazygrad.codegen.cuda.expr import Emitter
@@ -109,6 +109,23 @@ def test_accesses_are_as_wide_as_planned(architecture: str, name: str) -> None:
         if expected.other_stores is not None:
             assert code.narrow("STG") == expected.other_stores, symbol
         assert code.spills == code.stack == 0, symbol
+
+
+@needs_tools
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
+def test_products_read_16_bytes_at_a_time(architecture: str) -> None:
+    """From memory, where the form says so, and from shared memory always; two large tiles of
+    float32 run on a multiprocessor."""
+    texts = {n: t for n, t in products().items() if re.match(r"lg_matmul_f(32|16)_[01]_\d+\w+$", n)}
+    for name, code in sass.compile_(translation_unit(list(texts.values())), architecture).items():
+        form = name.rpartition("_")[2]
+        assert code.narrow("LDS") == 0 and code.wide("LDS") > 0, name
+        assert code.spills == code.stack == 0, name
+        if name.startswith("lg_matmul_f32_0") and form.endswith("w") and "x" not in form:
+            assert (code.wide("LDG"), code.narrow("LDG")) == (2, 0), name
+            assert code.wide("STG") == (16 if form.startswith("128") else 4), name
+            assert code.narrow("STG") == 0, name
+            assert code.registers <= (128 if form.startswith("128") else 80), name
 
 
 def test_something_is_promised() -> None:

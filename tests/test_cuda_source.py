@@ -16,11 +16,11 @@ import pytest
 import lazygrad as lg
 import lazygrad.nn.functional as F
 from lazygrad.codegen.cuda.plan import divisor
-from lazygrad.codegen.cuda.product import product_source
+from lazygrad.codegen.cuda.product import Form, product_source
 from lazygrad.codegen.cuda.render import render, translation_unit
 from lazygrad.codegen.cuda.routines import routine
 from lazygrad.ir import ops
-from lazygrad.ir.dtypes import ALL, float16, float32, float64, int64
+from lazygrad.ir.dtypes import ALL, float16, float32, float64, int32, int64
 from lazygrad.ir.schedule import HostStep, KernelStep, make_schedule
 from lazygrad.tensor.core import node_of
 
@@ -93,6 +93,12 @@ CASES: dict[str, Make] = {
     "normal": lambda: lg.randn(1000),
 }
 LAUNCHES = ("few", "tall", "batch_norm")  # a pass is a launch
+WIDE_FORMS = [
+    Form(tile, by_a, by_b, True)
+    for tile in (128, 64)
+    for by_a, by_b in (("k", "outer"), ("k", "k"), ("outer", "outer"))
+]
+GOLDEN_PRODUCTS = ("lg_matmul_f32_0_128kow", "lg_matmul_f16_1_64xx")
 PLAIN, WINDOWS = (0, 0, 0, 0), (0, 0, 3, 2)  # axes in an index of the matrices
 PRODUCTS = (
     (float32, 0, PLAIN),
@@ -101,7 +107,22 @@ PRODUCTS = (
     (float64, 0, PLAIN),
     (float16, 1, PLAIN),
     (int64, 0, PLAIN),
+    (int32, 0, PLAIN),
 )
+
+
+def products() -> dict[str, str]:
+    """Texts of matrix products, with accesses of 16 bytes and without, by name."""
+    found = {}
+    for dtype, axes, digits in PRODUCTS:
+        tail = [v for count in digits for v in (count, *(4, 1) * count)]
+        dims = (axes, 64, 64, 64, 64, 1, 64, 1, 64, 1, *(2, 0, 0, 0) * axes, *tail)
+        wide = () if any(digits) else WIDE_FORMS
+        for form in (*wide, Form(64), Form(64, whole=True)):
+            if form.tile == 64 or dtype.itemsize < 8:
+                symbol, text = product_source(dtype, dims, form)
+                found[symbol] = text
+    return found
 
 
 SCANS = (ops.cumsum, ops.logcumsumexp, ops.argcummax, ops.argcummin)
@@ -146,6 +167,11 @@ def text_of(name: str) -> str:
 @pytest.mark.parametrize("name", CASES)
 def test_golden_text(name: str) -> None:
     assert text_of(name) == (GOLDEN / f"{name}.cu").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", GOLDEN_PRODUCTS)
+def test_golden_text_of_products(name: str) -> None:
+    assert products()[name] == (GOLDEN / f"{name}.cu").read_text(encoding="utf-8")
 
 
 def test_a_new_size_gives_the_same_text() -> None:
@@ -220,12 +246,7 @@ def real_nvcc() -> bool:
 @pytest.mark.parametrize("arch", ["sm_80", "sm_90"])
 def test_kernels_compile_without_warnings_stack_or_spills(arch: str, tmp_path: Path) -> None:
     bodies = {n: body for make in CASES.values() for n, (body, _) in kernels(make).items()}
-    for dtype, axes, digits in PRODUCTS:
-        tail = [v for count in digits for v in (count, *(4, 1) * count)]
-        dims = (axes, 64, 64, 64, 64, 1, 64, 1, 64, 1, *(2, 0, 0, 0) * axes, *tail)
-        symbol, text = product_source(dtype, dims)
-        bodies[symbol] = text
-    bodies |= routines()
+    bodies |= products() | routines()
     report = ptxas(translation_unit(list(bodies.values())), arch, tmp_path)
     assert len(report) >= len(bodies)
     for name, used in report.items():
@@ -241,3 +262,5 @@ if __name__ == "__main__":
         old.unlink()
     for case in CASES:
         (GOLDEN / f"{case}.cu").write_text(text_of(case), encoding="utf-8")
+    for product in GOLDEN_PRODUCTS:
+        (GOLDEN / f"{product}.cu").write_text(products()[product], encoding="utf-8")

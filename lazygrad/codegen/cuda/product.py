@@ -1,21 +1,40 @@
 """The matrix product that is generated where no library does it: tiles in shared memory.
 
-Owns: its text and its number of blocks. Must not know: libraries, nodes, buffers.
+Owns: its text, which tiles and accesses fit a product, and its number of blocks. Must not know:
+libraries, nodes, buffers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import prod
 
 from lazygrad.codegen.environment import environment
 from lazygrad.ir.dtypes import DType
 
-TILE = 64  # rows and columns of C that a block makes
-DEPTH = 16  # terms that are in shared memory at a time
-EACH = 4  # rows and columns that a thread makes
-THREADS = (TILE // EACH) ** 2
+LARGE, SMALL = 128, 64  # rows and columns of C that a block makes
+THREADS = 256
+SIDE = 16  # of them
+BUSY = 132  # large tiles are worth it if there are as many as a GPU has multiprocessors
+MOST_DEPTH = 16  # terms that are in shared memory at a time
 HEAD = 10  # dimensions before those of the batch: see gemm_dims
+
+
+@dataclass(frozen=True)
+class Form:
+    """A tile, and along which index ("k", "outer") an operand is read 16 bytes at a time (of half
+    types in small tiles 8); "" for single elements. `whole`: C is stored so."""
+
+    tile: int
+    by_a: str = ""
+    by_b: str = ""
+    whole: bool = False
+
+    @property
+    def name(self) -> str:
+        letters = {"": "x", "k": "k", "outer": "o"}
+        return f"{self.tile}{letters[self.by_a]}{letters[self.by_b]}{'w' * self.whole}"
 
 
 def _digits(dims: Sequence[int]) -> list[list[int]]:
@@ -28,11 +47,44 @@ def _digits(dims: Sequence[int]) -> list[list[int]]:
     return found
 
 
-def product_source(dtype: DType, dims: Sequence[int]) -> tuple[str, str]:
+def _depth(dtype: DType, tile: int) -> int:
+    """Terms at a time: as many as 16 bytes of a thread are."""
+    return min(MOST_DEPTH, 16 // dtype.itemsize * THREADS // tile)
+
+
+def product_form(dtype: DType, dims: Sequence[int], offsets: tuple[int, int] = (0, 0)) -> Form:
+    """What fits a product (dimensions of `codegen.gemm.gemm_dims`) whose operands begin at these
+    elements of their memory."""
+    axes, m, n, k, ai, ak, bk, bj, ci, cj = dims[:HEAD]
+    batch = [dims[HEAD + 4 * axis : HEAD + 4 * axis + 4] for axis in range(axes)]
+    tiles = prod(one[0] for one in batch) * -(-m // LARGE) * -(-n // LARGE)
+    plain = not any(_digits(dims))
+
+    def along(wide: int, outer: int, inner: int, extent: int, offset: int, axis: int) -> str:
+        if not plain or any(step % wide for step in (offset, *(one[axis] for one in batch))):
+            return ""
+        if inner == 1 and k % wide == 0 and outer % wide == 0:
+            return "k"
+        return "outer" if outer == 1 and extent % wide == 0 and inner % wide == 0 else ""
+
+    def fitting(tile: int) -> Form:
+        wide = tile * _depth(dtype, tile) // THREADS  # elements of one access
+        by_a, by_b = along(wide, ai, ak, m, offsets[0], 1), along(wide, bj, bk, n, offsets[1], 2)
+        return Form(tile, by_a, by_b, whole)
+
+    whole = cj == 1 and not any(v % 4 for v in (n, ci, *(one[3] for one in batch)))
+    if tiles >= BUSY and dtype.itemsize < 8:
+        large = fitting(LARGE)
+        if large.by_a and large.by_b:  # single elements leave too few registers
+            return large
+    return fitting(SMALL)
+
+
+def product_source(dtype: DType, dims: Sequence[int], form: Form) -> tuple[str, str]:
     """(symbol, text) of the product of a dtype with so many batch axes, and axes in an index."""
     axes, digits = dims[0], _digits(dims)
-    form = "".join(str(len(d)) for d in digits)
-    symbol = f"lg_matmul_{dtype.short}_{axes}" + (f"_{form}" if any(digits) else "")
+    ends = "".join(str(len(d)) for d in digits)
+    symbol = f"lg_matmul_{dtype.short}_{axes}_{form.name}" + (f"_{ends}" if any(digits) else "")
     kind, size = dtype.kind, dtype.itemsize
     compute = "f64" if size == 8 else "f32"
     fma = "fma(x[i], y[j], sum[i][j])" if size == 8 else "fmaf(x[i], y[j], sum[i][j])"
@@ -42,6 +94,7 @@ def product_source(dtype: DType, dims: Sequence[int]) -> tuple[str, str]:
     elif kind != "f":
         compute, fma = "u64" if size == 8 else "u32", "sum[i][j] + x[i] * y[j]"
         load, store = f"({compute})", f"({dtype.short})"
+    depth = _depth(dtype, form.tile)
     text = (
         environment()
         .get_template("cuda/product.cu.j2")
@@ -52,10 +105,15 @@ def product_source(dtype: DType, dims: Sequence[int]) -> tuple[str, str]:
             fma=fma,
             load=load,
             store=store,
-            tile=TILE,
-            depth=DEPTH,
-            each=EACH,
-            side=TILE // EACH,
+            plain=size >= 4,
+            tile=form.tile,
+            depth=depth,
+            each=form.tile // SIDE,
+            each_fetches=form.tile * depth // THREADS,
+            by_a=form.by_a,
+            by_b=form.by_b,
+            whole=form.whole,
+            unrolled=2 if compute == "u64" else 8,
             threads=THREADS,
             count=len(dims),
             digits=dict(zip(("ai", "ak", "bk", "bj"), digits)),
@@ -65,7 +123,7 @@ def product_source(dtype: DType, dims: Sequence[int]) -> tuple[str, str]:
     return symbol, text
 
 
-def product_blocks(dims: Sequence[int]) -> int:
+def product_blocks(dims: Sequence[int], form: Form) -> int:
     axes, m, n = dims[:3]
     batch = prod(dims[HEAD + 4 * axis] for axis in range(axes))
-    return batch * -(-m // TILE) * -(-n // TILE)
+    return batch * -(-m // form.tile) * -(-n // form.tile)

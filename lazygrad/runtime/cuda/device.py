@@ -136,14 +136,16 @@ class Backend(Device):
         return f"{phase.items} block{'s' * (phase.items != 1)} of {phase.grain} threads"
 
     def product(self, node: Node, a: Operand, b: Operand) -> Product:
-        from lazygrad.codegen.cuda.product import THREADS, product_blocks, product_source
+        from lazygrad.codegen.cuda import product
         from lazygrad.codegen.products import matmul_dims
 
         dims = matmul_dims(node, a, b)
         if self.blas is not None and blas.takes(node.dtype, dims):
             return Product(f"{_BLAS}{node.dtype.name}", None, dims, 1, 1)
-        symbol, body = product_source(node.dtype, dims)
-        return Product(symbol, Text(body, (symbol,)), dims, product_blocks(dims), THREADS)
+        form = product.product_form(node.dtype, dims, (a.view.offset, b.view.offset))
+        symbol, body = product.product_source(node.dtype, dims, form)
+        blocks = product.product_blocks(dims, form)
+        return Product(symbol, Text(body, (symbol,)), dims, blocks, product.THREADS)
 
     def routine(self, node: Node, sources: Sequence[Operand]) -> Product | None:
         from lazygrad.codegen.cuda.routines import routine
