@@ -1,6 +1,6 @@
 /* C[b, i, j] = sum over k of A[b, i, k] * B[b, k, j]: a block makes 64 x 64 of C, a thread 4 x 4 of that, one
    multiply-add for every k in order. While 16 terms are multiplied, the next are fetched: A, any strides, B, any strides */
-extern "C" __global__ void __launch_bounds__(256) lg_matmul_f16_1_64xx(const u16 *__restrict__ a, const u16 *__restrict__ b, u16 *__restrict__ c, const Dims<i64, 18> d) {
+extern "C" __global__ void __launch_bounds__(256, 1) lg_matmul_f16_1_64xx(const u16 *__restrict__ a, const u16 *__restrict__ b, u16 *__restrict__ c, const Dims<i64, 18> d) {
   typedef Vec<u16, 4> Fetched;
   __shared__ __align__(16) f32 sa[2][16][68], sb[2][16][68];
   const i64 m = d[1], n = d[2], depth = d[3], ci = d[8], cj = d[9];
