@@ -18,6 +18,7 @@ HOST = "cpu"
 _SHARED = "numpy shares the memory"
 _HOSTS = "it is of the host's memory"
 _NUMPY = "it names the line of `.numpy()`, which is the tests' own here"
+_ARRAYS = "numpy's arrays are on the host, where a GPU's tensor does not meet them"
 _INDEX = "an index in a GPU's memory is refused where it is used: test_value_checks.py has both"
 _BLOCKS = "attention in blocks is the C backend's; elsewhere it is a composition"
 _FORK = "after a fork a GPU cannot be used: test_cuda.py has what is said"
@@ -65,7 +66,15 @@ HOST_ONLY: dict[str, str] = {
     "[<lambda>-needs the memory of a tensor]": _NUMPY,
     "test_long_runs.py::test_memory_is_counted": _HOSTS,
     "test_long_runs.py::test_a_failed_allocation_names_the_largest_values": _HOSTS,
+    "test_notebook.py::test_output_is_exactly[to-numpy-shared]": _SHARED,
+    "test_notebook.py::test_output_is_exactly[from-numpy-shared]": _SHARED,
     "test_protocols.py::test_the_same_memory_or_an_error": _SHARED,
+    "test_protocols.py::test_as_torch"
+    "[np.array(list(x)), np.asarray(x).ctypes.data == x.data_ptr()]": _SHARED,
+    "test_protocols.py::test_as_torch[np.array(x, dtype=np.int32, copy=False)]": _SHARED,
+    "test_protocols.py::test_as_torch"
+    "[n == x, x == n, x == np.array(2), x == np.float64(1), np.float64(1) == x]": _ARRAYS,
+    "test_semantics.py::test_memory_shared_with_numpy_keeps_its_size": _SHARED,
     "test_semantics.py::test_a_product_written_into_shared_memory_saves_a_copy": _SHARED,
     "test_semantics.py::test_memory_is_taken_back_when_the_array_dies": _SHARED,
     "test_semantics.py::test_numpy_shares_memory_both_ways": _SHARED,

@@ -225,6 +225,9 @@ def test_another_size_stays_on_the_same_memory() -> None:
     u = v.view(-1)[2:]
     u.resize_(2, 2).add_(10)
     assert v.tolist() == [[1, 1, 11], [11, 14, 15]] and u.storage_offset() == 2
+
+
+def test_memory_shared_with_numpy_keeps_its_size() -> None:
     shared = lg.from_numpy(np.arange(3.0))
     with pytest.raises(RuntimeError, match="not resizable"):
         shared.resize_(8)
