@@ -159,10 +159,7 @@ class Pool:
             usage.in_use -= size
             if self.held + size <= _KEEP_BYTES:
                 self.held += size
-                blocks = self._free.get(size)
-                if blocks is None:
-                    blocks = self._free[size] = []
-                blocks.append((address, owner))
+                self._free.setdefault(size, []).append((address, owner))
 
     def trim(self) -> None:
         """Give all free blocks back to the system."""
