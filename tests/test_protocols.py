@@ -165,6 +165,10 @@ class Marked(lg.Tensor):
     """A user's subclass."""
 
 
+class FurtherMarked(Marked):
+    pass
+
+
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_pickles(protocol: int) -> None:
     def back(value: Any) -> Any:
@@ -219,6 +223,8 @@ lg.add(m, 1) | lg.add(p, m) | lg.mul(m, m)
  | lg.exp(m) | lg.sum(m) | lg.cat([p, m]) | lg.stack([m]) | lg.matmul(m, m)
 lg.where(m > 0, m, p) | lg.softmax(m, 0) | lg.zeros_like(m) | lg.rand_like(m) | lg.split(m, 1)[0]
 m.max(0)[0] | m.max(0).indices | lg.sort(m)[0] | m.T | m.mT | m.data | lg.nonzero(m) | m.chunk(2)[1]
+p.add(m) | p.mul(other=m) | p.where(p > 0, m) | p.masked_fill(m > 0, 1) | p[m > 0] | p.mul_(m)
+lg.add(p, other=m)
 lg.nn.functional.relu(m) | lg.nn.functional.mse_loss(m, p) | lg.linalg.norm(m) | p + m | p @ m
 """
 
@@ -236,6 +242,10 @@ def test_subclasses() -> None:
     made = (m + 1, 1 + m, m[0], m.sum(), m.t(), m.detach(), m.clone(), m.unbind()[0], m.exp_())
     assert all(type(t) is Marked for t in made)
     assert type(lg.nn.Parameter(lg.ones(2)) * 2) is lg.Tensor
+    p, further = lg.ones(2, 2), lg.ones(2, 2).as_subclass(FurtherMarked)
+    assert type(m + further) is type(further + m) is type(lg.add(m, further)) is FurtherMarked
+    p.mul_(m)
+    assert type(p) is lg.Tensor  # what is written to stays what it was
     assert type(lg.tensor(m)) is lg.Tensor and type(lg.exp(lg.ones(2))) is lg.Tensor
     w = lg.ones(2, requires_grad=True)
     (w.as_subclass(Marked) * 3).sum().backward()

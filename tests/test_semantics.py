@@ -106,6 +106,24 @@ def test_a_mask_writes_a_repeated_element_where_it_holds_once(mask: list[bool]) 
         assert x.tolist() == [5.0 if any(mask) else 0.0]
 
 
+def test_an_index_fills_repeated_elements_with_a_warning() -> None:
+    base = lg.zeros(3)
+    x = base.expand(2, 3)
+    with pytest.warns(UserWarning, match="index_fill_ on expanded tensors is deprecated"):
+        x.index_fill_(1, lg.tensor([1]), 7)
+    assert base.tolist() == [0, 7, 0] and x.tolist() == [[0, 7, 0], [0, 7, 0]]
+    with pytest.warns(UserWarning, match="deprecated"):
+        x.index_fill_(0, lg.tensor([0]), lg.tensor(2.0))
+    assert base.tolist() == [2, 2, 2] and x._version == 2
+
+
+@pytest.mark.parametrize("value", [lg.tensor([False]), lg.tensor(False), False])
+def test_a_tensor_of_truth_values_may_be_its_own_mask(value: Any) -> None:
+    t = lg.tensor([True, False, True])
+    t[t] = value
+    assert t.tolist() == [False] * 3
+
+
 def test_self_overlapping_writes_are_refused() -> None:
     x = lg.zeros(3)
     with pytest.raises(RuntimeError, match="more than one element of the written-to tensor"):

@@ -66,6 +66,7 @@ def _run(name: str, saves: tuple[str, ...] | None, function: Any, args: Any, kwa
             result = function(*args, **kwargs)
         finally:
             depth.value -= 1
+        _own(_tensors(result), (*args, *kwargs.values()))
         if storage.reads:
             storage.settle([core.node_of(t) for t in _tensors(result)])
         return result
@@ -96,6 +97,7 @@ def _run(name: str, saves: tuple[str, ...] | None, function: Any, args: Any, kwa
         depth.cuts = None
         depth.value -= 1
     outputs = _tensors(result)
+    _own(outputs, found)
     outs = [core.node_of(t) for t in outputs]
     if storage.reads and not depth.value:
         storage.freeze()
@@ -115,6 +117,16 @@ def _run(name: str, saves: tuple[str, ...] | None, function: Any, args: Any, kwa
         if outs[number].dtype.kind == "f":
             history.attach(t, fn, number)
     return result
+
+
+def _own(outputs: list[Any], given: Any) -> None:
+    """Results that are views of what only the body knew are no views to the user."""
+    for t in outputs:
+        meta = t._meta
+        if meta is None or meta.base is None:
+            continue
+        if all(getattr(a, "_storage", None) is not t._storage for a in given):
+            meta.base, meta.creation = None, ""
 
 
 def _swap(inner: dict[int, Any], value: Any) -> Any:

@@ -104,7 +104,7 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
     return result
 
 
-@function("LogSigmoidBackward0")
+@function("LogSigmoidBackward0", dense=True)
 def _logsigmoid(x: Tensor) -> Tensor:
     return -log1p_exp(-x)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from lazygrad.autograd import composite
 from lazygrad.tensor import Tensor, bfloat16, exp, float16, float32, log1p, where
+from lazygrad.tensor.core import node_of, wrap
 from lazygrad.tensor.promotion import c_name, type_name
 
 Sizes = int | Sequence[int]
@@ -63,16 +64,27 @@ def _rounded_once(body: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def function(name: str) -> Callable[[Any], Any]:
+def function(name: str, dense: bool = False) -> Callable[[Any], Any]:
     """`composite` of this name whose body gets half tensors as float32 and is rounded once.
 
-    So is the gradient: it is computed in float32 and rounded at the end.
+    So is the gradient: it is computed in float32 and rounded at the end. `dense`: the result is
+    row-major in memory whatever the operands are, as PyTorch's kernel makes it.
     """
 
     def decorate(body: Callable[..., Any]) -> Any:
-        return composite(name)(_rounded_once(body))
+        once = _rounded_once(body)
+        return composite(name)(_row_major(once) if dense else once)
 
     return decorate
+
+
+def _row_major(body: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(body)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        result = body(*args, **kwargs)
+        return result if result.is_contiguous() else wrap(node_of(result))
+
+    return run
 
 
 def batched(nd: int, body: Callable[..., Any]) -> Callable[..., Any]:

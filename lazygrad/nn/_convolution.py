@@ -23,7 +23,7 @@ from lazygrad.tensor.promotion import c_name
 # -- the products --------------------------------------------------------------------------------
 
 
-@function("ConvolutionBackward0")
+@function("ConvolutionBackward0", dense=True)
 def _convolve(
     x: Tensor,
     weight: Tensor,
@@ -53,7 +53,7 @@ def _product(x: Tensor, weight: Tensor, arg: Any) -> Tensor:
     return record("ConvolutionBackward0", (x, weight), (a, b), ops.conv(a, b, arg=arg))
 
 
-@function("ConvolutionBackward0")
+@function("ConvolutionBackward0", dense=True)
 def _convolve_back(
     x: Tensor,
     weight: Tensor,

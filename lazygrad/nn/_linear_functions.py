@@ -98,7 +98,7 @@ def _embedding(
         counts = (places.unsqueeze(0) == places.unsqueeze(1)).sum(1).reshape(*index.shape, 1)
         share = 1.0 / counts.to(rows.dtype)
         rows = fixed + (rows * share - fixed * share)  # its value, and a share of its gradient
-    return rows if at is None else where((index == at).unsqueeze(-1), fixed, rows)
+    return rows if at is None else where((index == at).contiguous().unsqueeze(-1), fixed, rows)
 
 
 def embedding(
@@ -174,7 +174,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     elif num_classes <= largest:
         raise RuntimeError("Class values must be smaller than num_classes.")
     classes = arange(num_classes, device=tensor.device)
-    return (tensor.unsqueeze(-1) == classes).to(int64)
+    return (tensor.unsqueeze(-1) == classes).to(int64).contiguous()
 
 
 # -- dropout -----------------------------------------------------------------------------------

@@ -98,8 +98,8 @@ def _nll(logp: Tensor, target: Tensor, *weight: Tensor, ignore: int, reduction: 
     return loss.sum() / counted.sum()
 
 
-_nll1d = function("NllLossBackward0")(_nll)
-_nll2d = function("NllLoss2DBackward0")(_nll)
+_nll1d = function("NllLossBackward0", dense=True)(_nll)
+_nll2d = function("NllLoss2DBackward0", dense=True)(_nll)
 
 
 def nll_loss(

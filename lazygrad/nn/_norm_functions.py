@@ -46,7 +46,7 @@ def _standardized(x: Tensor, axes: Sequence[int], eps: float) -> Tensor:
 # -- over the batch ----------------------------------------------------------------------------
 
 
-@function("NativeBatchNormBackward0")
+@function("NativeBatchNormBackward0", dense=True)
 def _batch_norm(x: Tensor, mean: Tensor, var: Tensor, *affine: Tensor, eps: float) -> Tensor:
     scale = rsqrt(var + eps)
     shape = [1, -1] + [1] * (x.dim() - 2)
@@ -56,7 +56,7 @@ def _batch_norm(x: Tensor, mean: Tensor, var: Tensor, *affine: Tensor, eps: floa
     return out + affine[1].reshape(shape) if affine else out
 
 
-@function("NativeBatchNormBackward0")
+@function("NativeBatchNormBackward0", dense=True)
 def _batch_norm_train(x: Tensor, *affine: Tensor, eps: float) -> Tensor:
     axes = [axis for axis in range(x.dim()) if axis != 1]
     shape = [1, -1] + [1] * (x.dim() - 2)
@@ -182,7 +182,7 @@ def instance_norm(
 # -- over features -----------------------------------------------------------------------------
 
 
-@function("NativeLayerNormBackward0")
+@function("NativeLayerNormBackward0", dense=True)
 def _layer_norm(x: Tensor, *affine: Tensor, axes: Sequence[int], eps: float) -> Tensor:
     out = _standardized(x, axes, eps)
     return out * affine[0] + affine[1] if affine else out
@@ -236,7 +236,7 @@ def layer_norm(
     return result
 
 
-@function("MulBackward0")
+@function("MulBackward0", dense=True)
 def _rms_norm(x: Tensor, *weight: Tensor, axes: Sequence[int], eps: float) -> Tensor:
     out = x * rsqrt((x * x).mean(axes, keepdim=True) + eps)
     return out * weight[0] if weight else out
@@ -262,7 +262,7 @@ def rms_norm(
     return result
 
 
-@function("NativeGroupNormBackward0")
+@function("NativeGroupNormBackward0", dense=True)
 def _group_norm(x: Tensor, *affine: Tensor, groups: int, eps: float) -> Tensor:
     split = x.reshape(x.shape[0], groups, -1)
     out = _standardized(split, [-1], eps).reshape(x.shape)

@@ -388,6 +388,13 @@ def dense_order(t: Tensor) -> list[int] | None:
     return layout_order((t,), shape_of(t))
 
 
+def laid_out(made: Tensor, like: Tensor, requires_grad: bool) -> Tensor:
+    """A new leaf of the values of `made`, in the layout of `like`."""
+    order = dense_order(like)
+    found = made if order is None else wrap_as(node_of(made), order)
+    return found.requires_grad_() if requires_grad else found
+
+
 def _like(name: str, value: Any) -> Callable[..., Tensor]:
     def function(
         input: Tensor,
@@ -429,13 +436,8 @@ def full_like(
     dtype = dtype or input.dtype
     if not isinstance(fill_value, Tensor):
         P.check_fits(fill_value, dtype)
-    return full(
-        shape_of(input),
-        fill_value,
-        dtype=dtype,
-        device=device or input.device,
-        requires_grad=requires_grad,
-    )
+    made = full(shape_of(input), fill_value, dtype=dtype, device=device or input.device)
+    return laid_out(made, input, requires_grad)
 
 
 def empty_strided(

@@ -180,11 +180,18 @@ def as_subclass_of(value: Any, cls: type) -> Any:
 
 
 def kept(result: Any, args: Sequence[Any]) -> Any:
-    """The result, of the class of the first argument that is of a user's subclass."""
+    """The result, of the user's subclass that is most derived among the arguments' classes."""
+    cls = subclass_among(args)
+    return result if cls is Tensor else as_subclass_of(result, cls)
+
+
+def subclass_among(args: Sequence[Any]) -> type:
+    found: type = Tensor
     for t in tensors_in(args):
-        if type(t) is not Tensor and t._keeps_class:
-            return as_subclass_of(result, type(t))
-    return result
+        kind = type(t)
+        if kind is not Tensor and t._keeps_class and issubclass(kind, found):
+            found = kind
+    return found
 
 
 def explained(name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
@@ -197,7 +204,7 @@ def explained(name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
         except ODD:
             check_arguments(name, fn, args, kwargs)
             raise
-        return kept(result, args) if SUBCLASSES else result
+        return kept(result, (*args, *kwargs.values())) if SUBCLASSES else result
 
     return run
 

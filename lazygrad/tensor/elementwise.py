@@ -477,7 +477,8 @@ def round(input: Tensor, *, decimals: int | None = None) -> Tensor:
 def frac(input: Tensor) -> Tensor:
     x = node_of(input)
     require("frac", x.dtype)
-    return record("FracBackward0", (input,), (x,), ops.sub(x, ops.trunc(x)))
+    order = layout_order((input,), x.shape)
+    return record("FracBackward0", (input,), (x,), ops.sub(x, ops.trunc(x)), order)
 
 
 @declare()

@@ -127,8 +127,9 @@ def nan_to_num(
 ) -> Tensor:
     """NaN and infinities replaced by numbers."""
     x = node_of(input)
+    order = layout_order((input,), x.shape)
     if x.dtype.kind != "f":
-        return record("NanToNumBackward0", (input,), (x,), ops.copy(x))
+        return record("NanToNumBackward0", (input,), (x,), ops.copy(x), order)
     limits = P.finfo(x.dtype)
     inf = ops.lit(float("inf"), x)
     value = ops.where(ops.ne(x, x), P.scalar(nan or 0.0, x.dtype, x.device), x)
@@ -136,7 +137,7 @@ def nan_to_num(
     low = limits.min if neginf is None else neginf
     value = ops.where(ops.eq(x, inf), P.scalar(top, x.dtype, x.device), value)
     value = ops.where(ops.eq(x, ops.neg(inf)), P.scalar(low, x.dtype, x.device), value)
-    return record("NanToNumBackward0", (input,), (x,), value)
+    return record("NanToNumBackward0", (input,), (x,), value, order)
 
 
 # -- ternary ------------------------------------------------------------------------------------
@@ -208,8 +209,9 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     far = ops.sub(b, ops.mul(gap, ops.sub(ops.lit(1, w), w)))
     if len(nodes) == 3:
         value = ops.where(half, near, far)
-        return record("LerpBackward1", tensors, nodes, value)
-    return record("LerpBackward0", tensors, nodes, near if builtins.abs(weight) < 0.5 else far)
+        return record("LerpBackward1", tensors, nodes, value, layout_order(tensors, shape))
+    value = near if builtins.abs(weight) < 0.5 else far
+    return record("LerpBackward0", tensors, nodes, value, layout_order(tensors, shape))
 
 
 def _c_name(dtype: D.DType) -> str:
@@ -278,8 +280,8 @@ def xlogy(input: Any, other: Any) -> Tensor:
 @declare(inplace=True, out=True)
 @composite("LogitBackward0", saves=("input",))
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
-    x = P.cast(node_of(input), P.float_dtype(input.dtype))
-    z = wrap(x) if eps is None else clamp(wrap(x), eps, 1 - eps)
+    z = input.to(P.float_dtype(input.dtype))
+    z = z if eps is None else clamp(z, eps, 1 - eps)
     return (z / (1 - z)).log()
 
 

@@ -362,7 +362,7 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
     if (
         len(items) == 1
         and len(masks) == 1
-        and (not isinstance(value, Tensor) or not value.ndim)
+        and (not isinstance(value, Tensor) or value.numel() == 1)
         and shape_of(masks[0]) == shape_of(self)
     ):
         _fill_mask(self, masks[0], value)
@@ -464,7 +464,8 @@ def _fill_mask(self: Tensor, mask: Tensor, value: Any) -> None:
         check_filling(value, x.dtype)
         nodes = nodes_of(self, value)
         x = nodes[0]
-        node = ops.where(m, P.cast(nodes[1], x.dtype), x)
+        one = ops.reshape(nodes[1], arg=()) if nodes[1].shape else nodes[1]
+        node = ops.where(m, P.cast(one, x.dtype), x)
         result = record("IndexPutBackward0", (self, value), nodes, node)
     else:
         node = ops.where(m, P.filling(value, x.dtype, x.device, halves=False), x)

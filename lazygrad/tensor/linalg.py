@@ -13,7 +13,7 @@ import numpy as np
 
 from lazygrad.autograd.function import Function
 from lazygrad.tensor.convert import host_values
-from lazygrad.tensor.core import Tensor, shape_of
+from lazygrad.tensor.core import Tensor, shape_of, view_of
 from lazygrad.tensor.creation import from_values
 from lazygrad.tensor.declare import check_tensor, named
 from lazygrad.tensor.joining import cat
@@ -38,13 +38,23 @@ slogdet_result = named("linalg_slogdet", "sign", "logabsdet")
 
 
 def _host(function: Any, *tensors: Tensor) -> Any:
-    """numpy's function on the values; its results as tensors of the first one's dtype."""
+    """numpy's function on the values; its results as tensors of the first one's dtype.
+
+    Matrices lie column by column in memory, as LAPACK leaves them and PyTorch shows.
+    """
     kind = tensors[0].dtype
     where = tensors[0]._storage.device
+
+    def made(values: np.ndarray) -> Tensor:
+        if values.ndim < 2:
+            return from_values(np.asarray(values, order="C"), kind, where)
+        stored = from_values(np.ascontiguousarray(values.swapaxes(-1, -2)), kind, where)
+        order = [*range(values.ndim - 2), values.ndim - 1, values.ndim - 2]
+        stored._view, stored._cached = view_of(stored).permute(tuple(order)), None
+        return stored
+
     got = function(*(host_values(t) for t in tensors))
-    if isinstance(got, tuple):
-        return tuple(from_values(np.asarray(part, order="C"), kind, where) for part in got)
-    return from_values(np.asarray(got, order="C"), kind, where)
+    return tuple(map(made, got)) if isinstance(got, tuple) else made(got)
 
 
 def _check(name: str, a: Any, square: bool = True, floats: bool = True) -> None:
@@ -256,7 +266,7 @@ def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
     _check("linalg.cholesky", A)
     require("linalg.cholesky", A.dtype)
     made = _Cholesky.apply(A.mT if upper else A)
-    return made.mT if upper else made
+    return made.contiguous().mT if upper else made
 
 
 def _tall_gradient(q: Tensor, r: Tensor, gq: Tensor, gr: Tensor) -> Tensor:

@@ -208,7 +208,7 @@ def _plus(input: Tensor, product: Tensor, beta: Any, alpha: Any, name: str = "")
     total = product if alpha == 1 else product * alpha
     if beta == 0:
         return total
-    return (input if beta == 1 else input * beta) + total
+    return total + (input if beta == 1 else input * beta)
 
 
 @declare(inplace=True, out="same")

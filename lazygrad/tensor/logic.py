@@ -13,7 +13,7 @@ from lazygrad.ir import ops
 from lazygrad.ir.node import Node
 from lazygrad.ir.ops import Op
 from lazygrad.tensor import promotion as P
-from lazygrad.tensor.core import Tensor, node_of, nodes_of, wrap, wrap_as
+from lazygrad.tensor.core import Tensor, node_of, nodes_of, wrap_as
 from lazygrad.tensor.declare import check_tensor, declare, layout_order
 from lazygrad.tensor.elementwise import operands
 from lazygrad.tensor.history import record
@@ -93,7 +93,7 @@ def signbit(input: Tensor) -> Tensor:
     value = ops.lt(x, zero)
     if x.dtype.kind == "f":  # -0.0 shows by its reciprocal
         value = ops.bit_or(value, ops.bit_and(ops.eq(x, zero), ops.lt(ops.reciprocal(x), zero)))
-    return wrap(value)
+    return wrap_as(value, layout_order((input,), x.shape))
 
 
 # -- selection ----------------------------------------------------------------------------------

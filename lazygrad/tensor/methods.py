@@ -42,6 +42,7 @@ from lazygrad.tensor.declare import (
     explained,
     inplace_form,
     sized_form,
+    subclass_among,
     takes_more,
 )
 from lazygrad.tensor.elementwise import OPERANDS
@@ -411,6 +412,8 @@ _PLAIN: dict[str, Any] = {
 
 def keep_class(cls: type) -> None:
     """Make the operations of a user's subclass return that subclass, as PyTorch's do."""
+    if not SUBCLASSES:
+        _look_at_arguments()
     SUBCLASSES.append(cls)
     for name in ("T", "mT", "data"):
         setattr(cls, name, _keeping_property(getattr(Tensor, name)))
@@ -427,6 +430,26 @@ def keep_class(cls: type) -> None:
         setattr(cls, name, _keeping(found))
 
 
+def _look_at_arguments() -> None:
+    """From the first subclass on, a plain tensor's methods look at their arguments too."""
+    for name in ("__getitem__", *DECLARED, *(f"{name}_" for name in DECLARED)):
+        found = Tensor.__dict__.get(name)
+        if callable(found):
+            setattr(Tensor, name, _of_arguments(found))
+
+
+def _of_arguments(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def run(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        result = function(self, *args, **kwargs)
+        cls = subclass_among((*args, *kwargs.values())) if type(self) is Tensor else Tensor
+        if cls is Tensor:
+            return result
+        return as_subclass_of(as_subclass(self, cls) if result is self else result, cls)
+
+    return run
+
+
 def _keeping_property(found: property) -> property:
     assert found.fget is not None
     return property(_keeping(found.fget), found.fset, found.fdel, found.__doc__)
@@ -435,6 +458,8 @@ def _keeping_property(found: property) -> property:
 def _keeping(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def run(self: Tensor, *args: Any, **kwargs: Any) -> Any:
-        return as_subclass_of(function(self, *args, **kwargs), type(self))
+        return as_subclass_of(
+            function(self, *args, **kwargs), subclass_among((self, *args, *kwargs.values()))
+        )
 
     return run

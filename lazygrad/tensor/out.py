@@ -60,7 +60,7 @@ def out_form(name: str, fn: Callable[..., Any], kind: str = "cast") -> Callable[
             except ODD:
                 check_arguments(name, fn, args, kwargs)
                 raise
-            return kept(result, args) if SUBCLASSES else result
+            return kept(result, (*args, *kwargs.values())) if SUBCLASSES else result
         targets = [out] if isinstance(out, Tensor) else out
         if not isinstance(targets, (list, tuple)):
             raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")

@@ -21,7 +21,7 @@ from lazygrad.tensor.aliasing import adopt, check_inplace
 from lazygrad.tensor.checks import checked_probabilities
 from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, index_of, node_of, shape_of, wrap
-from lazygrad.tensor.creation import check_dtype, check_sizes, leaf
+from lazygrad.tensor.creation import check_dtype, check_sizes, laid_out, leaf
 from lazygrad.tensor.declare import check_tensor, declare
 from lazygrad.tensor.generator import (
     Generator,
@@ -183,13 +183,9 @@ def rand_like(
     memory_format: Any = None,
     pin_memory: bool = False,
 ) -> Tensor:
-    return rand(
-        shape_of(input),
-        dtype=dtype or input.dtype,
-        device=device or input.device,
-        generator=generator,
-        requires_grad=requires_grad,
-    )
+    kind, where = dtype or input.dtype, device or input.device
+    made = rand(shape_of(input), dtype=kind, device=where, generator=generator)
+    return laid_out(made, input, requires_grad)
 
 
 def randn_like(
@@ -203,13 +199,9 @@ def randn_like(
     memory_format: Any = None,
     pin_memory: bool = False,
 ) -> Tensor:
-    return randn(
-        shape_of(input),
-        dtype=dtype or input.dtype,
-        device=device or input.device,
-        generator=generator,
-        requires_grad=requires_grad,
-    )
+    kind, where = dtype or input.dtype, device or input.device
+    made = randn(shape_of(input), dtype=kind, device=where, generator=generator)
+    return laid_out(made, input, requires_grad)
 
 
 @makes
@@ -263,14 +255,9 @@ def randint_like(
     given = [b for b in (low, *bounds, high) if b is not None]
     if not given or None in bounds:
         raise TypeError("randint_like(): missing 1 required argument: 'high'")
-    return randint(
-        *given,
-        shape_of(input),
-        dtype=dtype or input.dtype,
-        device=device or input.device,
-        generator=generator,
-        requires_grad=requires_grad,
-    )
+    kind, where = dtype or input.dtype, device or input.device
+    made = randint(*given, shape_of(input), dtype=kind, device=where, generator=generator)
+    return laid_out(made, input, requires_grad)
 
 
 @makes

@@ -15,8 +15,8 @@ from lazygrad.ir import ops
 from lazygrad.ir.node import Node
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.convert import host_values
-from lazygrad.tensor.core import Tensor, axis_of, node_of, shape_of, wrap
-from lazygrad.tensor.creation import from_values
+from lazygrad.tensor.core import Tensor, axis_of, node_of, shape_of, wrap, wrap_as
+from lazygrad.tensor.creation import dense_order, from_values
 from lazygrad.tensor.declare import declare, inplace_form, named
 from lazygrad.tensor.functions import rename
 from lazygrad.tensor.history import record, record_many
@@ -39,7 +39,7 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool
     axis = axis_of(dim, len(x.shape))
     if not x.shape:
         return wrap(ops.zeros((), D.int64, x.device))
-    return wrap(ops.argsort(x, arg=(axis, descending)))
+    return wrap_as(ops.argsort(x, arg=(axis, descending)), dense_order(input))
 
 
 @declare(out="same")
@@ -51,8 +51,12 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool
         values = record("SortBackward0", (input,), (x,), ops.copy(x))
         return sort_result(values, wrap(ops.zeros((), D.int64, x.device)))
     order = ops.argsort(x, arg=(axis, descending))
-    outs = [ops.gather(x, order, arg=axis), order]
-    return sort_result(*record_many("SortBackward0", (input,), (x,), outs))
+    layout = dense_order(input)
+    if layout is None:
+        outs = [ops.gather(x, order, arg=axis), order]
+        return sort_result(*record_many("SortBackward0", (input,), (x,), outs))
+    values = record("SortBackward0", (input,), (x,), ops.gather(x, order, arg=axis), layout)
+    return sort_result(values, wrap_as(order, layout))
 
 
 declare("msort")(lambda input: sort(input, 0)[0])

@@ -14,13 +14,15 @@ from lazygrad.ir import dtypes as D
 from lazygrad.ir import ops
 from lazygrad.ir.node import Node
 from lazygrad.tensor import promotion as P
+from lazygrad.tensor.aliasing import adopt, check_inplace, repeated_axes
 from lazygrad.tensor.checks import checked_index, wrapped_index
 from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, axis_of, node_of, shape_of, wrap
-from lazygrad.tensor.declare import check_tensor, declare
+from lazygrad.tensor.declare import check_tensor, declare, inplace_form
 from lazygrad.tensor.functions import rename
-from lazygrad.tensor.gathering import gathered
+from lazygrad.tensor.gathering import gathered, masked_fill
 from lazygrad.tensor.history import record
+from lazygrad.tensor.indexing import mask_of_places
 from lazygrad.tensor.kernels import require
 from lazygrad.tensor.reductions import drop_axes
 
@@ -252,12 +254,15 @@ def _indexed(name: str, change: Any) -> Any:
         else:
             _check_source(name, input, axis, index, source)
         key = (slice(None),) * axis + (index.reshape(-1),)
-        made = input.clone()
+        fills = name == "index_fill" or input.is_contiguous()
+        made = input.clone() if fills else input.contiguous()  # the others' results are row-major
         change(made if made.ndim else made.view(1), key, source, **options)
         return rename(made, grad)
 
     function.__name__ = function.__qualname__ = name
-    return declare(name, inplace=True, out=False if name == "index_fill" else "same")(function)
+    if name == "index_fill":
+        return declare(name)(function)
+    return declare(name, inplace=True, out="same")(function)
 
 
 def _check_source(name: str, input: Tensor, axis: int, index: Tensor, source: Tensor) -> None:
@@ -290,6 +295,26 @@ def _copy_at(made: Any, key: Any, source: Any) -> None:
 index_add = _indexed("index_add", _add_at)
 index_copy = _indexed("index_copy", _copy_at)
 index_fill = _indexed("index_fill", _copy_at)
+_index_fill_once = inplace_form("index_fill", index_fill)
+
+
+@declare(function=False)
+def index_fill_(self: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
+    """`index_fill`, written into this tensor; with a warning where elements are one in memory."""
+    if not repeated_axes(self):
+        return _index_fill_once(self, dim, index, value)
+    import warnings
+
+    warnings.warn(
+        "Use of index_fill_ on expanded tensors is deprecated. Please clone() the tensor before "
+        "performing this operation. This also applies to advanced indexing e.g. "
+        "tensor[mask] = scalar",
+        stacklevel=2,
+    )
+    check_inplace(self, (value,), may_repeat=True)
+    places = self.new_zeros(shape_of(self), dtype=D.bool_)
+    mask = mask_of_places(self, index_fill(places, dim, index, True))
+    return adopt(self, rename(masked_fill(self, mask, value), "IndexFillBackward0"))
 
 
 @declare(method=False)

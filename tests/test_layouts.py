@@ -1,0 +1,104 @@
+"""How results lie in memory: `view`, `is_contiguous` and whoever shares it see the strides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lazygrad as lg
+from lazygrad.testing.coverage import Library, _function, _method, quiet
+from lazygrad.testing.samples import SAMPLES
+
+F = lg.nn.functional
+
+
+def turned(*shape: int) -> lg.Tensor:
+    """A tensor whose axes lie in memory the other way round."""
+    return lg.randn(*shape[::-1]).permute(*range(len(shape))[::-1])
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        lambda: F.conv2d(lg.randn(2, 4, 5, 5), lg.randn(4, 1, 3, 3), groups=4),
+        lambda: F.conv1d(lg.randn(2, 4, 8), lg.randn(6, 2, 3), lg.randn(6), groups=2),
+        lambda: F.batch_norm(turned(2, 3, 4, 4), lg.zeros(3), lg.ones(3)),
+        lambda: F.batch_norm(turned(2, 3, 4, 4), None, None, training=True),
+        lambda: F.layer_norm(turned(3, 4), (4,)),
+        lambda: F.group_norm(turned(3, 4), 2, lg.ones(4)),
+        lambda: F.rms_norm(turned(3, 4), (4,)),
+        lambda: F.embedding(turned(2, 4).long() * 0, lg.randn(3, 5), padding_idx=1),
+        lambda: F.one_hot(turned(2, 4).long() * 0, 3),
+        lambda: F.nll_loss(turned(2, 3, 4), lg.zeros(2, 4).long(), reduction="none"),
+        lambda: lg.index_add(turned(3, 4), 0, lg.tensor([0]), lg.ones(1, 4)),
+        lambda: lg.baddbmm(turned(2, 3, 3), lg.randn(2, 3, 4), lg.randn(2, 4, 3)),
+    ],
+)
+def test_what_kernels_of_pytorch_make_is_row_major(result: Any) -> None:
+    made = result()
+    assert made.is_contiguous() and made.view(-1).tolist() == made.flatten().tolist()
+    assert not made._is_view()
+
+
+@pytest.mark.parametrize("name", ["sort", "argsort", "frac", "signbit", "nan_to_num", "logit"])
+def test_elementwise_results_lie_as_their_operand(name: str) -> None:
+    made = getattr(lg, name)(turned(3, 4))
+    for t in [made] if isinstance(made, lg.Tensor) else made:
+        assert t.stride() == (1, 3)
+
+
+@pytest.mark.parametrize("name", ["rand_like", "randn_like", "full_like", "randint_like"])
+def test_new_tensors_lie_as_the_one_they_are_like(name: str) -> None:
+    made = getattr(lg, name)(turned(3, 4), *([2] if "r" in name[:1] and "int" in name else []),
+                             **({"fill_value": 1} if name == "full_like" else {}))  # fmt: skip
+    assert made.stride() == (1, 3)
+
+
+def test_matrices_of_lapack_lie_column_by_column() -> None:
+    a = lg.eye(3, dtype=lg.float64) * 2 + 0.1
+    assert lg.linalg.inv(a).stride() == (1, 3)
+    assert lg.linalg.qr(lg.randn(4, 3)).Q.stride() == (1, 4)
+    assert lg.linalg.inv(lg.stack([a, a])).stride() == (9, 1, 3)
+    np.testing.assert_allclose((lg.linalg.inv(a) @ a).numpy(), np.eye(3), atol=1e-14)
+
+
+def strides(lib: Library, found: Any, call: Any, dtype: str, transposed: bool) -> list[Any] | None:
+    given = dict(lib.given[dtype])
+    for name, value in given.items():
+        if transposed and lib.is_tensor(value) and value.ndim > 1:
+            order = tuple(range(value.ndim))[::-1]
+            given[name] = value.permute(order).contiguous().permute(order)
+    try:
+        args, kwargs = eval(call.code, given)
+        results = lib.tensors(found(*args, **kwargs))
+    except Exception:
+        return None
+    return [
+        tuple(s for s, e in zip(t.stride(), t.shape) if e > 1) if t.numel() else () for t in results
+    ]
+
+
+@pytest.mark.torch
+def test_strides_are_pytorchs() -> None:
+    torch = pytest.importorskip("torch")
+    wrong, count = set(), 0
+    with quiet(lg):
+        ours, theirs = Library(lg), Library(torch)
+        for sample in SAMPLES:
+            if sample.place in ("operator", "index") or sample.name.endswith("_"):
+                continue
+            for find, calls in ((_function, sample.calls), (_method, sample.method_calls)):
+                forms = find(ours, sample), find(theirs, sample)
+                if None in forms:
+                    continue
+                for call in (c for c in calls if "float32" in c.dtypes):
+                    for transposed in (False, True):
+                        a = strides(ours, forms[0], call, "float32", transposed)
+                        b = strides(theirs, forms[1], call, "float32", transposed)
+                        count += 1
+                        if a is not None and b is not None and a != b:
+                            wrong.add(sample.label)
+    assert wrong <= {"F.binary_cross_entropy", "matrix_power"}
+    assert count > 1000
