@@ -36,6 +36,17 @@ CASES: list[tuple[str, list[Any]]] = [
     ("T.nn.functional.mse_loss(n, x)", [NONE, LEAF]),
     ("T.nn.functional.layer_norm(x, (3,), n, n)", [LEAF, NONE, NONE]),
     ("n.clone().mul_(x)", [NONE, LEAF]),
+    ("n.clone().copy_(x)", [NONE, LEAF]),
+    ("(x * 1).copy_(n)", [("MulBackward0", 0), NONE]),
+    ("(x * 1).copy_(x)", [("MulBackward0", 0), LEAF]),
+    ("T.nn.functional.batch_norm(x.view(1, 3), n, n, n, x)", [("ViewBackward0", 0), NONE, LEAF]),
+    ("T.nn.functional.batch_norm(x.view(1, 3), n, n)", [("ViewBackward0", 0), NONE, NONE]),
+    ("T.nn.functional.prelu(x, T.ones(1))", [LEAF, NONE]),
+    (
+        "T.nn.functional.conv1d(n.view(1, 1, 3), x.view(1, 1, 3))",
+        [NONE, ("ViewBackward0", 0), NONE],
+    ),
+    ("T.nn.functional.bilinear(x, n, T.ones(2, 3, 3))", [("TrilinearBackward0", 0)]),
 ]
 
 

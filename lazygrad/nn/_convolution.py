@@ -17,7 +17,7 @@ from lazygrad.nn._windows import overlap_add
 from lazygrad.tensor import Tensor, constant_pad_nd, int64
 from lazygrad.tensor import bool as bool_
 from lazygrad.tensor.core import nodes_of
-from lazygrad.tensor.history import record
+from lazygrad.tensor.history import record, with_inputs
 from lazygrad.tensor.promotion import c_name
 
 # -- the products --------------------------------------------------------------------------------
@@ -211,6 +211,7 @@ def _conv(
     out: Tensor = _convolve(
         batched, weight, *extra, step=step, widths=widths, spread=spread, groups=groups
     )
+    with_inputs(out, (0, 1, 2))
     return out if batched is input else out.squeeze(0)
 
 

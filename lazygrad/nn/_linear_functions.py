@@ -39,15 +39,10 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return out.view(*input.shape[:-1], weight.shape[0])
 
 
-def _bilinear_body(a: Tensor, b: Tensor, weight: Tensor, *bias: Tensor) -> Tensor:
-    flat_a, flat_b = a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1])
-    pairs = (flat_a.unsqueeze(2) * flat_b.unsqueeze(1)).flatten(1)
-    out = (pairs @ weight.flatten(1).t()).reshape(*a.shape[:-1], weight.shape[0])
-    return out + bias[0] if bias else out
-
-
-_bilinear = function("ViewBackward0")(_bilinear_body)
-_bilinear_bias = function("AddBackward0")(_bilinear_body)
+@function("TrilinearBackward0")
+def _trilinear(a: Tensor, weight: Tensor, b: Tensor) -> Tensor:
+    pairs = (a.unsqueeze(2) * b.unsqueeze(1)).flatten(1)
+    return pairs @ weight.flatten(1).t()
 
 
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -76,9 +71,11 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
             "bilinear(): bias size does not match weight size: "
             f"got {bias.shape[0]} but expected {weight.shape[0]}"
         )
-    if bias is None:
-        return _bilinear(input1, input2, weight)  # type: ignore[no-any-return]
-    return _bilinear_bias(input1, input2, weight, bias)  # type: ignore[no-any-return]
+    flat = _trilinear(
+        input1.reshape(-1, input1.shape[-1]), weight, input2.reshape(-1, input2.shape[-1])
+    )
+    out = flat.view(*input1.shape[:-1], weight.shape[0])
+    return out if bias is None else out + bias
 
 
 # -- look-ups ----------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import Any
 from lazygrad.autograd import composite
 from lazygrad.nn._common import function, is_half, need_floats
 from lazygrad.tensor import Size, Tensor, finfo, float32, no_grad, ones, rsqrt, zeros
+from lazygrad.tensor.history import with_inputs
 from lazygrad.tensor.out import check_memory, store_out
 from lazygrad.tensor.promotion import type_name
 
@@ -114,7 +115,7 @@ def batch_norm(
     affine = _affine(input, weight, bias)
     if not training:
         result: Tensor = _batch_norm(input, running_mean, running_var, *affine, eps=eps)
-        return result
+        return with_inputs(result, (0, 3, 4))
     with no_grad():
         axes = [axis for axis in range(input.dim()) if axis != 1]
         seen = input.detach()
@@ -125,7 +126,7 @@ def batch_norm(
             spread = seen.to(running_var.dtype).var(axes, unbiased=True)
             running_var.mul_(1.0 - momentum).add_(spread, alpha=momentum)
     result = _batch_norm_train(input, *affine, eps=eps)
-    return result
+    return with_inputs(result, (0, 1, 2))
 
 
 def instance_norm(

@@ -41,6 +41,7 @@ from lazygrad.tensor.history import (
     renew,
     saved_entry,
     strided_in,
+    with_inputs,
 )
 from lazygrad.tensor.size import Size, extents
 from lazygrad.tensor.storage import depth, reads
@@ -244,8 +245,14 @@ def adopt(t: Tensor, result: Tensor, name: str | None = None, twice: int = 0) ->
         edge = edge_of(t)
         if edge is not None:
             attach(result, fn_class(name or "CopyBackwards")([node_of(t)], [node], [edge], []), 0)
+            if name == "CopyBackwards":
+                with_inputs(result, (0, -1))
     elif name is not None and needs_grad(t):
         _from_both(t, result)
+        if name == "CopyBackwards":
+            with_inputs(result, (1, 0))
+    elif name == "CopyBackwards":
+        with_inputs(result, (-1, 0))
     before = node_of(t)
     _rebase(t, result, node)
     _move_saved(t, result, before, twice)

@@ -234,6 +234,15 @@ def saved_entry(t: Tensor, node: Node, maker: str | None, number: int) -> Saved:
     return (stored, version, stored.writes, maker, number, node, t._view, counter)
 
 
+def with_inputs(result: Tensor, order: Sequence[int]) -> Tensor:
+    """`result`, whose record shows its inputs in this order, as PyTorch's has them; -1: none."""
+    fn = result._meta.fn if result._meta is not None else None
+    if isinstance(fn, GradFn):
+        have = getattr(fn, "inputs", tuple(range(len(fn.edges))))
+        fn.inputs = tuple(have[at] if 0 <= at < len(have) else -1 for at in order)
+    return result
+
+
 def saving(result: Tensor, *tensors: Tensor) -> Tensor:
     """`result`, whose record saves these: PyTorch's does where ours has nothing to read."""
     fn = result._meta.fn if result._meta is not None else None
