@@ -461,6 +461,15 @@ def empty_strided(
 # -- methods of tensors that make others of their dtype -----------------------------------------
 
 
+_IGNORED = {"layout", "pin_memory", "names", "memory_format"}
+
+
+def _no_more(name: str, more: dict[str, Any]) -> None:
+    unknown = more.keys() - _IGNORED
+    if unknown:
+        raise TypeError(f"{name}() got an unexpected keyword argument '{min(unknown)}'")
+
+
 def _new_kind(name: str, make: Any) -> Any:
     def function(
         self: Tensor,
@@ -471,6 +480,7 @@ def _new_kind(name: str, make: Any) -> Any:
         **more: Any,
     ) -> Tensor:
         size = size or (more.pop("size"),)
+        _no_more(name, more)
         kind, where = dtype or self.dtype, device or self.device
         return make(*size, dtype=kind, device=where, requires_grad=requires_grad)
 
@@ -494,6 +504,7 @@ def new_full(
     requires_grad: bool = False,
     **more: Any,
 ) -> Tensor:
+    _no_more("new_full", more)
     kind, where = dtype or self.dtype, device or self.device
     return full(size, fill_value, dtype=kind, device=where, requires_grad=requires_grad)
 
@@ -508,6 +519,7 @@ def new_tensor(
     requires_grad: bool = False,
     **more: Any,
 ) -> Tensor:
+    _no_more("new_tensor", more)
     kind, where = dtype or self.dtype, device or self.device
     return tensor(data, dtype=kind, device=where, requires_grad=requires_grad)
 

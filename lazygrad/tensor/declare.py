@@ -270,6 +270,16 @@ def check_tensor(value: Any, name: str, argument: str = "input", position: int =
         )
 
 
+def check_kind(value: Any, kind: Any, name: str, argument: str, position: int) -> None:
+    """TypeError with PyTorch's words unless a value is of a type, or one of several."""
+    if not isinstance(value, kind):
+        wanted = kind[0] if isinstance(kind, tuple) else kind
+        raise TypeError(
+            f"{name}(): argument '{argument}' (position {position}) must be {wanted.__name__}, "
+            f"not {type(value).__name__}"
+        )
+
+
 def layout_order(tensors: Sequence[Tensor], shape: Shape, number: bool = False) -> list[int] | None:
     """The order of axes in memory, outermost first, of an elementwise result; None: row-major.
 

@@ -527,6 +527,14 @@ def index_put_(
     self: Tensor, indices: Sequence[Any], values: Any, accumulate: bool = False
 ) -> Tensor:
     """Write (or add) values at the positions given by index tensors."""
+    for at, item in enumerate(indices):
+        if item is not None and not isinstance(item, (Tensor, list)):
+            raise TypeError(
+                f"expected Tensor as element {at} in argument 1, but got {type(item).__name__}"
+            )
+    if not indices:
+        self.copy_(values)
+        return self
     items = _as_items(tuple(indices))
     base, tensors = _basic(self, items)
     target = self if base.shape == self.shape else base

@@ -19,7 +19,7 @@ from lazygrad.ir.views import View
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor, axis_of, node_of, nodes_of, shape_of, wrap
 from lazygrad.tensor.creation import dense_order, from_values
-from lazygrad.tensor.declare import check_tensor, declare
+from lazygrad.tensor.declare import check_kind, check_tensor, declare
 from lazygrad.tensor.history import record
 from lazygrad.tensor.size import extents
 from lazygrad.tensor.views import size_args
@@ -217,13 +217,14 @@ def repeat_interleave(
     input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None
 ) -> Tensor:
     """Each element so many times in a row."""
-    if repeats is None:
+    if repeats is None and dim is None and input.ndim == 1 and input.dtype.kind != "f":
         counts = input.tolist()
         return from_values(np.repeat(np.arange(len(counts)), counts), D.int64)
     if dim is None:
         input, dim = input.flatten(), 0
     axis = axis_of(dim, input.ndim)
     extent = shape_of(input)[axis]
+    check_kind(repeats, (int, Tensor, np.integer), "repeat_interleave", "repeats", 2)
     if isinstance(repeats, Tensor):
         repeats = repeats.tolist()
     if np.ndim(repeats) and len(repeats) not in (1, extent):
@@ -392,7 +393,10 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
             stacklevel=2,
         )
         indexing = "ij"
-    for t in _tensors(list(given), "meshgrid"):
+    vectors = _tensors(list(given), "meshgrid")
+    if len({t.dtype for t in vectors}) > 1:
+        raise RuntimeError("meshgrid expects all tensors to have the same dtype")
+    for t in vectors:
         if t.ndim > 1:
             raise RuntimeError(
                 f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {t.ndim}D"

@@ -15,7 +15,7 @@ from lazygrad.autograd.function import Function
 from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, shape_of, view_of
 from lazygrad.tensor.creation import from_values
-from lazygrad.tensor.declare import check_tensor, named
+from lazygrad.tensor.declare import check_kind, check_tensor, named
 from lazygrad.tensor.joining import cat
 from lazygrad.tensor.kernels import require, require_float
 from lazygrad.tensor.linear import linalg_cross
@@ -314,6 +314,7 @@ class _Qr(Function):
 def qr(A: Tensor, mode: str = "reduced") -> Any:
     """Q R = A with Q orthogonal and R upper triangular; `mode` reduced, complete or r."""
     _check("linalg.qr", A, square=False)
+    check_kind(mode, str, "linalg_qr", "mode", 2)
     if mode not in ("reduced", "complete", "r"):
         raise RuntimeError(
             f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), "
@@ -346,7 +347,8 @@ def eigh(A: Tensor, UPLO: str = "L") -> Any:
     """Eigenvalues, ascending, and eigenvectors of symmetric matrices, of which one triangle is
     read."""
     _check("linalg.eigh", A, floats=False)
-    if str(UPLO).upper() not in ("L", "U"):
+    check_kind(UPLO, str, "linalg_eigh", "UPLO", 2)
+    if UPLO.upper() not in ("L", "U"):
         raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
     require("linalg.eigh", A.dtype)
     return eigh_result(*_Eigh.apply(A, UPLO.upper()))
@@ -395,6 +397,7 @@ class _Svd(Function):
 def svd(A: Tensor, full_matrices: bool = True, *, driver: Any = None) -> Any:
     """U, S, Vh with U diag(S) Vh = A and S descending. Raises LinAlgError for NaNs."""
     _check("linalg.svd", A, square=False)
+    check_kind(full_matrices, bool, "linalg_svd", "full_matrices", 2)
     require("linalg.svd", A.dtype)
     return svd_result(*_Svd.apply(A, full_matrices))
 
@@ -442,6 +445,7 @@ def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> T
 def matrix_power(A: Tensor, n: int) -> Tensor:
     """The product of n times A, or of its inverse."""
     _check("linalg.matrix_power", A, floats=False)
+    check_kind(n, int, "matrix_power", "n", 2)
     if n == 0:
         from lazygrad.tensor.ranges import eye
 

@@ -80,6 +80,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
         raise RuntimeError("batch1 must be a 3D tensor")
     if len(b.shape) != 3:
         raise RuntimeError("batch2 must be a 3D tensor")
+    require("bmm", a.dtype)
     if a.shape[0] != b.shape[0] or a.shape[2] != b.shape[1]:
         raise RuntimeError(
             f"Expected size for first two dimensions of batch2 tensor to be: "
@@ -264,6 +265,8 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
 def baddbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Tensor:
+    if isinstance(batch1, Tensor) and isinstance(batch2, Tensor):
+        _dtypes("baddbmm", *nodes_of(batch1, batch2))
     return _plus(input, bmm(batch1, batch2), beta, alpha, "baddbmm")
 
 

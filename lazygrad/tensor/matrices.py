@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from lazygrad.tensor.core import Tensor
-from lazygrad.tensor.declare import check_tensor, declare, named
+from lazygrad.tensor.declare import check_kind, check_tensor, declare, named
 from lazygrad.tensor.kernels import require_float
 from lazygrad.tensor.logic import where
 
@@ -53,6 +53,7 @@ def inverse(input: Tensor) -> Tensor:
 @declare(out="same")
 def matrix_power(input: Tensor, n: int) -> Tensor:
     """`n` matrices (*, n, n) multiplied with each other; of the inverse for a negative `n`."""
+    check_kind(n, int, "matrix_power", "n", 2)
     return _linalg().matrix_power(input, n)
 
 

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from lazygrad.autograd.graph import fn_class
 from lazygrad.autograd.modes import mode
 from lazygrad.ir import ops
@@ -24,7 +26,7 @@ from lazygrad.tensor.core import (
     version_of,
     view_of,
 )
-from lazygrad.tensor.declare import declare
+from lazygrad.tensor.declare import check_kind, declare
 from lazygrad.tensor.history import meta_of, needs_grad
 from lazygrad.tensor.size import extents
 from lazygrad.tensor.views import _reshape, squeeze, t, transpose, unsqueeze
@@ -77,6 +79,7 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     axis = axis_of(dim, len(shape))
     if length < 0:
         raise RuntimeError("narrow(): length must be non-negative.")
+    check_kind(start, (int, Tensor, np.integer), "narrow", "start", 3)
     first = int(start)
     extent = shape[axis]
     if not -extent <= first <= extent:

@@ -22,7 +22,7 @@ from lazygrad.tensor.checks import checked_probabilities
 from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, index_of, node_of, shape_of, wrap
 from lazygrad.tensor.creation import check_dtype, check_sizes, laid_out, leaf
-from lazygrad.tensor.declare import check_tensor, declare
+from lazygrad.tensor.declare import check_kind, check_tensor, declare
 from lazygrad.tensor.generator import (
     Generator,
     default_generator,
@@ -463,6 +463,7 @@ def multinomial(
     generator: Generator | None = None,
 ) -> Tensor:
     """Indices drawn with the weights of each row."""
+    check_kind(replacement, bool, "multinomial", "replacement", 3)
     if input.dtype.kind != "f":
         raise RuntimeError(
             "multinomial only supports floating-point dtypes for input, got: "

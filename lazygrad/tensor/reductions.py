@@ -18,7 +18,7 @@ from lazygrad.ir.dtypes import DType
 from lazygrad.ir.node import Node
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor, axis_of, cut, node_of, shape_of, wrap
-from lazygrad.tensor.declare import check_tensor, declare, named
+from lazygrad.tensor.declare import check_kind, check_tensor, declare, named
 from lazygrad.tensor.history import record, record_many, saving
 from lazygrad.tensor.kernels import require
 from lazygrad.tensor.size import extents
@@ -413,6 +413,7 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     """log(sum(exp(x))) without overflow."""
     if dim is None:
         raise TypeError("logsumexp(): argument 'dim' (position 2) must be tuple of ints")
+    check_kind(keepdim, bool, "logsumexp", "keepdim", 3)
     x = node_of(input)
     x = P.cast(x, P.float_dtype(x.dtype))
     axes = axes_of(dim, len(x.shape))

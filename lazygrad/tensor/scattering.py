@@ -17,7 +17,7 @@ from lazygrad.tensor.checks import checked_index
 from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, axis_of, shape_of, wrap
 from lazygrad.tensor.creation import from_values
-from lazygrad.tensor.declare import check_tensor, declare
+from lazygrad.tensor.declare import check_kind, check_tensor, declare
 from lazygrad.tensor.gathering import check_index, check_scatter, out_of_range
 from lazygrad.tensor.kernels import require
 from lazygrad.tensor.logic import where
@@ -37,6 +37,7 @@ def scatter_reduce(
     check_tensor(input, "scatter_reduce")
     check_tensor(index, "scatter_reduce", "index", 3)
     check_tensor(src, "scatter_reduce", "src", 4)
+    check_kind(reduce, str, "scatter_reduce", "reduce", 5)
     axis = axis_of(dim, input.ndim)
     if reduce not in ("sum", "mean", *_COMBINE):
         raise RuntimeError(

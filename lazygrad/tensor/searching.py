@@ -17,7 +17,7 @@ from lazygrad.tensor import promotion as P
 from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, axis_of, node_of, shape_of, wrap, wrap_as
 from lazygrad.tensor.creation import dense_order, from_values
-from lazygrad.tensor.declare import declare, inplace_form, named
+from lazygrad.tensor.declare import check_kind, declare, inplace_form, named
 from lazygrad.tensor.functions import rename
 from lazygrad.tensor.history import record, record_many
 from lazygrad.tensor.kernels import require
@@ -265,6 +265,7 @@ def unique(
     dim: int | None = None,
 ) -> Any:
     """The different values, in order."""
+    check_kind(sorted, bool, "_unique2", "sorted", 2)
     values = host_values(input)
     found, inverse, counts = np.unique(
         values, return_inverse=True, return_counts=True, axis=dim, equal_nan=False
@@ -384,7 +385,8 @@ def bucketize(
 def isin(
     elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False
 ) -> Tensor:
-    for given in (elements, test_elements):
+    for at, given in enumerate((elements, test_elements), 1):
+        check_kind(given, (Tensor, int, float), "isin", "test_elements"[5 * (2 - at) :], at)
         if isinstance(given, Tensor):
             require("isin", given.dtype)
     a = host_values(elements) if isinstance(elements, Tensor) else np.asarray(elements)

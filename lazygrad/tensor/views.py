@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from lazygrad.ir import ops
 from lazygrad.ir.views import View, contiguous_strides
 from lazygrad.tensor import promotion as P
@@ -25,7 +27,7 @@ from lazygrad.tensor.core import (
     view_of,
     wrap,
 )
-from lazygrad.tensor.declare import check_tensor, declare
+from lazygrad.tensor.declare import check_kind, check_tensor, declare
 from lazygrad.tensor.history import meta_of, record
 from lazygrad.tensor.size import extents
 
@@ -172,6 +174,8 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     shape = shape_of(input)
     axis = axis_of(dim, len(shape))
     sizes = tuple(sizes)
+    for size in sizes:
+        check_kind(size, (int, np.integer), "unflatten", "sizes", 3)
     if not sizes:
         raise RuntimeError("unflatten: sizes must be non-empty")
     known = prod(size for size in sizes if size != -1)
@@ -260,6 +264,8 @@ def _mT(self: Tensor) -> Tensor:
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     """Some axes at other places, the others in their order."""
     rank = input.ndim
+    if isinstance(source, int) is not isinstance(destination, int):
+        raise TypeError("movedim(): 'source' and 'destination' must both be int or tuple of ints")
     src = [axis_of(d, rank) for d in ((source,) if isinstance(source, int) else source)]
     dst = [
         axis_of(d, rank) for d in ((destination,) if isinstance(destination, int) else destination)
