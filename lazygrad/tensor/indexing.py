@@ -535,7 +535,12 @@ def index_put_(
     if not indices:
         self.copy_(values)
         return self
-    items = _as_items(tuple(indices))
+    return put_at(self, tuple(indices), values, accumulate)
+
+
+def put_at(self: Tensor, indices: tuple[Any, ...], values: Any, accumulate: bool) -> Tensor:
+    """`index_put_` whose positions may be any index."""
+    items = _as_items(indices)
     base, tensors = _basic(self, items)
     target = self if base.shape == self.shape else base
     _put(target, tensors, values, accumulate, _are_masks(items))

@@ -80,7 +80,8 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
         raise RuntimeError("batch1 must be a 3D tensor")
     if len(b.shape) != 3:
         raise RuntimeError("batch2 must be a 3D tensor")
-    require("bmm", a.dtype)
+    if a.numel and b.numel:
+        require("bmm", a.dtype)
     if a.shape[0] != b.shape[0] or a.shape[2] != b.shape[1]:
         raise RuntimeError(
             f"Expected size for first two dimensions of batch2 tensor to be: "

@@ -22,7 +22,7 @@ from lazygrad.tensor.declare import check_tensor, declare, inplace_form
 from lazygrad.tensor.functions import rename
 from lazygrad.tensor.gathering import gathered, masked_fill
 from lazygrad.tensor.history import record
-from lazygrad.tensor.indexing import mask_of_places
+from lazygrad.tensor.indexing import mask_of_places, put_at
 from lazygrad.tensor.kernels import require
 from lazygrad.tensor.reductions import drop_axes
 
@@ -285,7 +285,7 @@ def _check_source(name: str, input: Tensor, axis: int, index: Tensor, source: Te
 
 def _add_at(made: Any, key: Any, source: Any, alpha: Any = 1) -> None:
     scaled = source if alpha == 1 else (source * alpha).to(source.dtype)
-    made.index_put_(key, scaled, accumulate=True)
+    put_at(made, key, scaled, True)
 
 
 def _copy_at(made: Any, key: Any, source: Any) -> None:
