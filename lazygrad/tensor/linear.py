@@ -25,14 +25,8 @@ from lazygrad.tensor.templates import templated
 
 def _dtypes(name: str, a: Node, b: Node) -> None:
     if a.dtype is not b.dtype:
-        names = {
-            "float32": "float",
-            "float64": "double",
-            "float16": "c10::Half",
-            "bfloat16": "c10::BFloat16",
-            "int64": "long long",
-            "int32": "int",
-        }
+        names = {"float32": "float", "float64": "double", "int64": "long long", "int32": "int"}
+        names |= {"float16": "c10::Half", "bfloat16": "c10::BFloat16"}
         raise RuntimeError(
             "expected m1 and m2 to have the same dtype, but got: "
             f"{names.get(a.dtype.name, a.dtype.name)} != {names.get(b.dtype.name, b.dtype.name)}"
