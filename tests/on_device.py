@@ -24,6 +24,7 @@ _BLOCKS = "attention in blocks is the C backend's; elsewhere it is a composition
 _FORK = "after a fork a GPU cannot be used: test_cuda.py has what is said"
 _NO_GPU = "what is said where there is no GPU"
 _C = "it is about the C backend's own parts"
+_CHILDREN = "its processes compute on the host"
 _TEXT = "it reads the package's source"
 _ITSELF = "it names its devices itself"
 HOST_ONLY: dict[str, str] = {
@@ -61,6 +62,8 @@ HOST_ONLY: dict[str, str] = {
     "test_attention.py::test_without_a_mask_it_is_a_function_of_its_own": _BLOCKS,
     "test_autograd.py::test_gradient_lands_where_a_leaf_had_its_gradient_exported": _SHARED,
     "test_dlpack.py": _SHARED,
+    "test_docs.py::test_commands_print_what_the_page_shows": _CHILDREN,
+    "test_docs.py::test_python_examples_run[guide.md]": _SHARED,
     "test_jit.py::test_memory_shared_with_numpy": _SHARED,
     "test_jit.py::test_what_cannot_be_replayed_runs_and_is_said_once"
     "[<lambda>-needs the memory of a tensor]": _NUMPY,
