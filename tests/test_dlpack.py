@@ -118,7 +118,28 @@ def test_a_capsule_that_nobody_takes_is_freed() -> None:
         capsule = lg.ones(3).__dlpack__(max_version=version)
         assert len(dlpack._held) == held + 1
         del capsule
+        dlpack._sweep()  # as each further export does
         assert len(dlpack._held) == held
+
+
+def test_memory_comes_back_from_a_capsule_that_nobody_took() -> None:
+    t = lg.ones(3)
+    capsule = t.__dlpack__()
+    t.add_(1)
+    assert t._storage.node is None  # whoever has the capsule may look
+    del capsule
+    t.add_(1)
+    assert t._storage.node is not None and t.tolist() == [3, 3, 3]
+
+
+def test_a_consumer_that_refuses_says_so() -> None:
+    """Its exception is on its way while the capsule is dropped."""
+    held = len(dlpack._held)
+    for _ in range(3):
+        with pytest.raises((BufferError, RuntimeError), match="Unsupported dtype"):
+            np.from_dlpack(lg.ones(2, dtype=lg.bfloat16))
+    dlpack._sweep()
+    assert len(dlpack._held) == held
 
 
 @pytest.mark.parametrize(
@@ -245,6 +266,7 @@ def test_refusals(give: Any, kind: Any, words: str) -> None:
     with pytest.raises(kind, match=words):
         give()
     gc.collect()
+    dlpack._sweep()
     assert len(dlpack._held) == held
 
 

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import ctypes
 import enum
+import functools
 import math
+import sys
 from typing import Any
 
 from lazygrad.ir import dtypes as D
@@ -136,54 +138,56 @@ _pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)
 _rename = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.c_char_p)(
     ("PyCapsule_SetName", _api)
 )
-# of a capsule that is being freed only the address may be passed on
-_dead_is_valid = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p)(
-    ("PyCapsule_IsValid", _api)
-)
-_dead_pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_char_p)(
-    ("PyCapsule_GetPointer", _api)
-)
-
 # -- out ----------------------------------------------------------------------------------------
 
 
 class _Held:
-    """What a consumer was given: the structure, and the memory that it points to."""
+    """What a consumer was given: the structure, the memory that it points to, and the capsule."""
 
-    __slots__ = ("__weakref__", "arrays", "buffer", "managed")
+    __slots__ = ("arrays", "buffer", "capsule", "managed")
 
     def __init__(self, managed: Any, buffer: Buffer, arrays: Any):
         self.managed = managed
         self.buffer = buffer
         self.arrays = arrays
+        self.capsule: Any = None
 
 
 _held: dict[int, _Held] = {}  # named cache: the address of a structure -> what it keeps
+_offered: dict[int, None] = {}  # named cache: those whose capsule may not have been consumed
 
 
 def _release(address: int, held: dict[int, _Held] = _held) -> None:
     held.pop(address, None)
 
 
-def _drop_capsule(
-    capsule: int,
-    kinds: tuple[bytes, ...] = tuple(_KINDS),
-    release: Any = _release,
-    is_valid: Any = _dead_is_valid,
-    pointer: Any = _dead_pointer,
-) -> None:
-    """A capsule is freed: if nobody has consumed it, so is what it holds."""
-    for name in kinds:
-        if is_valid(capsule, name):
-            release(pointer(capsule, name))
+def _look(address: int) -> _Held | None:
+    """What is held at an address. Freed here, if nobody has its capsule nor has consumed it.
+
+    A capsule has no destructor of ours: one that refuses a capsule drops it while its exception is
+    on its way, and no Python code can run then without destroying that.
+    """
+    held = _held.get(address)
+    if held is None:
+        _offered.pop(address, None)
+    elif held.capsule is not None and sys.getrefcount(held.capsule) <= 2:  # ours, the argument
+        _offered.pop(address, None)
+        if any(_is_valid(held.capsule, name) for name in _KINDS):
+            _release(address)
+            return None
+        held.capsule = None
+    return held
+
+
+def _sweep() -> None:
+    """Free what was offered and never taken."""
+    for address in list(_offered):
+        _look(address)
 
 
 _release_c = _Deleter(_release)
-_drop_c = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(_drop_capsule)
-for _callback in (_release_c, _drop_c):  # consumers may outlive this module
-    _api.Py_IncRef(ctypes.py_object(_callback))
+_api.Py_IncRef(ctypes.py_object(_release_c))  # consumers may outlive this module
 _RELEASE = ctypes.cast(_release_c, ctypes.c_void_p).value
-_DROP = ctypes.cast(_drop_c, ctypes.c_void_p).value
 
 
 def dlpack(
@@ -258,11 +262,13 @@ def _capsule(shared: memory.Shared, view: View, versioned: bool, copied: bool) -
         name = b"dltensor_versioned"
         managed.major, managed.minor = VERSION
         managed.flags = READ_ONLY * shared.read_only | IS_COPIED * copied
-    held = _Held(managed, shared.buffer, numbers)
-    shared.exports.append(memory.weakref.ref(held))
+    _sweep()
     address = ctypes.addressof(managed)
-    _held[address] = held
-    return _new(address, name, _DROP)
+    held = _held[address] = _Held(managed, shared.buffer, numbers)
+    _offered[address] = None
+    shared.exports.append(functools.partial(_look, address))
+    held.capsule = _new(address, name, None)
+    return held.capsule
 
 
 def dlpack_device(self: Tensor) -> tuple[DLDeviceType, int]:

@@ -52,7 +52,7 @@ class Shared:
         self.shape = shape
         self.dtype = dtype
         self.device = device
-        self.exports: list[Any] = []  # weak references to what was handed out
+        self.exports: list[Any] = []  # each gives what was handed out, None when it came back
         self.owner: np.ndarray | None = None  # the foreign array that the memory belongs to
         self.forever = False  # an address was handed out: no one can say who uses it
         self.leaf: Node | None = None  # the node that stands for it within one statement
