@@ -71,7 +71,8 @@ class Pass:
         order = self.nodes.order
         try:
             buffers = run_known(known.program, [order[i] for i in known.leaves], len(order))
-        except Exception:  # it is raised again, with its line, by the pass that is recorded
+        except (IndexError, MemoryError, RuntimeError, ValueError):
+            # a check of values, or no memory: the pass that is recorded says so, with its line
             return None
         for number, output in known.outputs:
             node = order[number]
