@@ -225,3 +225,13 @@ def test_as_pytorch(dtype: DType) -> None:
 def test_the_text_of_a_sort_can_be_seen() -> None:
     look = Look(structure([ops.argsort(leaf([3.0, 1.0]), arg=(0, False))]))
     assert "lg_argsort_f32" in look.unit()
+
+
+@pytest.mark.parametrize("name", ["cumsum", "cumprod"])
+def test_one_truth_value_is_its_own_sum(name: str) -> None:
+    """There is no kernel for bool, and none is needed."""
+    assert getattr(lg.tensor(True), f"{name}_")(0).tolist() is True
+    assert getattr(lg.tensor(True), name)(0, dtype=lg.bool).tolist() is True
+    assert getattr(lg.ones(0, dtype=lg.bool), f"{name}_")(0).shape == (0,)
+    with pytest.raises(NotImplementedError, match="not implemented for 'Bool'"):
+        getattr(lg.ones(2, dtype=lg.bool), f"{name}_")(0)

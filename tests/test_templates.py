@@ -204,3 +204,9 @@ def test_parameters_that_share_memory_are_written_as_ever() -> None:
             p.grad = lg.ones(3)
         optimizer.step()
     assert whole.tolist() == [-3.0] * 3 + [0.0] * 3 and array.tolist() == [-2.0] * 3
+
+
+def test_a_result_has_the_same_version_each_time() -> None:
+    v, m = lg.ones(2), lg.ones(2, 3)
+    assert [(v @ m)._version for _ in range(4)] == [1] * 4  # as PyTorch's
+    assert [(m @ lg.ones(3))._version for _ in range(4)] == [0] * 4

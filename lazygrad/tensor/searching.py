@@ -177,7 +177,7 @@ def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     x = node_of(input)
     axis = axis_of(dim, len(x.shape))
     kind = dtype or (x.dtype if x.dtype.kind == "f" else D.int64)
-    if x.numel:
+    if x.shape and x.numel:
         require("cumsum_", kind)
     value = P.cast(x, kind)
     node = ops.cumsum(value, arg=axis) if x.shape else ops.copy(value)
@@ -190,7 +190,7 @@ def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     x = node_of(input)
     axis = axis_of(dim, len(x.shape))
     kind = dtype or (x.dtype if x.dtype.kind == "f" else D.int64)
-    if x.numel:
+    if x.shape and x.numel:
         require("cumprod_", kind)
     value = P.cast(x, kind)
     node = ops.cumprod(value, arg=axis) if x.shape else ops.copy(value)
@@ -207,8 +207,6 @@ def _running_inplace(function: Any) -> None:
                 f"Bad in-place call: input tensor dtype {P.c_name(self.dtype)} and output tensor "
                 f"dtype {P.c_name(dtype)} should match"
             )
-        if self.ndim and self.numel():
-            require(f"{name}_", self.dtype)
         return function(self, dim, dtype=self.dtype)
 
     run.__name__ = f"{name}_"

@@ -266,6 +266,8 @@ def _drawn(result: Any, tensors: list[Tensor], nodes: list[Node]) -> Template | 
         return None
     if not outs or any(type(t) is not Tensor or t._storage.node is None for t in outs):
         return None
+    if any(t._storage.version for t in outs):
+        return None  # written after it was made, as the product of a vector and a matrix is
     stored = {id(t._storage) for t in (*tensors, *outs)}
     if len(stored) != len({id(t._storage) for t in tensors}) + len(outs):
         return None  # something is given back, or given twice
