@@ -15,7 +15,7 @@ from click.testing import CliRunner
 import lazygrad as lg
 from lazygrad.bench import arrays, counts, report, torchlike, worker
 from lazygrad.bench.peers import PEERS, LazygradPeer, NumpyPeer, environment
-from lazygrad.bench.session import merged, summary
+from lazygrad.bench.session import in_use, merged, summary
 from lazygrad.bench.workloads import WORKLOADS
 from lazygrad.cli.commands import lazygrad
 
@@ -90,6 +90,10 @@ def test_peers_get_the_same_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     env = environment(PEERS["torch_keep"], 2)
     assert env["OMP_NUM_THREADS"] == env["LAZYGRAD_NUM_THREADS"] == "2"
     assert "OPENBLAS_CORETYPE" not in env and "mmap_threshold" in env["GLIBC_TUNABLES"]
+
+
+def test_the_part_of_the_cores_in_use_is_a_part() -> None:
+    assert 0.0 <= in_use(0.05) <= 1.0
 
 
 def test_summary() -> None:

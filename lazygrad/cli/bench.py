@@ -80,7 +80,7 @@ def show(record: report.Record) -> None:
             )
     if record["busy"]:
         screen.print(
-            f"[yellow]The machine was busy (load {record['load before']:.1f}): "
+            f"[yellow]The machine was busy ({record['load before']:.0%} of its cores): "
             "these figures mean little.[/]"
         )
 
