@@ -48,8 +48,7 @@ class Value:
 
     def take(self) -> Buffer:
         """Memory for this replay's value."""
-        for pair in self.spare:
-            node, tensor = pair
+        for node, tensor in self.spare:  # the same one each time, unless somebody still has it
             # the tuple, the name, the argument of getrefcount; of the buffer: node and argument
             if tensor is None:
                 free = getrefcount(node) <= 3
@@ -57,8 +56,6 @@ class Value:
                 free = getrefcount(tensor) <= 3 and getrefcount(node) <= 4 and _is_untouched(tensor)
             if free and getrefcount(node.buffer) <= 2:
                 self.node, self.tensor = node, tensor
-                if pair is self.spare[0]:
-                    self.spare.reverse()  # next time the other one is more likely to be free
                 return node.buffer  # type: ignore[no-any-return]
         buffer = self.allocate(self.nbytes)
         node = self.node = ops.buffer_leaf(buffer, self.shape, self.dtype, self.device)
