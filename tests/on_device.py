@@ -87,6 +87,7 @@ HOST_ONLY: dict[str, str] = {
     "test_tensor.py::test_errors_are_raised_at_the_call[lg.zeros(3)[lg.tensor([7])]]": _INDEX,
     "test_tensor.py::test_errors_are_raised_at_the_call"
     "[lg.zeros(3).gather(0, lg.tensor([4]))]": _INDEX,
+    "test_templates.py::test_parameters_that_share_memory_are_written_as_ever": _SHARED,
     "test_tensor.py::test_errors_are_raised_at_the_call[lg.zeros(2).cuda()]": _NO_GPU,
     "test_tensor.py::test_errors_are_raised_at_the_call[lg.zeros(2).to(0)]": _NO_GPU,
 }

@@ -19,6 +19,7 @@ from lazygrad.autograd.modes import mode
 from lazygrad.ir.node import Node, computed, stand_in
 from lazygrad.ir.structure import Numbering
 from lazygrad.realize import Ran, one_place, run_known, watched
+from lazygrad.runtime.device import HOST
 
 Target = tuple[BaseFn, int]
 _by_age = operator.attrgetter("seq")
@@ -111,6 +112,8 @@ class Pass:
                 index[one] = number
         if any(leaf not in index for leaf in ran.leaves):
             return None  # a rule made a number of its own
+        if self.key[0] != HOST and all(leaf.buffer is None for leaf in ran.leaves):
+            return None  # it is its leaves' memory that says on which device it runs
         places = {id(one.place): i for i, one in enumerate(order)}
         output_of = dict(zip(ran.outputs, ran.output_of))
         results = []
