@@ -452,3 +452,14 @@ def test_a_constant_of_the_same_value_stays_constant_in_second_gradients() -> No
     loss = lg.nn.functional.mse_loss(x, x.detach(), reduction="sum")
     (first,) = lg.autograd.grad(loss, x, create_graph=True)
     assert lg.autograd.grad(first.sum(), x)[0].tolist() == [2.0, 2.0]
+
+
+@pytest.mark.parametrize("view", [lambda t: t[0:3], lambda t: t.T, lambda t: t + 1, lambda t: -t])
+def test_backward_goes_the_same_way_any_number_of_times(view: Any) -> None:
+    """Random program 11706 of seed 7: the third pass over a released record gave zeros."""
+    t = lg.ones(3, 3, requires_grad=True)
+    y = view(t)
+    sign = float(y.detach().sum().sign())
+    for times in range(1, 5):
+        y.backward(lg.ones(3, 3))
+        assert t.grad is not None and t.grad.tolist() == [[sign * times] * 3] * 3

@@ -102,3 +102,11 @@ def test_strides_are_pytorchs() -> None:
                             wrong.add(sample.label)
     assert wrong <= {"F.binary_cross_entropy", "matrix_power"}
     assert count > 1000
+
+
+def test_an_axis_of_one_element_keeps_the_step_of_what_it_is_cut_from() -> None:
+    """Random program 31125 of seed 7: a view in place of its own memory is no partial overlap."""
+    column = lg.arange(4.0).reshape(2, 2)[0:1, 1]
+    view = column.reshape((1,))
+    assert column.stride() == view.stride() == (2,) and column.view(1, 1).stride() == (2, 2)
+    assert view.sub_(column).tolist() == [0.0]

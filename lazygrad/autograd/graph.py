@@ -102,16 +102,16 @@ class AccumulateGrad(BaseFn):
         self.variable = variable
 
 
-def outlined(node: Node, srcs: tuple[Node, ...], ins: tuple[int, ...]) -> Outline:
+def outlined(node: Node, op: Op, srcs: tuple[Node, ...], arg: Any, ins: tuple[int, ...]) -> Outline:
     """What a released record of one op keeps; it is drawn as nodes only if backward comes this way
-    again: most records die at once."""
+    again: most records die at once. `node` may stand for one that this op made."""
     like = (node.shape, node.dtype, node.device, node.place)
     if len(srcs) == 2 and srcs[0] is not srcs[1]:
         a, b = srcs
         pair = (a.shape, a.dtype, a.device, a.place), (b.shape, b.dtype, b.device, b.place)
-        return node.op, node.arg, like, pair, (0, 1), ins
+        return op, arg, like, pair, (0, 1), ins
     likes = tuple([(s.shape, s.dtype, s.device, s.place) for s in srcs])
-    return node.op, node.arg, like, likes, tuple(map(srcs.index, srcs)), ins
+    return op, arg, like, likes, tuple(map(srcs.index, srcs)), ins
 
 
 # whose other operand is a number if there is one input: to PyTorch a tensor without gradient
@@ -391,16 +391,17 @@ class GradFn(BaseFn):
             if self.reads_values:
                 self.released = True
             elif node is not None:
-                self.outline = outlined(node, self.srcs, (0,))
+                self.outline = outlined(node, node.op, self.srcs, node.arg, (0,))
             self.node = None
             self.captured = []
             self.srcs = self.in_nodes = self.out_nodes = self.stops = ()
             return
         captured = self.captured
         if len(captured) == 1 and self.out_nodes == (captured[0][0],):
-            node, _, srcs, _ = captured[0]
+            node, op, srcs, arg = captured[0]
             if all([n in srcs for n in self.in_nodes]):
-                self.outline = outlined(node, srcs, tuple(map(srcs.index, self.in_nodes)))
+                ins = tuple(map(srcs.index, self.in_nodes))
+                self.outline = outlined(node, op, srcs, arg, ins)
                 self.captured = []
                 self.in_nodes = self.out_nodes = self.stops = ()
                 return

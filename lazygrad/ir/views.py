@@ -279,31 +279,26 @@ def _axis_of(stride: int, extent: int, shape: Shape, steps: Shape) -> tuple[int 
 
 
 def _reshape_strides(old: Shape, strides: Shape, new: Shape) -> Shape | None:
-    """Strides of `new` over the same elements, or None where no affine map exists."""
-    axes = [(extent, stride) for extent, stride in zip(old, strides) if extent != 1]
-    merged: list[list[int]] = []  # [extent, innermost stride] of runs that are one long axis
-    for extent, stride in axes:
-        if merged and merged[-1][1] == stride * extent:
-            merged[-1] = [merged[-1][0] * extent, stride]
-        else:
-            merged.append([extent, stride])
-    result = [0] * len(new)
-    run = len(merged) - 1
-    left = merged[run][0] if merged else 1
-    step = merged[run][1] if merged else 1
-    for axis in range(len(new) - 1, -1, -1):
-        extent = new[axis]
-        if extent == 1:
-            result[axis] = step
+    """Strides of `new` over the same elements, or None where no affine map exists.
+
+    Axes of one element get the strides that PyTorch's `view` gives them: whether two views are
+    the same is seen by them.
+    """
+    result = [1] * len(new)
+    if not old:
+        return tuple(result)
+    at = len(new) - 1
+    step, run, made = strides[-1], 1, 1  # `run`: elements of neighbouring axes that are as one
+    for axis in range(len(old) - 1, -1, -1):
+        run *= old[axis]
+        if axis and (old[axis - 1] == 1 or strides[axis - 1] == run * step):
             continue
-        while left == 1:
-            run -= 1
-            if run < 0:
-                return None
-            left, step = merged[run]
-        if left % extent:
+        while at >= 0 and (made < run or new[at] == 1):
+            result[at] = made * step
+            made *= new[at]
+            at -= 1
+        if made != run:
             return None
-        result[axis] = step
-        step *= extent
-        left //= extent
-    return tuple(result)
+        if axis:
+            step, run, made = strides[axis - 1], 1, 1
+    return tuple(result) if at < 0 else None
