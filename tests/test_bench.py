@@ -155,12 +155,15 @@ def test_the_page_keeps_its_notes() -> None:
 def test_records_are_merged_by_workload_with_all_its_peers() -> None:
     old, new = record(), record()
     old["results"] += [row("numpy", 1.0) | {"workload": "var"}]
-    new["results"], new["peak"] = [row("lazygrad", 1e-3)], [1]
+    new["results"] = [row("lazygrad", 1e-3)]
+    old["kernels"] = [{"workload": w, "seconds": 1} for w in ("var", "softmax", "softmax")]
+    new["kernels"] = [{"workload": "softmax", "seconds": 2}]
     made = merged(old, new)
     assert [(r["workload"], r["peer"]) for r in made["results"]] == [
         ("softmax", "lazygrad"), ("var", "numpy")
     ]  # fmt: skip
-    assert made["peak"] == [1] and made["limits"] == old["limits"]
+    assert made["kernels"] == [old["kernels"][0], *new["kernels"]]
+    assert made["limits"] == old["limits"]
     with pytest.raises(ValueError, match="two machines"):
         merged(old, new | {"machine": {}})
 

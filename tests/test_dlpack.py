@@ -132,8 +132,22 @@ def test_memory_comes_back_from_a_capsule_that_nobody_took() -> None:
     assert t._storage.node is not None and t.tolist() == [3, 3, 3]
 
 
+def test_an_address_that_serves_again_is_another_export(monkeypatch: pytest.MonkeyPatch) -> None:
+    t = lg.ones(3)
+    given = np.from_dlpack(t)
+    assert t._storage.shared is not None
+    (export,) = t._storage.shared.exports
+    address, held = next(reversed(dlpack._held)), export()
+    assert held is dlpack._held[address]
+    del given, held
+    later = dlpack._Held(dlpack._Managed(), None, None)  # type: ignore[arg-type]
+    monkeypatch.setitem(dlpack._held, address, later)
+    assert export() is None
+
+
 def test_a_consumer_that_refuses_says_so() -> None:
     """Its exception is on its way while the capsule is dropped."""
+    dlpack._sweep()
     held = len(dlpack._held)
     for _ in range(3):
         with pytest.raises((BufferError, RuntimeError), match="Unsupported dtype"):

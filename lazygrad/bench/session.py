@@ -371,11 +371,20 @@ def run(
     return record
 
 
+BESIDE = ("first", "recording", "peak", "kernels", "scaling")
+
+
+def _which(row: dict[str, Any]) -> tuple[Any, ...]:
+    """What a row is of: all kernels of a workload, and all sizes of a peer, go together."""
+    return tuple(row.get(key) for key in ("workload", "peer", "threads", "kind"))
+
+
 def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     """`old` with what `new` measured in place of what it had of the same.
 
     A workload at one number of threads is replaced with all its peers: their times are of one
-    interleaved run. Raises ValueError if the two are not of the same machine.
+    interleaved run. Of what is measured beside, rows are. Raises ValueError if the two are not of
+    the same machine.
     """
     if old["machine"] != new["machine"]:
         raise ValueError(f"records of two machines: {old['machine']} and {new['machine']}")
@@ -383,9 +392,16 @@ def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     kept = [r for r in old["results"] if (r["workload"], r["threads"]) not in again]
     order = {name: place for place, name in enumerate(WORKLOADS)}
     rows = sorted(kept + new["results"], key=lambda r: (r["threads"], order[r["workload"]]))
+    beside = {
+        name: [r for r in old.get(name, ()) if _which(r) not in {*map(_which, new.get(name, ()))}]
+        + new.get(name, [])
+        for name in BESIDE
+        if name in old or name in new
+    }
     return {
         **old,
         **new,
+        **beside,
         "busy": old["busy"] or new["busy"],
         "versions": old["versions"] | new["versions"],
         "limits": old["limits"] | new["limits"],

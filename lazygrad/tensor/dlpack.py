@@ -16,6 +16,7 @@ import enum
 import functools
 import math
 import sys
+import weakref
 from typing import Any
 
 from lazygrad.ir import dtypes as D
@@ -138,13 +139,14 @@ _pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)
 _rename = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.c_char_p)(
     ("PyCapsule_SetName", _api)
 )
+
 # -- out ----------------------------------------------------------------------------------------
 
 
 class _Held:
     """What a consumer was given: the structure, the memory that it points to, and the capsule."""
 
-    __slots__ = ("arrays", "buffer", "capsule", "managed")
+    __slots__ = ("__weakref__", "arrays", "buffer", "capsule", "managed")
 
     def __init__(self, managed: Any, buffer: Buffer, arrays: Any):
         self.managed = managed
@@ -161,16 +163,14 @@ def _release(address: int, held: dict[int, _Held] = _held) -> None:
     held.pop(address, None)
 
 
-def _look(address: int) -> _Held | None:
-    """What is held at an address. Freed here, if nobody has its capsule nor has consumed it.
+def _look(held: _Held) -> _Held | None:
+    """What is held. Freed here, if nobody has its capsule nor has consumed it.
 
     A capsule has no destructor of ours: one that refuses a capsule drops it while its exception is
     on its way, and no Python code can run then without destroying that.
     """
-    held = _held.get(address)
-    if held is None:
-        _offered.pop(address, None)
-    elif held.capsule is not None and sys.getrefcount(held.capsule) <= 2:  # ours, the argument
+    if held.capsule is not None and sys.getrefcount(held.capsule) <= 2:  # ours, the argument
+        address = ctypes.addressof(held.managed)
         _offered.pop(address, None)
         if any(_is_valid(held.capsule, name) for name in _KINDS):
             _release(address)
@@ -179,10 +179,20 @@ def _look(address: int) -> _Held | None:
     return held
 
 
+def _given_out(reference: weakref.ref[_Held]) -> _Held | None:
+    """What was handed out, None if it came back. Not by its address: that serves again."""
+    held = reference()
+    return None if held is None else _look(held)
+
+
 def _sweep() -> None:
     """Free what was offered and never taken."""
     for address in list(_offered):
-        _look(address)
+        held = _held.get(address)
+        if held is None:
+            _offered.pop(address, None)
+        else:
+            _look(held)
 
 
 _release_c = _Deleter(_release)
@@ -266,9 +276,9 @@ def _capsule(shared: memory.Shared, view: View, versioned: bool, copied: bool) -
     address = ctypes.addressof(managed)
     held = _held[address] = _Held(managed, shared.buffer, numbers)
     _offered[address] = None
-    shared.exports.append(functools.partial(_look, address))
-    held.capsule = _new(address, name, None)
-    return held.capsule
+    shared.exports.append(functools.partial(_given_out, weakref.ref(held)))
+    capsule = held.capsule = _new(address, name, None)  # two references: nobody may sweep it yet
+    return capsule
 
 
 def dlpack_device(self: Tensor) -> tuple[DLDeviceType, int]:
