@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import lazygrad as lg
+from lazygrad.runtime.stats import stats
 from lazygrad.testing.coverage import Library, _function, _method, quiet
 from lazygrad.testing.samples import SAMPLES
 
@@ -110,3 +111,11 @@ def test_an_axis_of_one_element_keeps_the_step_of_what_it_is_cut_from() -> None:
     view = column.reshape((1,))
     assert column.stride() == view.stride() == (2,) and column.view(1, 1).stride() == (2, 2)
     assert view.sub_(column).tolist() == [0.0]
+
+
+def test_a_view_of_what_is_computed_is_not_copied_to_be_there() -> None:
+    x = lg.arange(6.0).reshape(2, 3).realize()
+    before = stats.kernels
+    for view in (x.T, x[1:], x.T + 0):
+        view.realize()
+    assert stats.kernels - before == 1  # the sum

@@ -41,8 +41,12 @@ def host_values(t: Tensor) -> np.ndarray:
 
 def realize(*tensors: Tensor) -> None:
     """Compute all of these now, in one program."""
-    nodes = [node_of(t) for t in tensors]
-    realize_soon([node for node in nodes if node.buffer is None])
+    pending = []
+    for t in tensors:
+        held = t._storage.node
+        if held is None or held.buffer is None:  # a view of values that are there needs no copy
+            pending.append(node_of(t))
+    realize_soon([node for node in pending if node.buffer is None])
     if reads:
         settle([])
 
