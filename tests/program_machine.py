@@ -21,7 +21,8 @@ import re
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -100,6 +101,22 @@ DRAWS = {
 # -- the language -------------------------------------------------------------------------------
 
 
+class Seen:
+    """Objects that were seen, known by themselves: an address alone serves again, and then the
+    next statement hangs on where memory was free. None is kept alive."""
+
+    def __init__(self) -> None:
+        self._refs: dict[int, weakref.ref[Any]] = {}
+
+    def update(self, objects: Iterable[Any]) -> None:
+        for it in objects:
+            self._refs[id(it)] = weakref.ref(it)
+
+    def __contains__(self, it: object) -> bool:
+        ref = self._refs.get(id(it))
+        return ref is not None and ref() is it
+
+
 class Writer:
     """Chooses statements. Looks at the namespace of a machine, never changes it."""
 
@@ -108,8 +125,8 @@ class Writer:
         self.names = names
         self.count = 0
         self.chance = chance  # whether random numbers may show: no two libraries draw the same
-        self.rough: set[int] = set()  # storages whose values may be rounded differently
-        self.leaves: set[int] = set()
+        self.rough = Seen()  # storages whose values may be rounded differently
+        self.leaves = Seen()
 
     def fresh(self, kind: str = "t") -> str:
         self.count += 1
@@ -129,16 +146,16 @@ class Writer:
         return self.any(lambda t: not self.is_rough(t))
 
     def is_rough(self, t: Any) -> bool:
-        return id(t._storage) in self.rough
+        return t._storage in self.rough
 
     def note(self, text: str) -> None:
         """After a statement: what may be rounded differently from now on."""
         named = [self.names.get(name) for name in NAME.findall(text)]
         known = [t for t in named if isinstance(t, lazygrad.Tensor)]
         if "requires_grad" in text:
-            self.leaves.update(map(id, known))
+            self.leaves.update(known)
         if any(word in text for word in INEXACT) or any(map(self.is_rough, known)):
-            self.rough.update(id(t._storage) for t in known)
+            self.rough.update(t._storage for t in known)
 
     # -- parts of statements
 
@@ -227,7 +244,7 @@ class Writer:
         return ", ".join(items) or "..."
 
     def writable(self, t: Any) -> bool:
-        return id(t) not in self.leaves and not overlaps(t)
+        return t not in self.leaves and not overlaps(t)
 
     def name_of(self, t: Any) -> str:
         return next(k for k, v in self.names.items() if v is t)
@@ -1027,20 +1044,23 @@ class Session:
         return None
 
 
-def random_program(machines: Sequence[Machine], rng: Rng, seed: int = 0) -> Failure | None:
-    """Write and run one program. Gives it if it fails."""
+def written(machines: Sequence[Machine], rng: Rng, seed: int) -> tuple[Session, str | None]:
+    """Write and run one program. Gives how the machines differ, if they do."""
     session = Session(machines, seed)
     alike = all(m.module is lazygrad for m in machines)
     writer = Writer(rng, session.names, chance=alike)
     for _ in range(rng.randint(4, 18)):
         text = writer.statement()
         found = session.step(text)
-        if found:
-            return Failure(session.program, found)
-        if session.over:
-            return None
+        if found or session.over:
+            return session, found
         writer.note(text)
-    found = session.compare()
+    return session, session.compare()
+
+
+def random_program(machines: Sequence[Machine], rng: Rng, seed: int = 0) -> Failure | None:
+    """Write and run one program. Gives it if it fails."""
+    session, found = written(machines, rng, seed)
     return Failure(session.program, found) if found else None
 
 
