@@ -172,6 +172,103 @@ def retained(T: Any) -> Any:
     return y.grad, z.grad, x.grad, y.retains_grad, (x * 2).retains_grad, y.is_leaf
 
 
+@case
+def retained_before_another_shape(T: Any) -> Any:
+    """The gradient is kept where the tensor was made, in the shape that it had there."""
+    found = []
+    for change in ("squeeze_", "t_"):
+        x = T.ones(1, 3, dtype=T.float64, requires_grad=True)
+        y = x * 2
+        y.retain_grad()
+        getattr(y, change)()
+        y.retain_grad()
+        (y * y).sum().backward()
+        found += [y.grad, x.grad, y.retains_grad, tuple(y.shape)]
+    return found
+
+
+@case
+def hooks_before_another_shape(T: Any) -> Any:
+    x = T.ones(1, 3, dtype=T.float64, requires_grad=True)
+    y, seen = x * 2, []
+    y.register_hook(lambda g: seen.append(("first", g)))
+    y.squeeze_()
+    y.register_hook(lambda g: seen.append(("second", g)))
+    (y * y).sum().backward()
+    return seen
+
+
+@case
+def another_shape_unseen(T: Any) -> Any:
+    x = T.ones(3, 1, dtype=T.float64, requires_grad=True)
+    y = x * 2
+    with T.no_grad():
+        y.squeeze_()
+    return tried(lambda: (y * 3).sum().backward())
+
+
+@case
+def data_given_before_backward(T: Any) -> Any:
+    """What was saved as an input is read where it is then; a result as it was."""
+    x, w, found = vec(T, 1, 2), vec(T, 3, 4, grad=False), []
+    z = x * 2
+    y = [x * x, z * z, x * w, x.sin(), x.exp(), x @ w]
+    x.data, w.data, z.data = vec(T, 5, 7), vec(T, 0, 1), vec(T, -1, 1)
+    for t in y:
+        found += T.autograd.grad(t.sum(), x, retain_graph=True)
+    x.data = vec(T, 6, 8)
+    x.data.add_(1)
+    for t in y:
+        found += T.autograd.grad(t.sum(), x, retain_graph=True)
+    with T.no_grad():
+        x.add_(1)
+    return found, tried(y[0].sum().backward), x._version
+
+
+@case
+def data_of_another_size_given_before_backward(T: Any) -> Any:
+    x = vec(T, 1, 2, 3)
+    y = x * x
+    x.data = vec(T, 1, 2, 3, 4)
+    return tried(y.sum().backward)
+
+
+@case
+def data_given_back(T: Any) -> Any:
+    x, found = vec(T, 1, 2), []
+    first, second = x.data, vec(T, 5, 7)
+    a = x * x
+    x.data = second
+    b = x * x
+    x.data = first
+    first.add_(1)
+    found += [T.autograd.grad(t.sum(), x, retain_graph=True) for t in (a, b)]
+    x.data = x.data.flip(0)
+    found += [T.autograd.grad(t.sum(), x, retain_graph=True) for t in (a, b)]
+    return found
+
+
+@case
+def results_written_through_data(T: Any) -> Any:
+    found = []
+    for name in ("max", "min", "amax", "prod", "median"):
+        x = vec(T, 1, 3, 2)
+        y = getattr(T, name)(x)
+        y.data[...] = 2
+        found.append(T.autograd.grad(y, x))
+    return found
+
+
+@case
+def written_through_data_twice(T: Any) -> Any:
+    x, found = vec(T, 1, 2), []
+    y = x.sin().sum()
+    for value in (5, 6):
+        x.data.fill_(value)
+        found.append(T.autograd.grad(y, x, retain_graph=True))
+    return found
+
+
 # -- modes --------------------------------------------------------------------------------------
 
 

@@ -152,7 +152,8 @@ def _note(
     for wanted in saves:
         if wanted == "result":
             for number, t in enumerate(outputs):
-                fn.saved.append(history.saved_entry(t, core.node_of(t), fn.name(), number))
+                entry = history.saved_entry(t, core.node_of(t), fn.name(), number, is_result=True)
+                fn.saved.append(entry)
             continue
         t = given.get(wanted)
         if hasattr(t, "_storage"):

@@ -31,9 +31,9 @@ Edge = tuple[Any, int] | None
 Like = tuple[Shape, DType, str, Place]  # what a node was, without its value
 # op, arg, its node, its sources, which of them each one is, which of them are inputs
 Outline = tuple[Op, Any, Like, tuple[Like, ...], tuple[int, ...], tuple[int, ...]]
-# storage, version and all writes then, who made the value, output number, value, view, and where
-# versions are counted, if not in the storage
-Saved = tuple[Any, int, int, Any, int, Node, Any, list[int] | None]
+# storage, version and all writes then, who made the value, output number, value, view, where
+# versions are counted, if not in the storage, and a weak reference to the tensor, if it was an input
+Saved = tuple[Any, int, int, Any, int, Node, Any, list[int] | None, Any]
 
 _sequence = itertools.count()
 _classes: dict[str, type[GradFn]] = {}  # named cache: PyTorch shows each name as a class
@@ -264,8 +264,8 @@ class GradFn(BaseFn):
         """The gradient of each input, given those of the outputs."""
         pairs = [*zip(grads, self.out_nodes)]
         if any(g is not None and g.shape != o.shape for g, o in pairs):
-            # axes were added without a record
-            grads = [None if g is None else ops.sum_to(g, o.shape) for g, o in pairs]
+            # axes were added or left out without a record
+            grads = [None if g is None else self._reduced(g, o.shape) for g, o in pairs]
         captured = self.captured
         if len(captured) == 1 and len(grads) == 1 and self.out_nodes[0] is captured[0][0]:
             return self._vjp_of_one(grads[0])
@@ -296,6 +296,17 @@ class GradFn(BaseFn):
             ops.zeros(node.shape, node.dtype, node.device) if found is None else found
             for node, found in ((node, table.get(node)) for node in inputs)
         ]
+
+    def _reduced(self, grad: Node, shape: Shape) -> Node:
+        """The gradient of an output, as autograd knows its shape. Raises RuntimeError if it is not
+        that shape, broadcast."""
+        ends = zip(reversed(shape), reversed(grad.shape))
+        if len(shape) > len(grad.shape) or any(want not in (1, have) for want, have in ends):
+            raise RuntimeError(
+                f"an invalid gradient for a result of {self.name()} - got {list(grad.shape)} but "
+                f"expected shape compatible with {list(shape)}"
+            )
+        return ops.sum_to(grad, shape)
 
     def _vjp_of_one(self, grad: Node | None) -> list[Node | None]:
         """The same for a record of one op."""
@@ -351,33 +362,58 @@ class GradFn(BaseFn):
             raise RuntimeError(SECOND_TIME)
         if self.outline is not None:
             self._draw()
-        for storage, version, writes, maker, number, node, view, counter in self.saved:
+        for at, (storage, version, writes, maker, number, *_, counter, _) in enumerate(self.saved):
             now = storage.version if counter is None else counter[0]
-            if now != version:
-                raise RuntimeError(_modified(storage, now, version, maker, number))
-            if storage.writes != writes or storage.shared is not None:
-                self._substitute(node, storage, view)
+            if now != version or storage.writes != writes or storage.shared is not None:
+                self._look_again(at, now, version, maker, number)
 
-    def _substitute(self, node: Node, storage: Any, view: Any) -> None:
+    def _look_again(self, at: int, now: int, version: int, maker: Any, number: int) -> None:
+        """A saved tensor was written, or given other memory: raise if its version tells of it, else
+        take what is there now."""
+        entry = self.saved[at]
+        storage, node, view, counter, handle = entry[0], *entry[5:]
+        for other, place, offset in getattr(storage, "moved", ()):
+            if other is not handle:
+                continue
+            if counter is None:
+                now, version = place.storage.version + place.offset, version + offset
+            storage, view = place.storage, place.view
+        if now != version:
+            raise RuntimeError(_modified(storage, now, version, maker, number))
+        value = self._substitute(node, storage, view)
+        self.saved = [*self.saved[:at], (*entry[:5], value, *entry[6:]), *self.saved[at + 1 :]]
+
+    def _substitute(self, saved: Node, storage: Any, view: Any) -> Node:
         """A saved value was written unseen by its version: backward reads what is there now."""
         core, read = tensors.core, tensors.storage.read
-        now = read(storage)
+        now: Node = read(storage)
         now = now if view is None else core.strided(now, view)
+        if now.shape != saved.shape or now.dtype is not saved.dtype:
+            raise RuntimeError(
+                f"the size and dtype of a tensor that was saved for {self.name()} were "
+                f"{list(saved.shape)} and {saved.dtype}; its .data has {list(now.shape)} and "
+                f"{now.dtype} now"
+            )
 
-        inside = {entry[0] for entry in self.captured if entry[0] is not node}
-        known: dict[Node, Node] = {}  # the same node becomes the same one everywhere
+        made = {entry[0]: entry for entry in self.captured}
+        node, known = saved, {saved: now}  # the same node becomes the same one everywhere
+        while node in made and made[node][1] is ops.reshape:  # a result: it was so before as well
+            before = made[node][2][0]
+            known[before] = ops.reshape(known[node], arg=before.shape)
+            node = before
+        inside = made.keys() - known.keys()
 
         def swap(nodes: Sequence[Node]) -> tuple[Node, ...]:
             for n in nodes:
                 if n not in known:
-                    known[n] = n if n in inside else replaced(n, node, now)
+                    known[n] = n if n in inside else replaced(n, saved, now)
             return tuple(known[n] for n in nodes)
 
         self.captured = [
-            (now if out is node else out, op, swap(srcs), arg)
-            for out, op, srcs, arg in self.captured
+            (known.get(out, out), op, swap(srcs), arg) for out, op, srcs, arg in self.captured
         ]
         self.in_nodes, self.out_nodes = swap(self.in_nodes), swap(self.out_nodes)
+        return now
 
     def release(self) -> None:
         """Let go of the values. A record that reads none goes on working, on shapes alone."""

@@ -257,7 +257,7 @@ def _leading(fns: list[Any], aims: set[BaseFn]) -> list[Any]:
 
 def _is_unchanged(fn: GradFn) -> bool:
     """Whether the values that a record reads are those it was made with."""
-    for storage, version, writes, _, _, _, _, counter in fn.saved:
+    for storage, version, writes, *_, counter, _ in fn.saved:
         if (storage.version if counter is None else counter[0]) != version:
             return False
         if storage.writes != writes or storage.shared is not None:

@@ -300,7 +300,7 @@ def _move_saved(t: Tensor, result: Tensor, before: Node, twice: int) -> None:
     ]  # memory that is shared is another node at each look
     copied = own[: len(own) - twice]
     fn.saved = [
-        saved_entry(t, node, maker, number)
+        saved_entry(t, node, maker, number, is_result=True)
         if storage is result._storage
         else (storage, version, writes, maker, number, node, *where)
         for storage, version, writes, maker, number, node, *where in _without(fn.saved, copied)

@@ -37,9 +37,11 @@ class Meta:
         "grad",
         "hooks",
         "loose",
+        "moved",
         "nr",
         "post_hooks",
         "requires_grad",
+        "retains",
         "version",
     )
 
@@ -49,12 +51,16 @@ class Meta:
         self.nr = 0
         self.grad: Tensor | None = None
         self.accumulator: Any = None  # weak reference
-        self.hooks: dict[int, Any] | None = None
+        self.hooks: dict[int, Any] | None = (
+            None  # of a leaf, or of what `squeeze_` made another shape
+        )
         self.post_hooks: dict[int, Any] | None = None
         self.base: Tensor | None = None  # of a view: whose history it shares
         self.version = 0  # of a view: the storage's version that `fn` is right for
         self.creation = ""  # of a view that must not be written to: "no_grad" or "multi"
         self.loose: list[int] | None = None  # from `.data`: a version of its own, with its views
+        self.moved: Any = None  # where it is, if it was given other memory
+        self.retains = False  # whether backward fills `.grad` of what is no leaf
 
     def __getattr__(self, name: str) -> Any:
         """What a result's was not given, as it is seldom asked for."""
@@ -71,7 +77,9 @@ _LATE = {
     "creation": "",
     "grad": None,
     "hooks": None,
+    "moved": None,
     "post_hooks": None,
+    "retains": False,
     "version": 0,
 }
 
@@ -211,7 +219,8 @@ class Tensor:
     def _version(self) -> int:
         if self._storage.inference:
             raise RuntimeError("Inference tensors do not track version counter.")
-        return version_of(self)
+        moved = self._meta.moved if self._meta is not None else None
+        return version_of(self) + (0 if moved is None else moved.offset)
 
     @property
     def _base(self) -> Tensor | None:

@@ -38,6 +38,8 @@ from lazygrad.tensor.core import (
 )
 from lazygrad.tensor.storage import reads
 
+_ref = weakref.ref
+
 # -- history ------------------------------------------------------------------------------------
 
 
@@ -217,10 +219,14 @@ def note_saved(
             fn.saved.append(saved_entry(t, node, maker, meta.nr if meta else 0))
     for number, (t, node) in enumerate(zip(results, outs)):
         if node in kept:
-            fn.saved.append(saved_entry(t, node, fn.name(), number))
+            fn.saved.append(saved_entry(t, node, fn.name(), number, is_result=True))
 
 
-def saved_entry(t: Tensor, node: Node, maker: str | None, number: int) -> Saved:
+def saved_entry(
+    t: Tensor, node: Node, maker: str | None, number: int, is_result: bool = False
+) -> Saved:
+    """What a record remembers of a tensor that it saves. A result is saved by its value, anything
+    else as itself: it is read in backward wherever it is then (`t.data = ...`)."""
     stored = t._storage
     if stored.inference:
         raise RuntimeError(
@@ -231,7 +237,8 @@ def saved_entry(t: Tensor, node: Node, maker: str | None, number: int) -> Saved:
         )
     counter = t._meta.loose if t._meta is not None else None
     version = stored.version if counter is None else counter[0]
-    return (stored, version, stored.writes, maker, number, node, t._view, counter)
+    handle = None if is_result else _ref(t)
+    return (stored, version, stored.writes, maker, number, node, t._view, counter, handle)
 
 
 def with_inputs(result: Tensor, order: Sequence[int]) -> Tensor:
@@ -270,6 +277,8 @@ def renew(t: Tensor, fn: BaseFn, number: int) -> None:
     meta = meta_of(t)
     old, kept = meta.fn, meta.nr
     attach(t, fn, number)
+    if old is not None:
+        meta.hooks = None
     held = old.retained.get(kept) if old is not None and old.retained else None
     if held is not None and held() is t:
         del old.retained[kept]  # type: ignore[union-attr]

@@ -7,6 +7,7 @@ not know: how storages keep shared memory consistent.
 from __future__ import annotations
 
 import warnings
+import weakref
 from typing import Any
 
 from lazygrad.autograd.engine import backward as run_backward
@@ -14,6 +15,7 @@ from lazygrad.autograd.hooks import RemovableHandle, add_hook
 from lazygrad.autograd.modes import mode
 from lazygrad.ir import ops
 from lazygrad.tensor import promotion as P
+from lazygrad.tensor import storage as memory
 from lazygrad.tensor.aliasing import adopt, check_inplace, check_overlap, note_write, resize
 from lazygrad.tensor.core import Meta, Tensor, alias, node_of, shape_of, view_of, wrap
 from lazygrad.tensor.creation import check_sizes, filled_node
@@ -129,10 +131,28 @@ def set_data(self: Tensor, value: Any) -> None:
         raise RuntimeError(
             "data set to a tensor that requires gradients must be floating point or complex dtype"
         )
+    if value._storage is not self._storage or value._view != self._view:
+        _note_move(self, value)
     self._storage = value._storage
     self._view = value._view
     if value._view is not None:
         self._cached = value._cached
+
+
+def _note_move(self: Tensor, value: Tensor) -> None:
+    """Records that saved `self` will read it where it is then: its old memory says where."""
+    meta, old = meta_of(self), self._storage
+    now = meta.moved
+    if now is None:
+        now = meta.moved = memory.Moved()
+    handle, before = weakref.ref(self), now.offset
+    if meta.loose is None:
+        now.offset += old.version - value._storage.version
+    now.storage, now.view = value._storage, value._view
+    for stored in (old, value._storage):
+        stored.moved = [entry for entry in getattr(stored, "moved", ()) if entry[0] is not handle]
+    old.moved.append((handle, now, before))
+    old.exports += 1  # so that records look again
 
 
 def get_grad(self: Tensor) -> Tensor | None:
@@ -236,8 +256,7 @@ def get_retains_grad(self: Tensor) -> bool:
 
 
 def _retains(meta: Meta) -> bool:
-    fn = meta.fn
-    return bool(fn is not None and fn.retained and fn.retained.get(meta.nr) is not None)
+    return meta.fn is not None and meta.retains
 
 
 @declare(function=False)
@@ -245,12 +264,11 @@ def retain_grad(self: Tensor) -> None:
     """Let backward fill `.grad` although this is not a leaf."""
     if not get_requires_grad(self):
         raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
-    import weakref
-
     meta = meta_of(self)
-    if fn_of(self) is None:
+    if fn_of(self) is None or meta.retains:
         return
     assert meta.fn is not None
+    meta.retains = True
     if meta.fn.retained is None:
         meta.fn.retained = {}
     meta.fn.retained[meta.nr] = weakref.ref(self)
@@ -262,12 +280,11 @@ def register_hook(self: Tensor, hook: Any) -> RemovableHandle:
     if not get_requires_grad(self):
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     meta = meta_of(self)
-    if fn_of(self) is None:
+    fn = fn_of(self)
+    if fn is None or meta.hooks is not None:
         if meta.hooks is None:
             meta.hooks = {}
         return add_hook(meta.hooks, hook)
-    fn = meta.fn
-    assert fn is not None
     if fn.tensor_hooks is None:
         fn.tensor_hooks = {}
     return add_hook(fn.tensor_hooks.setdefault(meta.nr, {}), hook)

@@ -315,6 +315,9 @@ def _inplace_view(name: str, fn: Any) -> Any:
         recorded = mode.grad and needs_grad(self)
         if recorded:
             meta = meta_of(self)
+            if meta.hooks is None and meta.fn is not None and meta.fn.tensor_hooks:
+                # as in PyTorch, hooks see the gradient in the old shape, later ones too
+                meta.hooks = meta.fn.tensor_hooks.get(meta.nr)
             meta.fn, meta.nr = made._meta.fn, made._meta.nr
             stem = meta.fn.name().rstrip("0123456789")
             number = int(meta.fn.name()[len(stem) :]) + (3 if name == "squeeze_" else 1)

@@ -67,7 +67,7 @@ def _recorder(name: str, op: Op) -> Callable[[Tensor, Meta, Node, Node, dict[str
         elif reads_result:
             fn.kept = Kept((node,))
         if reads_result:
-            fn.saved = [*fn.saved, saved_entry(made, node, name, 0)]
+            fn.saved = [*fn.saved, saved_entry(made, node, name, 0, is_result=True)]
         own = made._meta = _alloc(Meta)
         own.requires_grad = True
         own.fn, own.nr, own.base, own.loose = fn, 0, None, None

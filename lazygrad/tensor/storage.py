@@ -82,10 +82,34 @@ class Shared:
         return self.buffer.array(self.dtype.np, self.shape)
 
 
+class Moved:
+    """A tensor that was given other memory, by `t.data = ...`: where it is now."""
+
+    __slots__ = ("offset", "storage", "view")
+
+    def __init__(self) -> None:
+        self.storage: Storage | None = None
+        self.view: View | None = None
+        self.offset = 0  # the tensor's version is that of its memory and this
+
+
 class Storage:
     """One value, row-major; every tensor on it sees what is written to it."""
 
-    __slots__ = ("__weakref__", "exports", "inference", "loose", "node", "shared", "version")
+    __slots__ = (
+        "__weakref__",
+        "exports",
+        "inference",
+        "loose",
+        "moved",
+        "node",
+        "shared",
+        "version",
+    )
+
+    # tensors that were on it (weak references), where each is, and its offset while it was here;
+    # not set before there is one
+    moved: list[tuple[Any, Moved, int]]
 
     def __init__(self, node: Node | None):  # `core.fresh` does the same with fewer calls
         self.node = node

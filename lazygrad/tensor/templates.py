@@ -210,7 +210,7 @@ def _made(template: Template, tensors: list[Tensor], nodes: list[Node], now: dic
                 t, at, meta = tensors[which], which, tensors[which]._meta
                 maker = meta.fn.name() if meta is not None and meta.fn is not None else None
                 nr = 0 if meta is None else meta.nr
-            saved.append(saved_entry(t, table[at], maker, nr))
+            saved.append(saved_entry(t, table[at], maker, nr, is_result))
     return made[0] if template.alone else tuple(made)
 
 
@@ -350,7 +350,7 @@ def _record_of(
     places = [(t, number, False) for number, t in enumerate(tensors)]
     places += [(t, number, True) for number, t in enumerate(outs)]
     saved = []
-    for stored, *_, node, view, _ in fn.saved:
+    for stored, *_, node, view, _, _ in fn.saved:
         found = [
             (number, is_result)
             for t, number, is_result in places
