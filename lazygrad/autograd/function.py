@@ -10,8 +10,9 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from lazygrad.autograd.graph import SECOND_TIME, BaseFn, _modified, _sequence
+from lazygrad.autograd.graph import SECOND_TIME, BaseFn, _sequence
 from lazygrad.autograd.modes import mode, no_grad
+from lazygrad.autograd.saved import modified
 from lazygrad.tensor import core, history
 from lazygrad.tensor.aliasing import check_inplace
 from lazygrad.tensor.core import Tensor
@@ -68,7 +69,7 @@ class FunctionCtx(BaseFn):
                 result.append(None)  # type: ignore[arg-type]
                 continue
             t, version, number = kept
-            now = core.version_of(t)
+            now = core.told_version(t)
             if now != version:
                 meta = t._meta
                 maker = (
@@ -76,7 +77,7 @@ class FunctionCtx(BaseFn):
                     if number is not None
                     else (meta.fn.name() if meta is not None and meta.fn is not None else None)
                 )
-                raise RuntimeError(_modified(t._storage, now, version, maker, number or 0))
+                raise RuntimeError(modified(t._storage, now, version, maker, number or 0))
             if number is not None:  # an output: its history is this record, held weakly there
                 made = core.alias(t)
                 history.attach(made, self, number)
@@ -231,8 +232,8 @@ def _kept(t: Any, outputs: list[Any], finished: list[Any]) -> Any:
     for number, out in enumerate(outputs):
         if t is out and finished[number]._meta is not None and not (finished[number] is not out):
             made = core.alias(out)
-            return made, core.version_of(made), number
-    return t, core.version_of(t), None
+            return made, core.told_version(made), number
+    return t, core.told_version(t), None
 
 
 def once_differentiable(function: Callable[..., Any]) -> Callable[..., Any]:

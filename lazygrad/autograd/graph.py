@@ -17,11 +17,12 @@ import traceback
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from lazygrad.autograd.capture import Entry, origin, read_values, replaced
+from lazygrad.autograd.capture import Entry, origin, read_values
 from lazygrad.autograd.hooks import Extras, RemovableHandle, add_hook, extra
 from lazygrad.autograd.kept import Kept
 from lazygrad.autograd.late import tensors
 from lazygrad.autograd.modes import mode
+from lazygrad.autograd.saved import Saved, check_saved
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
 from lazygrad.ir.node import Block, Node, Place, Shape, blank, override, sources, stand_in
@@ -31,9 +32,6 @@ Edge = tuple[Any, int] | None
 Like = tuple[Shape, DType, str, Place]  # what a node was, without its value
 # op, arg, its node, its sources, which of them each one is, which of them are inputs
 Outline = tuple[Op, Any, Like, tuple[Like, ...], tuple[int, ...], tuple[int, ...]]
-# storage, version and all writes then, who made the value, output number, value, view, where
-# versions are counted, if not in the storage, and a weak reference to the tensor, if it was an input
-Saved = tuple[Any, int, int, Any, int, Node, Any, list[int] | None, Any]
 
 _sequence = itertools.count()
 _classes: dict[str, type[GradFn]] = {}  # named cache: PyTorch shows each name as a class
@@ -362,58 +360,8 @@ class GradFn(BaseFn):
             raise RuntimeError(SECOND_TIME)
         if self.outline is not None:
             self._draw()
-        for at, (storage, version, writes, maker, number, *_, counter, _) in enumerate(self.saved):
-            now = storage.version if counter is None else counter[0]
-            if now != version or storage.writes != writes or storage.shared is not None:
-                self._look_again(at, now, version, maker, number)
-
-    def _look_again(self, at: int, now: int, version: int, maker: Any, number: int) -> None:
-        """A saved tensor was written, or given other memory: raise if its version tells of it, else
-        take what is there now."""
-        entry = self.saved[at]
-        storage, node, view, counter, handle = entry[0], *entry[5:]
-        for other, place, offset in getattr(storage, "moved", ()):
-            if other is not handle:
-                continue
-            if counter is None:
-                now, version = place.storage.version + place.offset, version + offset
-            storage, view = place.storage, place.view
-        if now != version:
-            raise RuntimeError(_modified(storage, now, version, maker, number))
-        value = self._substitute(node, storage, view)
-        self.saved = [*self.saved[:at], (*entry[:5], value, *entry[6:]), *self.saved[at + 1 :]]
-
-    def _substitute(self, saved: Node, storage: Any, view: Any) -> Node:
-        """A saved value was written unseen by its version: backward reads what is there now."""
-        core, read = tensors.core, tensors.storage.read
-        now: Node = read(storage)
-        now = now if view is None else core.strided(now, view)
-        if now.shape != saved.shape or now.dtype is not saved.dtype:
-            raise RuntimeError(
-                f"the size and dtype of a tensor that was saved for {self.name()} were "
-                f"{list(saved.shape)} and {saved.dtype}; its .data has {list(now.shape)} and "
-                f"{now.dtype} now"
-            )
-
-        made = {entry[0]: entry for entry in self.captured}
-        node, known = saved, {saved: now}  # the same node becomes the same one everywhere
-        while node in made and made[node][1] is ops.reshape:  # a result: it was so before as well
-            before = made[node][2][0]
-            known[before] = ops.reshape(known[node], arg=before.shape)
-            node = before
-        inside = made.keys() - known.keys()
-
-        def swap(nodes: Sequence[Node]) -> tuple[Node, ...]:
-            for n in nodes:
-                if n not in known:
-                    known[n] = n if n in inside else replaced(n, saved, now)
-            return tuple(known[n] for n in nodes)
-
-        self.captured = [
-            (known.get(out, out), op, swap(srcs), arg) for out, op, srcs, arg in self.captured
-        ]
-        self.in_nodes, self.out_nodes = swap(self.in_nodes), swap(self.out_nodes)
-        return now
+        if self.saved:
+            check_saved(self)
 
     def release(self) -> None:
         """Let go of the values. A record that reads none goes on working, on shapes alone."""
@@ -501,26 +449,6 @@ SECOND_TIME = (
     "through the graph a second time or if you need to access saved tensors after calling "
     "backward."
 )
-
-
-def _modified(storage: Any, now: int, version: int, maker: Any, number: int) -> str:
-    from lazygrad.tensor.promotion import type_name
-
-    shape = list(storage.shape)
-    source = f", which is output {number} of {maker}," if maker else ""
-    return (
-        "one of the variables needed for gradient computation has been modified by an inplace "
-        f"operation: [lazygrad.{type_name(storage.dtype)}Tensor {shape}]{source} is at version "
-        f"{now}; expected version {version} instead. Hint: "
-        + (
-            "the backtrace further above shows the operation that failed to compute its "
-            "gradient. The variable in question was changed in there or anywhere later. Good "
-            "luck!"
-            if mode.anomaly
-            else "enable anomaly detection to find the operation that failed to compute its "
-            "gradient, with lazygrad.autograd.set_detect_anomaly(True)."
-        )
-    )
 
 
 def fn_class(name: str) -> type[GradFn]:

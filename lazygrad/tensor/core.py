@@ -219,8 +219,7 @@ class Tensor:
     def _version(self) -> int:
         if self._storage.inference:
             raise RuntimeError("Inference tensors do not track version counter.")
-        moved = self._meta.moved if self._meta is not None else None
-        return version_of(self) + (0 if moved is None else moved.offset)
+        return told_version(self)
 
     @property
     def _base(self) -> Tensor | None:
@@ -290,6 +289,12 @@ def version_of(t: Tensor) -> int:
     """How often the tensor was written to, as far as versions tell."""
     meta = t._meta
     return t._storage.version if meta is None or meta.loose is None else meta.loose[0]
+
+
+def told_version(t: Tensor) -> int:
+    """The version that users see: it goes on where the tensor was given other memory."""
+    moved = t._meta.moved if t._meta is not None else None
+    return version_of(t) + (0 if moved is None else moved.offset)
 
 
 def view_of(t: Tensor) -> View:

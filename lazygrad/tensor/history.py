@@ -17,11 +17,11 @@ from lazygrad.autograd.graph import (
     BaseFn,
     Edge,
     GradFn,
-    Saved,
     fn_class,
     refusing,
 )
 from lazygrad.autograd.modes import mode
+from lazygrad.autograd.saved import Saved
 from lazygrad.ir import ops
 from lazygrad.ir.node import Node
 from lazygrad.ir.views import View
