@@ -19,9 +19,10 @@ from lazygrad.ir import ops
 from lazygrad.ir.interp import evaluate, to_storage
 from lazygrad.ir.node import Node, computed, place_text, toposort, user_place
 from lazygrad.ir.ops import Lowering
+from lazygrad.ir.skeleton import skeleton
 from lazygrad.ir.structure import Numbering, Structure, structure
 from lazygrad.ir.thread import thread
-from lazygrad.runtime import compiler, store
+from lazygrad.runtime import compiler, plans, store
 from lazygrad.runtime import device as devices
 from lazygrad.runtime.device import device
 from lazygrad.runtime.memory import Buffer, OutOfMemoryError
@@ -403,19 +404,39 @@ def _build(shape: Structure) -> tuple[Any, list[int]]:
     with _lock:
         found = _programs.get((shape.device, shape.key))
         if found is None:
-            with stats.stage("load"):
-                found = store.find(shape)
-            if found is not None:
-                stats.disk_hits += 1
-            else:
-                with device(shape.device).prepared():  # the C runtime, say, beside all this
-                    from lazygrad.runtime.build import build_program  # with it jinja2, networkx
-
-                    found = _named(build_program, shape)
-                stats.built += 1
-                store.keep(shape, *found)
-            _programs[shape.device, shape.key] = found
+            found = _programs[shape.device, shape.key] = _made(shape)
         return found
+
+
+def _made(shape: Structure) -> tuple[Any, list[int]]:
+    """A program from the plan of other sizes, from disk, or planned."""
+    where = device(shape.device)
+    if where.any_sizes:
+        with stats.stage("plan"):
+            bones, sizes = skeleton(shape)
+            key = (shape.device, where.target, bones)
+            found = plans.find(key, sizes)
+        if found is not None:
+            stats.plan_hits += 1
+            return found
+    with stats.stage("load"):
+        found = store.find(shape)
+    if found is not None:
+        stats.disk_hits += 1
+        return found
+    with where.prepared():  # the C runtime, say, beside all this
+        from lazygrad.runtime.build import build_plan, build_program  # with it jinja2, networkx
+
+        plan = _named(lambda shape: build_plan(shape, sizes), shape) if where.any_sizes else None
+        if plan is not None:
+            plans.keep(key, plan)
+            found = plan.for_sizes(sizes)
+            assert found is not None, "a plan does not hold for the sizes it was made with"
+        else:
+            found = _named(build_program, shape)
+    stats.built += 1
+    store.keep(shape, *found)
+    return found
 
 
 def _named(stage: Callable[[Structure], Any], shape: Structure) -> Any:

@@ -16,6 +16,7 @@ from lazygrad.codegen.reducers import BLOCK
 from lazygrad.ir import ops
 from lazygrad.ir.node import Node
 from lazygrad.ir.operands import Operand
+from lazygrad.ir.sizes import larger, smaller
 
 _BLOCK_WEIGHTS = 1 << 15  # in a block of rows: they are to stay in the cache
 _LEAST_ROWS = 32  # packing k and v for fewer takes as long as multiplying
@@ -44,7 +45,7 @@ def attention_source(gradient: bool, dtype: str, symbol: str, vector_bytes: int)
 def _rows(node: Node) -> int:
     """Rows of weights that are in memory at a time."""
     rows, keys = node.srcs[0].shape[-2], node.srcs[1].shape[-2]
-    return min(rows, max(_LEAST_ROWS, min(_MOST_ROWS, _BLOCK_WEIGHTS // keys)))
+    return smaller(rows, larger(_LEAST_ROWS, smaller(_MOST_ROWS, _BLOCK_WEIGHTS // keys)))
 
 
 def attention_dims(node: Node, sources: Sequence[Operand]) -> tuple[int, ...]:
@@ -72,4 +73,4 @@ def attention_items(node: Node) -> tuple[int, int]:
     items = batches
     if node.op is ops.attention:
         items *= -(-q.shape[-2] // _rows(node))
-    return items, max(1, -(-GRAIN_FLOPS * items // max(flops, 1)))
+    return items, larger(1, -(-GRAIN_FLOPS * items // larger(flops, 1)))

@@ -42,6 +42,7 @@ from lazygrad.ir.fusion import FULL
 from lazygrad.ir.kernel import Kernel
 from lazygrad.ir.node import place_text
 from lazygrad.ir.ops import Lowering
+from lazygrad.ir.sizes import larger, smaller
 
 PARTIAL_BYTES = 16  # a full reduction's partial result: a value and, for argmax, its index
 
@@ -299,13 +300,13 @@ class _Writer:
 def column_tile(columns: int, target: Target) -> int:
     """Columns in a work item: as long a piece of every row as leaves an item for each thread."""
     share = -(-columns // target.threads)
-    return max(64, min(COLUMN_TILE, -(-share // 64) * 64))
+    return larger(64, smaller(COLUMN_TILE, -(-share // 64) * 64))
 
 
 def grain_of(kernel: Kernel, items: int) -> int:
     """How many of the work items take as long as is worth giving to another thread."""
     total = prod(kernel.extents) * element_cost(kernel)
-    return max(1, -(-GRAIN_TIME * items // total)) if total else max(1, items)
+    return larger(1, -(-GRAIN_TIME * items // total)) if total else larger(1, items)
 
 
 def _launch(
@@ -318,19 +319,19 @@ def _launch(
     total = prod(extents)
     if writes_may_meet(kernel):
         items = outer * -(-inner // TILE)
-        return (Phase(symbol, items, max(items, 1)),), 0  # writes may meet: one thread
+        return (Phase(symbol, items, larger(items, 1)),), 0  # writes may meet: one thread
     if strategy == "full":
-        items = prod(extents[:-1]) * max(-(-inner // CHUNK), 1)
+        items = prod(extents[:-1]) * larger(-(-inner // CHUNK), 1)
         count = len(kernel.reductions)
         grain = grain_of(kernel, items)
         parts = Phase(symbol + "_parts", items if total else 0, grain)
         done = Phase(symbol + "_done", 1, 1)
-        return (parts, done), max(items, 1) * count * PARTIAL_BYTES
+        return (parts, done), larger(items, 1) * count * PARTIAL_BYTES
     if strategy == "rows":
         items = outer
     elif strategy == "tiled":
         crossing = extents[crossing_axis(kernel) or 0]
-        items = outer // max(crossing, 1) * -(-crossing // BAND)
+        items = outer // larger(crossing, 1) * -(-crossing // BAND)
     elif strategy == "columns":
         items = outer * -(-inner // column_tile(inner, target))
     else:

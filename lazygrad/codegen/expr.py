@@ -22,7 +22,7 @@ from lazygrad.ir.kernel import Access, Instr, Kernel, Store
 from lazygrad.ir.node import Node, place_text
 from lazygrad.ir.ops import Lowering
 
-_NEAR = {2: "v_ld2", -1: "v_ldr"}  # strides that are part of the text: loads of whole vectors
+_NEAR = ((2, "v_ld2"), (-1, "v_ldr"))  # strides that are part of the text: loads of whole vectors
 
 
 @dataclass
@@ -253,8 +253,9 @@ class Emitter:
             return f"v_sp_{vector}(*{pointer})", []
         if stride == 1:
             return f"v_ld_{vector}({pointer} + x, m)", []
-        if stride in _NEAR:
-            return f"{_NEAR[stride]}_{vector}({pointer} + x * {stride}, m)", []
+        for near, name in _NEAR:
+            if stride == near:
+                return f"{name}_{vector}({pointer} + x * {near}, m)", []
         step = self.params.add(stride)
         return f"v_lds_{vector}({pointer} + x * {step}, {step}, m)", []
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from math import prod
 
 from lazygrad.codegen.environment import environment
+from lazygrad.ir.sizes import at_least, larger
 
 ITEM_ROWS = 32  # rows of C that are one work item
 ITEM_COLS = 192  # columns of C that are one work item,
@@ -253,12 +254,12 @@ def gemm_items(d: Sequence[int]) -> int:
     if m > 1 and (n == 1 or (d[9] != 1 and d[8] == 1)):
         m, n = n, m
     down = _batches(d) * -(-m // ITEM_ROWS)
-    few = down * -(-n // ITEM_COLS) < FEW_ITEMS
-    return down * -(-n // (THIN_COLS if few else ITEM_COLS))
+    many = at_least(down * -(-n // ITEM_COLS), FEW_ITEMS)
+    return down * -(-n // (THIN_COLS + (ITEM_COLS - THIN_COLS) * many))
 
 
 def gemm_grain(d: Sequence[int]) -> int:
     """How many of these items are worth giving to another thread."""
     flops = 2 * _batches(d) * d[1] * d[2] * d[3]
     items = gemm_items(d)
-    return max(1, -(-GRAIN_FLOPS * items // flops)) if flops else max(1, items)
+    return larger(1, -(-GRAIN_FLOPS * items // flops)) if flops else larger(1, items)

@@ -15,6 +15,7 @@ from lazygrad.codegen.loops import GRAIN
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
 from lazygrad.ir.node import Node
+from lazygrad.ir.sizes import larger
 
 _MAX_ROW = 2**32 - 1  # positions in a row are counted in 32 bits
 
@@ -164,5 +165,5 @@ def routine(node: Node) -> Routine | None:
         return None
     outer = prod(source.shape[:axis])
     items = outer * (inner if more else -(-inner // 64)) if n else 0
-    grain = max(1, GRAIN * items // max(source.numel, 1))
-    return Routine(symbol, body, (n, max(inner, 1), *more), items, grain)
+    grain = larger(1, GRAIN * items // larger(source.numel, 1))
+    return Routine(symbol, body, (n, larger(inner, 1), *more), items, grain)

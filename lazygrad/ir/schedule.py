@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 from lazygrad.ir import ops
 from lazygrad.ir.decision import Decision
@@ -22,6 +23,7 @@ from lazygrad.ir.ops import Lowering
 from lazygrad.ir.order import run_order
 from lazygrad.ir.recompute import recompute
 from lazygrad.ir.simplify import simplify
+from lazygrad.ir.sizes import Size
 from lazygrad.ir.views import View
 
 ALIGNMENT = 64
@@ -56,6 +58,16 @@ Signature = Callable[[Kernel], str]  # equal for kernels that one launch may hol
 
 
 @dataclass
+class Later:
+    """What gives temporaries their places once sizes are known: `place_all` with these."""
+
+    span: dict[Node, tuple[int, int]]
+    outputs: set[Node]
+    size: dict[Node, Any]  # bytes
+    number: dict[Node, int]  # of each temporary
+
+
+@dataclass
 class Schedule:
     """`memory[node]` is the node whose memory holds it (itself unless updated in place)."""
 
@@ -65,6 +77,7 @@ class Schedule:
     offsets: dict[Node, int] = field(default_factory=dict)  # temporaries: bytes into the arena,
     homes: dict[Node, Node] = field(default_factory=dict)  # or into the memory of these outputs
     arena: int = 0
+    later: Later | None = None  # of a plan for many sizes: what places depend on
     decisions: list[Decision] = field(default_factory=list)
     groups: list[Group] = field(default_factory=list)
     operands: dict[Node, tuple[Operand, ...]] = field(default_factory=dict)  # for those who look
@@ -299,11 +312,14 @@ def write_over_dead(schedule: Schedule) -> None:
         begun.update(writes(step))
 
 
+K = TypeVar("K")
+
+
 @dataclass
-class _Region:
+class _Region(Generic[K]):
     """Memory that temporaries lie in: the arena, or that of an output until it is written."""
 
-    home: Node | None
+    home: K | None
     size: float
     until: float  # the first step that writes the output
     placed: list[tuple[int, int, int, int]] = field(default_factory=list)  # start, end, steps
@@ -334,26 +350,47 @@ def spans(schedule: Schedule) -> dict[Node, tuple[int, int]]:
 
 
 def plan_memory(schedule: Schedule) -> None:
-    """Give temporaries their places, from the first write to the last read: the largest first, in
-    the memory of an output that is written later or else in one arena."""
+    """Give temporaries their places. In a plan for many sizes these are not known yet: they have
+    numbers, and a place each once it is asked for sizes."""
     outputs = {schedule.memory.get(n, n) for n in schedule.outputs}
     span = spans(schedule)
-    lent = [n for n in outputs if n in span and nbytes(n) >= LENT]
-    lent.sort(key=lambda n: (nbytes(n), span[n]))
-    regions = [_Region(n, nbytes(n), span[n][0]) for n in lent]
+    size: dict[Node, Any] = {n: nbytes(n) for n in span}
+    trace = next((s.trace for s in size.values() if s.__class__ is Size), None)
+    if trace is None:
+        schedule.offsets, schedule.homes, schedule.arena = place_all(span, outputs, size)
+        return
+    temporaries = [n for n in span if n not in outputs]
+    *places, schedule.arena = trace.later(len(temporaries) + 1)
+    schedule.offsets = dict(zip(temporaries, places))
+    schedule.later = Later(span, outputs, size, {n: at for at, n in enumerate(temporaries)})
+
+
+def place_all(
+    span: dict[K, tuple[int, int]], outputs: Container[K], size: dict[K, int]
+) -> tuple[dict[K, int], dict[K, K], int]:
+    """Places of temporaries, from the first write to the last read: the largest first, in the
+    memory of an output that is written later or else in one arena. Gives the offset of each, the
+    outputs that some are in, and the size of the arena."""
+    offsets: dict[K, int] = {}
+    homes: dict[K, K] = {}
+    arena = 0
+    lent = [n for n in span if n in outputs and size[n] >= LENT]
+    lent.sort(key=lambda n: (size[n], span[n]))
+    regions: list[_Region[K]] = [_Region(n, size[n], span[n][0]) for n in lent]
     regions.append(_Region(None, float("inf"), float("inf")))
     temporaries = [(n, ends) for n, ends in span.items() if n not in outputs]
-    for node, (first, last) in sorted(temporaries, key=lambda item: -nbytes(item[0])):
-        size = -(-max(nbytes(node), 1) // ALIGNMENT) * ALIGNMENT
-        for region in regions if size >= LENT else regions[-1:]:
-            start = region.place(size, first, last)
+    for node, (first, last) in sorted(temporaries, key=lambda item: -size[item[0]]):
+        room = -(-max(size[node], 1) // ALIGNMENT) * ALIGNMENT
+        for region in regions if room >= LENT else regions[-1:]:
+            start = region.place(room, first, last)
             if start is not None:
                 break
-        schedule.offsets[node] = start or 0
+        offsets[node] = start or 0
         if region.home is not None:
-            schedule.homes[node] = region.home
+            homes[node] = region.home
         else:
-            schedule.arena = max(schedule.arena, (start or 0) + size)
+            arena = max(arena, (start or 0) + room)
+    return offsets, homes, arena
 
 
 def check_schedule(schedule: Schedule) -> None:
@@ -375,6 +412,8 @@ def check_schedule(schedule: Schedule) -> None:
 
 
 def _check_places(schedule: Schedule) -> None:
+    if schedule.later is not None:
+        return
     span = spans(schedule)
     for node in {schedule.memory.get(n, n) for n in schedule.outputs} & span.keys():
         span[node] = (span[node][0], len(schedule.steps))

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from math import prod
 
+from lazygrad.ir.sizes import Size
+
 Shape = tuple[int, ...]
 Box = tuple[tuple[int, int], ...]  # per axis: first valid index, one past the last valid index
 
@@ -22,7 +24,8 @@ def contiguous_strides(shape: Shape) -> Shape:
     step = 1
     for extent in reversed(shape):
         strides.append(step)
-        step *= max(int(extent), 1)  # numpy's integers equal ours as keys of this cache
+        # numpy's integers equal ours as keys of this cache
+        step *= (extent if extent.__class__ is Size else int(extent)) or 1
     return tuple(reversed(strides))
 
 

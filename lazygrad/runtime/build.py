@@ -27,8 +27,12 @@ from lazygrad.ir.schedule import (
     reads,
     writes,
 )
+from lazygrad.ir.sizes import SizeInText, larger, without_sizes
+from lazygrad.ir.skeleton import traced
 from lazygrad.ir.structure import Structure
+from lazygrad.ir.views import contiguous_strides
 from lazygrad.runtime.device import Device, Product, Text, device
+from lazygrad.runtime.plans import Plan
 from lazygrad.runtime.program import (
     ARENA,
     ERROR_BYTES,
@@ -63,6 +67,7 @@ class Code:
         if found is None:
             with stats.stage("render"):
                 found = self.rendered[id(kernel)] = self.device.render(kernel)
+                without_sizes(found.body)
         return found
 
     def product(self, step: MatmulStep) -> Product:
@@ -148,6 +153,9 @@ class _Layout:
             return self.leaf_slot[owner], 0
         if owner in self.out_slot:
             return self.out_slot[owner], 0
+        later = self.schedule.later
+        if later is not None:
+            return -1 - later.number[owner], self.schedule.offsets[owner]
         home = self.schedule.homes.get(owner)
         slot = ARENA if home is None else self.out_slot[home]
         return slot, self.schedule.offsets[owner]
@@ -195,12 +203,14 @@ class _Builder:
             pointers += self.sites_of(kernel, made.errors)
             if made.scratch:
                 pointers.append((ARENA, self.scratch_at))
-                self.scratch = max(self.scratch, made.scratch)
+                self.scratch = larger(self.scratch, made.scratch)
             dims = self.dims(kernel, made)
             for phase, into in zip(made.phases, instances):
                 into.append(Instance(phase.items, pointers, [*dims, *phase.dims]))
         for number, (phase, into) in enumerate(zip(first.phases, instances)):
-            grain = max(self.code.of(k).phases[number].grain for k in step.kernels)
+            grain = functools.reduce(
+                larger, [self.code.of(k).phases[number].grain for k in step.kernels]
+            )
             self.append(
                 Launch(
                     self.function(phase.symbol),
@@ -262,7 +272,7 @@ class _Builder:
         pointers.append(self.layout.pointer(node))
         if made.scratch:
             pointers.append((ARENA, self.scratch_at))
-            self.scratch = max(self.scratch, made.scratch)
+            self.scratch = larger(self.scratch, made.scratch)
         moved = sum(nbytes(n) for n in (*(s.base for s in sources), node))
         calls = (Phase(made.symbol, made.items, made.grain, made.dims), *made.later)
         for number, call in enumerate(calls):
@@ -361,10 +371,31 @@ def build_program(structure: Structure) -> tuple[Program, list[int]]:
 
     Also gives, per output of the structure, its position among the program's outputs.
     """
+    return _built(structure).run()
+
+
+def _built(structure: Structure) -> _Builder:
+    """All that a program is made of, planned and compiled."""
     where_to = device(structure.device)
     compilation = Compilation(where_to)
     compilation.matmuls(structure.order)
     schedule, code = plan(structure, compilation)
     compilation.wait()
     compile_missing(code.all().values(), where_to)  # copies, which ordering may have added
-    return _Builder(schedule, structure, code).run()
+    return _Builder(schedule, structure, code)
+
+
+def build_plan(structure: Structure, sizes: tuple[int, ...]) -> Plan | None:
+    """A plan for this structure and all that differ from it in sizes which planning treats alike.
+
+    `sizes`: those of its skeleton. None where a text has one of them in it.
+    """
+    alike, trace = traced(structure, sizes)
+    try:
+        made = _built(alike)
+        program, output_of = made.run()
+        return Plan(program, output_of, trace, made.schedule.later, made.layout.out_slot)
+    except SizeInText:
+        return None
+    finally:
+        contiguous_strides.cache_clear()  # of Sizes that nobody has any more

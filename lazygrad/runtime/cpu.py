@@ -35,6 +35,7 @@ class Backend(Device):
     on_host = True
     attends = True
     overwrites = True
+    any_sizes = True
     program = Program
     suffix = "c"
 

@@ -66,6 +66,9 @@ class Device(ABC):
     suffix: ClassVar[str]  # of files with its source
     attends: ClassVar[bool] = False  # whether attention is a function of its own
     overwrites: ClassVar[bool] = False  # whether kernels may write where they read
+    any_sizes: ClassVar[bool] = (
+        False  # whether text says nothing of sizes, and plans may serve many
+    )
     units_at_once: int = 1  # how many units to compile side by side
 
     @classmethod

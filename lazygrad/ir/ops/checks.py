@@ -80,6 +80,7 @@ check_index: Op = register(
         lambda index, *, node: check_range(index, node.arg.size, node.arg.words, node.place),
         c="v_index_{t}({0}, {size}, err)",
         kinds="i",
+        sized=True,
         errors=(OUT_OF_RANGE,),
     )
 )

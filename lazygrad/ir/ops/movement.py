@@ -20,7 +20,7 @@ def _moved(srcs: tuple[Node, ...], arg: Any, view: Any) -> tuple[Shape, DType]:
     return found.shape, srcs[0].dtype
 
 
-def _op(name: str, view: Any, numpy: Any, vjp: Any) -> Op:
+def _op(name: str, view: Any, numpy: Any, vjp: Any, sized: bool = False) -> Op:
     return register(
         Op(
             name,
@@ -29,6 +29,7 @@ def _op(name: str, view: Any, numpy: Any, vjp: Any) -> Op:
             lambda x, *, node: numpy(x, node.arg),
             vjp,
             view=view,
+            sized=sized,
         )
     )
 
@@ -185,6 +186,7 @@ reshape: Op = register(
         lambda x, *, node: np.ascontiguousarray(x).reshape(node.arg),
         lambda g, y, x, *, arg: (reshape(g, arg=x.shape),),
         view=lambda v, shape: v.reshape(shape),
+        sized=True,
     )
 )
 permute: Op = _op(
@@ -198,19 +200,23 @@ expand: Op = _op(
     lambda v, shape: v.expand(shape),
     np.broadcast_to,
     lambda g, y, x, *, arg: (sum_to(g, x.shape),),
+    sized=True,
 )
 slice_: Op = _op(
     "slice",
     lambda v, spans: v.slice(spans),
     lambda x, spans: x[tuple(slice(*s) for s in spans)],
     _slice_vjp,
+    sized=True,
 )
 flip: Op = _op(
     "flip", lambda v, axes: v.flip(axes), np.flip, lambda g, y, x, *, arg: (flip(g, arg=arg),)
 )
-pad: Op = _op("pad", lambda v, widths: v.pad(widths), np.pad, _pad_vjp)
+pad: Op = _op("pad", lambda v, widths: v.pad(widths), np.pad, _pad_vjp, sized=True)
 window: Op = _op("window", lambda v, a: v.window(*a), _windows, _window_vjp)
-as_strided: Op = _op("as_strided", lambda v, view: v.strided(view), _as_strided, _strided_vjp)
+as_strided: Op = _op(
+    "as_strided", lambda v, view: v.strided(view), _as_strided, _strided_vjp, sized=True
+)
 copy: Op = register(
     Op(
         "copy",
@@ -221,7 +227,9 @@ copy: Op = register(
         c="{0}",
     )
 )
-update: Op = register(Op("update", Lowering.INDEXED, _infer_write, _write, _write_vjp, arity=2))
+update: Op = register(
+    Op("update", Lowering.INDEXED, _infer_write, _write, _write_vjp, arity=2, sized=True)
+)
 
 __all__ = [
     "as_strided",

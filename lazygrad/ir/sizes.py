@@ -1,0 +1,356 @@
+"""Sizes that remember how they came about: what a plan computes with them holds for others too.
+
+Owns: `Size`, a number with the expression it is the value of, and `Trace`, which writes down the
+expressions and what planning asked about them. Must not know: graphs, kernels or programs. Planning
+runs on Sizes as on integers; each comparison is answered with the values at hand and recorded.
+Where other values give the same answers, planning would take the same way: its results are then the
+same expressions of those values. Whatever needs the number itself (an index, a text) pins it.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+Number = int | float
+Step = tuple[str, int, int]  # an operation, and the numbers of the expressions it is of
+
+_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "//": operator.floordiv,
+    "%": operator.mod,
+    "max": max,
+    "min": min,
+    "at least": operator.ge,
+}
+_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    "==": operator.eq,
+    "!=": operator.ne,
+    ">=": operator.ge,
+    ">": operator.gt,
+}
+_OPPOSITE = {"<": ">=", "<=": ">", "==": "!=", "!=": "==", ">=": "<", ">": "<="}
+_MARK = "\ue000"  # a Size as text: no text that is compiled may have one
+_OWN = 0x51ED27  # hashes of Sizes differ from those of integers: tables must not mix the two
+
+
+class SizeInText(Exception):
+    """A text that was to hold for all sizes has one written into it."""
+
+
+def without_sizes(text: str) -> str:
+    """The text. Raises SizeInText where a Size is written in it."""
+    if _MARK in text:
+        raise SizeInText(text)
+    return text
+
+
+def larger(a: Any, b: Any) -> Any:
+    """The larger of two, which nobody has asked about where they are Sizes."""
+    return _joined("max", a, b)
+
+
+def smaller(a: Any, b: Any) -> Any:
+    """The smaller of two, which nobody has asked about where they are Sizes."""
+    return _joined("min", a, b)
+
+
+def at_least(a: Any, b: Any) -> Any:
+    """1 where a >= b, else 0, as a number of which nothing is asked."""
+    return _joined("at least", a, b)
+
+
+def _joined(op: str, a: Any, b: Any) -> Any:
+    size = a if a.__class__ is Size else b
+    if size.__class__ is Size:
+        return size.trace.make(op, size.trace.at(a), size.trace.at(b))
+    return int(_ARITHMETIC[op](a, b))
+
+
+class Trace:
+    """Expressions of some sizes, and what was asked about them."""
+
+    def __init__(self, values: Sequence[int]):
+        """`values`: of the sizes, different ones, all of them 2 and more."""
+        self.values: list[Number] = list(values)
+        self.count = len(values)
+        self.steps: dict[Step, int] = {}  # the expression that each makes
+        self.constants: dict[tuple[type, Number], int] = {}  # 1 is not 1.0
+        self.fixed: set[int] = set()  # their numbers
+        self.asked: dict[Step, None] = {}  # what held
+        self.hashed: dict[Number, int] = {}  # an expression for each value that tables were asked
+        self.sizes = [Size(self, at, value) for at, value in enumerate(values)]
+        self.unknown: dict[int, int] = {}  # those that come `later`,
+        self.before = 0  # and how many of the steps come before them
+
+    def constant(self, value: Number) -> int:
+        key = (value.__class__, value)
+        at = self.constants.get(key)
+        if at is None:
+            at = self.constants[key] = len(self.values)
+            self.fixed.add(at)
+            self.values.append(value)
+        return at
+
+    def at(self, number: Size | Number) -> int:
+        return number.at if number.__class__ is Size else self.constant(number)  # type: ignore
+
+    def make(self, op: str, a: int, b: int) -> Size:
+        step = (op, a, b)
+        at = self.steps.get(step)
+        if at is None:
+            at = self.steps[step] = len(self.values)
+            self.values.append(_ARITHMETIC[op](self.values[a], self.values[b]))
+        return Size(self, at, self.values[at])  # type: ignore[arg-type]
+
+    def later(self, count: int) -> list[Size]:
+        """So many numbers that are made from others by whoever evaluates the trace: nothing may be
+        asked about them."""
+        assert not self.unknown, "there are numbers for later already"
+        self.before = len(self.steps)
+        first = len(self.values)
+        self.values += [0] * count
+        self.unknown = {first + number: number for number in range(count)}
+        return [Size(self, at, 0) for at in self.unknown]
+
+    def ask(self, op: str, a: int, b: int) -> bool:
+        """The answer with the values at hand, which is recorded."""
+        assert a not in self.unknown and b not in self.unknown, "this number is not known yet"
+        holds = _COMPARISONS[op](self.values[a], self.values[b])
+        if a != b and not self._always(a, b, op):
+            self.asked.setdefault((op if holds else _OPPOSITE[op], a, b))
+        return holds
+
+    def _always(self, a: int, b: int, op: str) -> bool:
+        """Whether all sizes give this answer: they are different from each other, 0 and 1."""
+        if a >= self.count:
+            return False
+        if b < self.count:
+            return op in ("==", "!=")
+        return b in self.fixed and (
+            (self.values[b] < 2 and op in ("==", "!=", ">", "<="))
+            or (self.values[b] <= 2 and op in ("<", ">="))
+        )
+
+    def pin(self, size: Size) -> int:
+        """The number itself: whatever depends on it holds for no other."""
+        self.ask("==", size.at, self.constant(size.value))
+        return size.value
+
+
+class Size:
+    """A number as a function of sizes. Not an int: whoever needs one asks, and so is seen."""
+
+    __slots__ = ("at", "trace", "value")
+
+    def __init__(self, trace: Trace, at: int, value: int):
+        self.trace = trace
+        self.at = at
+        self.value = value
+
+    # -- arithmetic -------------------------------------------------------------------------------
+    def __add__(self, other: Any) -> Any:
+        if other.__class__ is not Size and other == 0:
+            return self
+        return self.trace.make("+", self.at, self.trace.at(other))
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> Any:
+        if other.__class__ is not Size and other == 0:
+            return self
+        return self.trace.make("-", self.at, self.trace.at(other))
+
+    def __rsub__(self, other: Any) -> Any:
+        return self.trace.make("-", self.trace.constant(other), self.at)
+
+    def __mul__(self, other: Any) -> Any:
+        if not isinstance(other, Size | int | float):
+            return NotImplemented
+        if other.__class__ is not Size:
+            if other == 1:
+                return self
+            if other == 0:
+                return 0
+        return self.trace.make("*", self.at, self.trace.at(other))
+
+    __rmul__ = __mul__
+
+    def __floordiv__(self, other: Any) -> Any:
+        if other.__class__ is not Size and other == 1:
+            return self
+        return self.trace.make("//", self.at, self.trace.at(other))
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return self.trace.make("//", self.trace.constant(other), self.at)
+
+    def __truediv__(self, other: Any) -> Any:
+        return self.trace.make("/", self.at, self.trace.at(other))
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return self.trace.make("/", self.trace.constant(other), self.at)
+
+    def __mod__(self, other: Any) -> Any:
+        return self.trace.make("%", self.at, self.trace.at(other))
+
+    def __rmod__(self, other: Any) -> Any:
+        return self.trace.make("%", self.trace.constant(other), self.at)
+
+    def __divmod__(self, other: Any) -> tuple[Any, Any]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> tuple[Any, Any]:
+        return other // self, other % self
+
+    def __neg__(self) -> Any:
+        return 0 - self
+
+    def __abs__(self) -> Any:
+        return self if self >= 0 else -self
+
+    # -- questions --------------------------------------------------------------------------------
+    def __eq__(self, other: object) -> bool:
+        if other.__class__ is Size:
+            same = self.trace is other.trace  # type: ignore[attr-defined]
+            return same and self.trace.ask("==", self.at, other.at)  # type: ignore[attr-defined]
+        if not isinstance(other, int | float):
+            return False
+        return self.trace.ask("==", self.at, self.trace.constant(other))
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __lt__(self, other: Any) -> bool:
+        return self.trace.ask("<", self.at, self.trace.at(other))
+
+    def __le__(self, other: Any) -> bool:
+        return self.trace.ask("<=", self.at, self.trace.at(other))
+
+    def __gt__(self, other: Any) -> bool:
+        return self.trace.ask(">", self.at, self.trace.at(other))
+
+    def __ge__(self, other: Any) -> bool:
+        return self.trace.ask(">=", self.at, self.trace.at(other))
+
+    def __bool__(self) -> bool:
+        return self != 0
+
+    def __hash__(self) -> int:
+        """What a table finds under a Size holds while the same values that it was asked for are
+        equal; 0, 1 and -1 it may have been asked for as integers."""
+        if -1 <= self.value <= 1:
+            return hash(self.trace.pin(self))
+        self.trace.hashed.setdefault(self.value, self.at)
+        return hash((self.value, _OWN))
+
+    # -- the number itself ------------------------------------------------------------------------
+    def __index__(self) -> int:
+        return self.trace.pin(self)
+
+    __int__ = __index__
+
+    def __float__(self) -> float:
+        return float(self.trace.pin(self))
+
+    def __repr__(self) -> str:
+        return f"{_MARK}{self.at}{_MARK}"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)
+
+
+class Formulas:
+    """What a trace has found, for any sizes: numbers as plain data.
+
+    `steps` make the values of all expressions, from those of the sizes and constants that come
+    first; `later` steps need the numbers that somebody else makes from those before. `asked` is
+    what must hold; the expressions in `different` differ from each other, and from 0, 1 and -1.
+    """
+
+    def __init__(
+        self,
+        constants: Sequence[Number],
+        steps: Sequence[Step],
+        later: Sequence[Step],
+        asked: Sequence[Step],
+        different: Sequence[int],
+    ):
+        self.constants = list(constants)
+        self.steps = [(_ARITHMETIC[op], a, b) for op, a, b in steps]
+        self.later = [(_ARITHMETIC[op], a, b) for op, a, b in later]
+        self.asked = list(asked)
+        self.different = list(different)
+        self._hold = [(_COMPARISONS[op], a, b) for op, a, b in asked]
+
+    def values(self, sizes: Sequence[int]) -> list[Any]:
+        """The values of the first expressions: `add` gives the others."""
+        values: list[Any] = [*sizes, *self.constants]
+        append = values.append
+        for make, a, b in self.steps:
+            append(make(values[a], values[b]))
+        return values
+
+    def add(self, values: list[Any], unknown: Sequence[int]) -> None:
+        """Values of the numbers that come later, and of what is made of them."""
+        values += unknown
+        append = values.append
+        for make, a, b in self.later:
+            append(make(values[a], values[b]))
+
+    def hold(self, values: list[Any]) -> bool:
+        """Whether planning would get the answers that it got when it was traced."""
+        for holds, a, b in self._hold:
+            if not holds(values[a], values[b]):
+                return False
+        found = {-1, 0, 1, *[values[at] for at in self.different]}
+        return len(found) == len(self.different) + 3
+
+    def broken(self, values: list[Any]) -> list[str]:
+        """The answers that would be others, as text."""
+        return [
+            f"{values[a]} {op} {values[b]}"
+            for op, a, b in self.asked
+            if not _COMPARISONS[op](values[a], values[b])
+        ]
+
+
+def formulas(trace: Trace) -> tuple[Formulas, Callable[[Any], int]]:
+    """What a trace has found, and what gives the number of a Size or constant of it among its
+    values."""
+    count = trace.count
+    place: dict[int, int] = {at: at for at in range(count)}
+    steps, made_by = list(trace.steps), list(trace.steps.values())
+    first, second = _parts(trace)
+    after = [*trace.constants.values(), *made_by[first], *trace.unknown, *made_by[second]]
+    place.update((at, number) for number, at in enumerate(after, count))
+
+    def number(value: Any) -> int:
+        if value.__class__ is Size:
+            return place[value.at]
+        return place[trace.constants[value.__class__, value]]
+
+    def moved(steps: Sequence[Step]) -> list[Step]:
+        return [(op, place[a], place[b]) for op, a, b in steps]
+
+    made = Formulas(
+        [value for _, value in trace.constants],
+        moved(steps[first]),
+        moved(steps[second]),
+        moved(list(trace.asked)),
+        [place[at] for at in trace.hashed.values()],
+    )
+    return made, number
+
+
+def _parts(trace: Trace) -> tuple[slice, slice]:
+    """The steps before and after the numbers that come later."""
+    cut = trace.before if trace.unknown else len(trace.steps)
+    return slice(cut), slice(cut, None)

@@ -1,0 +1,208 @@
+"""Plans: programs made once for all sizes that planning treats alike.
+
+Owns: the form in which a program's numbers are formulas of its graph's sizes, how a program comes
+of it, and which plans there are of a skeleton. Must not know: how programs are planned. A plan says
+for which sizes it holds (`sizes.Formulas`): for those its program is what planning would make.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lazygrad.ir.sizes import Size, Trace, formulas
+from lazygrad.ir.skeleton import concrete
+from lazygrad.runtime.program import (
+    ARENA,
+    FIRST,
+    HostCall,
+    HostNode,
+    Instance,
+    Launch,
+    Output,
+    Program,
+    Site,
+)
+
+if TYPE_CHECKING:
+    from lazygrad.ir.node import Node
+    from lazygrad.ir.schedule import Later
+
+MOST = 16  # plans of one skeleton; more than a few mean that it is planned by something odd
+
+
+class Plan:
+    """A program whose numbers are positions among the values of its formulas."""
+
+    def __init__(
+        self,
+        program: Program,
+        output_of: list[int],
+        trace: Trace,
+        later: Later | None,
+        out_slot: dict[Node, int],
+    ):
+        """`program` is one that was planned for the trace's Sizes, and so is `later`, by which its
+        temporaries get their places; `out_slot` has the slots of the outputs."""
+        for number in _numbers(program):
+            trace.at(number)  # constants too are among the values
+        self.formulas, at = formulas(trace)
+        self.output_of = output_of
+        self.program = _numbered(program, at, same)
+        self.memory = None if later is None else _Memory(later, program, out_slot, at)
+        self.host_nodes = [HostNode(h.node, h.sources) for h in program.host_nodes]
+        self.places = {s.at: at(s) for s in _sizes_of(self.host_nodes)}
+
+    def _values(self, sizes: Sequence[int]) -> tuple[list[Any], Callable[[int], int]]:
+        """The values of all formulas, and the slot of every slot of the program."""
+        values = self.formulas.values(sizes)
+        if self.memory is None:
+            return values, same
+        unknown, slots = self.memory.places(values)
+        self.formulas.add(values, unknown)
+        return values, slots.__getitem__
+
+    def broken(self, sizes: Sequence[int]) -> list[str]:
+        """Why this plan does not hold for these sizes: what would be answered otherwise."""
+        return self.formulas.broken(self._values(sizes)[0])
+
+    def for_sizes(self, sizes: Sequence[int]) -> tuple[Program, list[int]] | None:
+        """The program for these sizes and its outputs' positions; None if it does not hold."""
+        values, slot = self._values(sizes)
+        if not self.formulas.hold(values):
+            return None
+        program = _numbered(self.program, values.__getitem__, slot)
+        places = self.places
+        program.host_nodes = [
+            HostNode(*_concrete(h, lambda size: values[places[size.at]])) for h in self.host_nodes
+        ]
+        return program, self.output_of
+
+
+class _Memory:
+    """Where temporaries lie: worked out for each size, as that depends on who is larger than whom.
+
+    Values are known by number: a temporary by its own, -1 and less in a program's slots, and an
+    output by its slot.
+    """
+
+    def __init__(
+        self, later: Later, program: Program, out_slot: dict[Node, int], at: Callable[[Any], int]
+    ):
+        name = {n: -1 - number for n, number in later.number.items()}
+        name |= {n: out_slot[n] for n in later.span if n in later.outputs}
+        self.span = {name[n]: ends for n, ends in later.span.items()}
+        self.outputs = {name[n] for n in later.span if n in later.outputs}
+        self.size = [(name[n], at(later.size[n])) for n in later.span]
+        self.temporaries = sorted(name[n] for n in later.number)[::-1]
+        self.slots = list(range(FIRST + len(program.leaf_slots) + len(out_slot)))
+
+    def places(self, values: list[Any]) -> tuple[list[int], list[int]]:
+        """The temporaries' offsets and the arena's size; the slot of every slot of the program."""
+        from lazygrad.ir.schedule import place_all  # it was there to make this plan
+
+        size = {name: values[at] for name, at in self.size}
+        offsets, homes, arena = place_all(self.span, self.outputs, size)
+        starts = [offsets[name] for name in self.temporaries]
+        homed = [homes.get(name, ARENA) for name in self.temporaries]
+        return [*starts, arena], [*self.slots, *homed[::-1]]
+
+
+def same(slot: int) -> int:
+    """A program without temporaries, or one whose numbers are formulas, has its slots as said."""
+    return slot
+
+
+def _concrete(host: HostNode, value_of: Callable[[Size], int]) -> tuple[Any, tuple[Any, ...]]:
+    node = concrete(host.node, value_of)
+    return node, tuple([concrete(source, value_of) for source in host.sources])
+
+
+def _sizes_of(hosts: Sequence[HostNode]) -> list[Size]:
+    found: list[Size] = []
+
+    def note(size: Size) -> int:
+        found.append(size)
+        return size.value
+
+    for host in hosts:
+        _concrete(host, note)
+    return found
+
+
+def _numbers(program: Program) -> list[Any]:
+    """All numbers of a program that sizes may enter."""
+    found: list[Any] = []
+
+    def note(number: Any) -> int:
+        found.append(number)
+        return 0
+
+    _numbered(program, note, same)
+    return found
+
+
+def _numbered(program: Program, of: Callable[[Any], int], slot_of: Callable[[int], int]) -> Program:
+    """The same program with other numbers and slots; ops on the host are left out."""
+    parts: list[list[Launch] | HostCall] = []
+    for part in program.parts:
+        if isinstance(part, HostCall):
+            sources = [(slot_of(slot), of(offset)) for slot, offset in part.sources]
+            target = (slot_of(part.target[0]), of(part.target[1]))
+            parts.append(HostCall(part.node, sources, target))
+            continue
+        parts.append(
+            [
+                Launch(
+                    one.function,
+                    of(one.grain),
+                    [
+                        Instance(
+                            of(i.items),
+                            [(slot_of(slot), of(offset)) for slot, offset in i.pointers],
+                            [of(number) for number in i.dims],
+                        )
+                        for i in one.instances
+                    ],
+                    one.name,
+                    one.place,
+                    one.counted,
+                    of(one.moved),
+                    of(one.size),
+                    one.together,
+                )
+                for one in part
+            ]
+        )
+    return Program(
+        program.functions,
+        parts,
+        program.scalars,
+        program.leaf_slots,
+        [Output(o.leaf, o.slot, of(o.nbytes)) for o in program.outputs],
+        of(program.arena),
+        [Site(s.error, of(s.size), s.number) for s in program.sites],
+        program.kernels,
+    )
+
+
+_plans: dict[Any, list[Plan]] = {}  # named cache: device, target, skeleton -> plans
+
+
+def find(key: Any, sizes: Sequence[int]) -> tuple[Program, list[int]] | None:
+    """A program for these sizes, if there is a plan that holds for them."""
+    for plan in _plans.get(key, ()):
+        found = plan.for_sizes(sizes)
+        if found is not None:
+            return found
+    return None
+
+
+def keep(key: Any, plan: Plan) -> None:
+    known = _plans.setdefault(key, [])
+    if len(known) >= MOST:
+        del known[0]
+    known.append(plan)
+
+
+__all__ = ["Plan", "find", "keep"]
