@@ -109,7 +109,7 @@ class Trace:
             self.values.append(_ARITHMETIC[op](self.values[a], self.values[b]))
         return Size(self, at, self.values[at])  # type: ignore[arg-type]
 
-    def later(self, count: int) -> list[Size]:
+    def later(self, count: int) -> list[Any]:
         """So many numbers that are made from others by whoever evaluates the trace: nothing may be
         asked about them."""
         assert not self.unknown, "there are numbers for later already"
