@@ -70,6 +70,16 @@ def test_higher_orders() -> None:
         assert g.tolist() == expected
 
 
+def test_backward_may_record_the_gradients() -> None:
+    x = leaf(1, 2)
+    (x**3).sum().backward(create_graph=True)
+    (x.grad * 2).sum().backward()
+    assert x.grad.tolist() == [3 + 12, 12 + 24]
+    y = leaf(1, 2)
+    (y**3).sum().backward()
+    assert not y.grad.requires_grad
+
+
 def test_grad_function() -> None:
     x, unused = leaf(1, 2), leaf(1, 2)
     with pytest.raises(RuntimeError, match="appears to not have been used in the graph"):
@@ -183,6 +193,15 @@ def test_a_retained_gradient_is_of_the_last_value() -> None:
     assert run(lambda t, v: t.mul_(3), lambda t, v: v) == [[5, 0], [5], [30, 0]]
 
 
+def test_retained_gradients_add_up() -> None:
+    y = leaf(1, 2) * 2
+    y.retain_grad()
+    z = (y * y).sum()
+    z.backward(retain_graph=True)
+    z.backward()
+    assert y.grad.tolist() == [8, 16]
+
+
 def test_writes_to_saved_values_are_noticed() -> None:
     x, w = leaf(1, 2), leaf(3, 4)
     y = x.exp()
@@ -247,8 +266,15 @@ def test_modes() -> None:
         assert not lg.is_grad_enabled() and not (x * 2).requires_grad
         with lg.enable_grad():
             assert (x * 2).requires_grad
+        assert not lg.is_grad_enabled()
+    assert lg.is_grad_enabled() and (x * 2).requires_grad
     with lg.inference_mode():
         assert not (x * 2).requires_grad
+        assert lg.is_inference_mode_enabled()
+    assert lg.is_grad_enabled() and not lg.is_inference_mode_enabled()
+    with pytest.raises(ValueError, match="within"), lg.no_grad():
+        raise ValueError("within")
+    assert lg.is_grad_enabled()
     lg.set_grad_enabled(False)
     assert not (x * 2).requires_grad
     lg.set_grad_enabled(True)
@@ -334,8 +360,10 @@ def test_once_differentiable() -> None:
             return g * 2 * ctx.saved_tensors[0]
 
     x = leaf(3)
-    (g,) = lg.autograd.grad(Once.apply(x).sum() * 2, x, create_graph=True)
-    assert g.tolist() == [12]
+    (g,) = lg.autograd.grad(Once.apply(x).sum() * 2 * x, x, create_graph=True)
+    assert g.tolist() == [9 * 2 + 6 * 6]
+    with pytest.raises(RuntimeError, match="marked with @once_differentiable"):
+        g.backward()
 
 
 # -- whole functions ----------------------------------------------------------------------------
