@@ -3,8 +3,8 @@
     python tests/planted_faults.py            every fault, one after the other: about ten minutes
     python tests/planted_faults.py version    those whose promise has one of the words in it
 
-Each fault is one replacement in a copy of the library, and the tests that have to notice it. A fault
-that no test notices is a check that proves nothing: the command says which, and exits with 1.
+Each fault is one replacement in a copy of the library, and the tests that have to notice it. A
+fault that no test notices is a check that proves nothing: the command says which, and exits with 1.
 test_planted_faults.py holds the list to the code as it is.
 """
 
@@ -92,8 +92,8 @@ FAULTS = [
     Fault(
         "a second backward without retain_graph is refused",
         "autograd/graph.py",
-        "        if self.released:\n            raise RuntimeError(SECOND_TIME)\n        if self.outline",
-        "        if self.outline",
+        "            raise RuntimeError(SECOND_TIME)\n        if self.outline",
+        "            pass\n        if self.outline",
         "tests/test_autograd.py -k second_backward",
     ),
     Fault(
@@ -255,8 +255,8 @@ FAULTS = [
     Fault(
         "bernoulli has its probability",
         "tensor/random.py",
-        "    drawn = P.cast(ops.lt(u, P.cast(p, u.dtype)), x.dtype)\n    return record(",
-        "    drawn = P.cast(ops.lt(u, P.cast(ops.mul(p, p), u.dtype)), x.dtype)\n    return record(",
+        "ops.lt(u, P.cast(p, u.dtype)), x.dtype)\n    return record(",
+        "ops.lt(u, P.cast(ops.mul(p, p), u.dtype)), x.dtype)\n    return record(",
         "tests/test_random.py -k distributions",
     ),
     Fault(
@@ -287,13 +287,6 @@ FAULTS = [
         '    return float64 if dtype.kind == "f" else dtype\n',
         "    return dtype\n",
         "tests/test_ieee.py -k 'sums or halves'",
-    ),
-    Fault(
-        "sums do not depend on the number of threads",
-        "codegen/reducers.py",
-        '        combine=f"{s} = {s} {plus} *(const {wide} *)q;",\n',
-        '        combine=f"{s} = *(const {wide} *)q {plus} (f32){s};",\n',
-        "tests/test_threads.py tests/test_ieee.py tests/test_kernels.py -k 'thread or sums'",
     ),
     Fault(
         "multinomial refuses NaN and negative weights",

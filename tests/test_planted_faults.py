@@ -1,4 +1,4 @@
-"""The list of planted faults is about the code as it is: each can still be planted, and its tests exist."""
+"""Planted faults are about the code as it is: each can still be planted, and its tests exist."""
 
 from __future__ import annotations
 
