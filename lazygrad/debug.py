@@ -68,7 +68,7 @@ class Look:
     def name_of(self, step: Step) -> str:
         """The name of a step's kernel."""
         if isinstance(step, KernelStep):
-            return self.code.of(step.kernels[0]).name
+            return self.code.function(step.kernels).name
         made = self.function_of(step)
         return made.symbol if made is not None else step.node.op.name
 
@@ -109,7 +109,7 @@ class Look:
         device, records = self.code.device, []
         for step in self.distinct():
             if isinstance(step, KernelStep):
-                made = self.code.of(step.kernels[0])
+                made = self.code.function(step.kernels)
                 phases = [phase_record(p, device.launch_text(p)) for p in made.phases]
                 records.append(device.plan_record(step.kernels[0], made) | {"phases": phases})
                 continue
@@ -127,7 +127,7 @@ class Look:
         for step in self.distinct():
             name = self.name_of(step)
             if isinstance(step, KernelStep):
-                texts[name] = self.code.of(step.kernels[0]).shown
+                texts[name] = self.code.function(step.kernels).shown
             elif name in self.code.matmuls:
                 texts[name] = self.code.matmuls[name].body
         return [{"name": name, "text": text} for name, text in texts.items()]

@@ -86,14 +86,14 @@ def promises(name: str) -> dict[str, Promise]:
         made, expected = render(kernel), promise(kernel)
         found[made.phases[0].symbol] = expected
         if made.together is not None:
-            found[made.together[0]] = expected
+            found[made.together().name] = expected
     return found
 
 
 @functools.cache
 def machine_code(architecture: str) -> dict[str, sass.Code]:
     """Of all cases together, as starting nvcc takes most of its time."""
-    bodies = dict.fromkeys(text_of(name) for name in CASES)
+    bodies = dict.fromkeys(text_of(name, many=True) for name in CASES)
     kernels = dict.fromkeys(part for body in bodies for part in body.split("\n\n"))
     return sass.compile_(translation_unit(list(kernels)), architecture)
 

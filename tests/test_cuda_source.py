@@ -92,6 +92,7 @@ CASES: dict[str, Make] = {
     "uniform": lambda: lg.rand(1000),
     "normal": lambda: lg.randn(1000),
 }
+MANY = ("bias",)  # shown with the function that runs several instances
 LAUNCHES = ("few", "tall", "batch_norm")  # a pass is a launch
 WIDE_FORMS = [
     Form(tile, by_a, by_b, True)
@@ -149,10 +150,12 @@ def routines() -> dict[str, str]:
     return {one.symbols[0]: one.body for one in made if one is not None}
 
 
-def kernels(make: Make) -> dict[str, tuple[str, str]]:
-    """(text, text with lines) of every kernel that a tensor takes, by name."""
+def kernels(make: Make, many: bool = False) -> dict[str, tuple[str, str]]:
+    """(text, text with lines) of every kernel that a tensor takes, by name; `many`: and of the
+    function that runs several instances of one."""
     schedule = make_schedule([node_of(make())])
     made = [render(step.kernels[0]) for step in schedule.steps if isinstance(step, KernelStep)]
+    made += [one.together() for one in made if one.together is not None and many]
     texts = {one.name: (one.body, one.shown) for one in made}
     for step in schedule.steps:
         if isinstance(step, HostStep) and (found := routine(step.node)) is not None:
@@ -160,13 +163,13 @@ def kernels(make: Make) -> dict[str, tuple[str, str]]:
     return texts
 
 
-def text_of(name: str) -> str:
-    return "\n".join(body for body, _ in kernels(CASES[name]).values())
+def text_of(name: str, many: bool = False) -> str:
+    return "\n".join(body for body, _ in kernels(CASES[name], many).values())
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_golden_text(name: str) -> None:
-    assert text_of(name) == (GOLDEN / f"{name}.cu").read_text(encoding="utf-8")
+    assert text_of(name, name in MANY) == (GOLDEN / f"{name}.cu").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", GOLDEN_PRODUCTS)
@@ -245,7 +248,7 @@ def real_nvcc() -> bool:
 @pytest.mark.skipif(not real_nvcc(), reason="needs NVIDIA's nvcc")
 @pytest.mark.parametrize("arch", ["sm_80", "sm_90"])
 def test_kernels_compile_without_warnings_stack_or_spills(arch: str, tmp_path: Path) -> None:
-    bodies = {n: body for make in CASES.values() for n, (body, _) in kernels(make).items()}
+    bodies = {n: body for make in CASES.values() for n, (body, _) in kernels(make, True).items()}
     bodies |= products() | routines()
     report = ptxas(translation_unit(list(bodies.values())), arch, tmp_path)
     assert len(report) >= len(bodies)
@@ -261,6 +264,6 @@ if __name__ == "__main__":
     for old in GOLDEN.glob("*.cu"):
         old.unlink()
     for case in CASES:
-        (GOLDEN / f"{case}.cu").write_text(text_of(case), encoding="utf-8")
+        (GOLDEN / f"{case}.cu").write_text(text_of(case, case in MANY), encoding="utf-8")
     for product in GOLDEN_PRODUCTS:
         (GOLDEN / f"{product}.cu").write_text(products()[product], encoding="utf-8")

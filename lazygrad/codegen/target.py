@@ -47,7 +47,8 @@ class Rendered:
     errors: tuple[int, ...]
     scratch: int
     streams: tuple[tuple[int, int], ...] = ()  # (buffer, parameter): 1 stores past the caches
-    together: tuple[str, int] | None = None  # a function of so many instances at once
+    at_once: int = 1  # instances that one call runs
+    together: Callable[[], Rendered] | None = None  # a function of the same kernel that runs more
 
     @property
     def shown(self) -> str:

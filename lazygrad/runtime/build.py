@@ -57,6 +57,7 @@ class Code:
     def __init__(self, device: Device):
         self.device = device
         self.rendered: dict[int, Rendered] = {}
+        self.many: dict[str, Rendered] = {}  # functions of several instances, by the name of one
         self.texts: dict[str, Text] = {}  # by the name of a kernel
         self.products: dict[int, Product] = {}  # by step object
         self.routines: dict[int, Product | None] = {}  # by step object
@@ -88,13 +89,21 @@ class Code:
 
     @staticmethod
     def text(made: Rendered) -> Text:
-        symbols = dict.fromkeys(phase.symbol for phase in made.phases)
-        return Text(made.body, (*symbols, *(made.together or ())[:1]))
+        return Text(made.body, tuple(dict.fromkeys(phase.symbol for phase in made.phases)))
+
+    def function(self, kernels: Sequence[Kernel]) -> Rendered:
+        """What runs these kernels, which have one signature."""
+        made = self.of(kernels[0])
+        if made.together is None or len(kernels) == 1:
+            return made
+        if made.name not in self.many:
+            self.many[made.name] = made.together()
+        return self.many[made.name]
 
     def add(self, schedule: Schedule) -> None:
         for step in schedule.steps:
             if isinstance(step, KernelStep):
-                made = self.of(step.kernels[0])
+                made = self.function(step.kernels)
                 self.texts[made.name] = self.text(made)
             else:
                 product = self.product(step) if isinstance(step, MatmulStep) else self.routine(step)
@@ -194,7 +203,7 @@ class _Builder:
     def kernel_step(self, step: KernelStep) -> None:
         self.kernels += 1
         moved = sum(nbytes(n) for n in [*reads(step), *writes(step)])
-        first = self.code.of(step.kernels[0])
+        first = self.code.function(step.kernels)
         place = places_text([n for k in step.kernels for n in k.places()])
         instances: list[list[Instance]] = [[] for _ in first.phases]
         for kernel in step.kernels:
@@ -221,15 +230,9 @@ class _Builder:
                     number == 0,
                     moved if number == 0 else 0,
                     sum(prod(k.extents) for k in step.kernels),
-                    self.together(first) if len(into) > 1 else None,
+                    first.at_once,
                 )
             )
-
-    def together(self, made: Rendered) -> tuple[int, int] | None:
-        if made.together is None:
-            return None
-        symbol, count = made.together
-        return self.function(symbol), count
 
     def dims(self, kernel: Kernel, made: Rendered) -> list[int]:
         """A kernel's parameters; what is large and read by no later step is stored past caches."""
@@ -357,8 +360,10 @@ def plan(
 
     def lowered(kernels: list[Kernel]) -> None:
         if compilation is not None and kernels:
-            texts = {made.name: code.text(made) for made in map(code.of, kernels)}
-            compilation.start(texts.values())
+            alike: dict[str, list[Kernel]] = {}
+            for kernel in kernels:  # most of one signature are put into one step
+                alike.setdefault(code.of(kernel).name, []).append(kernel)
+            compilation.start(code.text(code.function(some)) for some in alike.values())
 
     with stats.stage("plan"):
         schedule = make_schedule(structure.outputs, code.signature, lowered, code.device.overwrites)

@@ -48,7 +48,7 @@ class Launch:
     counted: bool = True  # False for the later phases of a kernel
     moved: int = 0  # bytes read and written
     size: int = 0  # elements of its index spaces together
-    together: tuple[int, int] | None = None  # a function of so many instances at once
+    at_once: int = 1  # instances that one call of the function runs
 
 
 @dataclass

@@ -7,7 +7,8 @@ many blocks a launch has. Must not know: how text is compiled, or which buffers 
 from __future__ import annotations
 
 import hashlib
-from functools import cache
+from dataclasses import replace
+from functools import cache, partial
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -395,19 +396,18 @@ def render(kernel: Kernel) -> Rendered:
     context["arguments"] = [text.split()[-1].lstrip("*") for text in [*pointers, dims]]
     fields = [text.replace("__restrict__ ", "") for text in [*pointers, dims]]
     context["fields"] = [f"{text};" for text in fields]
-    context["together"] = together = instances_at_once(writer)
     template = environment().get_template(f"cuda/{strategy}.cu.j2")
     name = readable_name(kernel)
-    plain = template.render(**context, symbol="SYMBOL", notes=False, heading="")
+    plain = template.render(**context, symbol="SYMBOL", at_once=1, notes=False, heading="")
     key = hashlib.blake2b(plain.encode(), digest_size=6).hexdigest()
     symbol = f"lg_{name}_{key}"
 
-    def shown() -> str:
+    def shown(symbol: str = symbol, at_once: int = 1) -> str:
         notes = {"symbol": symbol, "notes": True, "heading": heading(kernel, strategy)}
-        return str(template.render(**context, **notes))
+        return str(template.render(**context, **notes, at_once=at_once))
 
     phases, scratch = _phases(writer, symbol)
-    return Rendered(
+    made = Rendered(
         symbol,
         plain.replace("SYMBOL", symbol),
         shown,
@@ -415,8 +415,20 @@ def render(kernel: Kernel) -> Rendered:
         tuple(writer.e.params.values),
         tuple(writer.e.errors),
         scratch,
-        together=(symbol + "_many", together) if together else None,
     )
+    count, many = instances_at_once(writer), f"{symbol}_many"
+
+    def together() -> Rendered:
+        return replace(
+            made,
+            name=many,
+            body=template.render(**context, symbol=many, at_once=count, notes=False, heading=""),
+            annotated=partial(shown, many, count),
+            phases=tuple(replace(phase, symbol=many) for phase in phases),
+            at_once=count,
+        )
+
+    return replace(made, together=together) if count else made
 
 
 def instances_at_once(writer: _Writer) -> int:

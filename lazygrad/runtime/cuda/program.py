@@ -130,10 +130,10 @@ class GpuProgram(Program):
         ]
 
         def calls(launch: Launch) -> list[_Call]:
-            if launch.together is not None:
-                number, count = launch.together
-                return _joint_calls(launch, functions[number], count)
-            return _calls(launch, functions[launch.function] or library(launch))
+            function = functions[launch.function] or library(launch)
+            if launch.at_once > 1:
+                return _joint_calls(launch, function, launch.at_once)
+            return _calls(launch, function)
 
         def library(launch: Launch) -> Any:
             return backend.library_function(launch.name)

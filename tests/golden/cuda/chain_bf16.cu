@@ -1,4 +1,5 @@
-LG_FN void lg_cast_mul_cast_le_where_c77a68971639_block(const i32 block, const u16 *__restrict__ p0, const f64 *__restrict__ p1, u16 *__restrict__ p2, const Dims<i32, 1> d) {
+extern "C" __global__ void __launch_bounds__(256) lg_cast_mul_cast_le_where_ba104e687cb2(const u16 *__restrict__ p0, const f64 *__restrict__ p1, u16 *__restrict__ p2, const Dims<i32, 1> d) {
+  const i32 block = blockIdx.x;
   const i32 total = d[0];
   const f32 v2 = (f32)*p1;
   const f32 v5 = v_rnd_bf16(0.0f);
@@ -19,13 +20,4 @@ LG_FN void lg_cast_mul_cast_le_where_c77a68971639_block(const i32 block, const u
     y0.v[k] = v_to_bf16(v7);
   }
   v_store(p2 + x0, y0, 8);
-}
-extern "C" __global__ void __launch_bounds__(256) lg_cast_mul_cast_le_where_c77a68971639(const u16 *__restrict__ p0, const f64 *__restrict__ p1, u16 *__restrict__ p2, const Dims<i32, 1> d) {
-  lg_cast_mul_cast_le_where_c77a68971639_block(blockIdx.x, p0, p1, p2, d);
-}
-struct lg_cast_mul_cast_le_where_c77a68971639_arguments { const u16 *p0; const f64 *p1; u16 *p2; Dims<i32, 1> d; };
-extern "C" __global__ void __launch_bounds__(256) lg_cast_mul_cast_le_where_c77a68971639_many(const __grid_constant__ Instances<lg_cast_mul_cast_le_where_c77a68971639_arguments, 32> all) {
-  const int n = all.of(blockIdx.x);
-  const lg_cast_mul_cast_le_where_c77a68971639_arguments &one = all.at[n];
-  lg_cast_mul_cast_le_where_c77a68971639_block(blockIdx.x - all.first[n], one.p0, one.p1, one.p2, one.d);
 }

@@ -1,4 +1,5 @@
-LG_FN void lg_exp_add_63d006f4eead_block(const i32 block, const f64 *__restrict__ p0, const f64 *__restrict__ p1, f64 *__restrict__ p2, const Dims<i32, 1> d) {
+extern "C" __global__ void __launch_bounds__(256) lg_exp_add_fbe5901bc873(const f64 *__restrict__ p0, const f64 *__restrict__ p1, f64 *__restrict__ p2, const Dims<i32, 1> d) {
+  const i32 block = blockIdx.x;
   const i32 total = d[0];
   const f64 v2 = (f64)*p1;
   const i32 f = (i32)block * 512 + (i32)threadIdx.x * 2;
@@ -15,13 +16,4 @@ LG_FN void lg_exp_add_63d006f4eead_block(const i32 block, const f64 *__restrict_
     y0.v[k] = v3;
   }
   v_store(p2 + x0, y0, 2);
-}
-extern "C" __global__ void __launch_bounds__(256) lg_exp_add_63d006f4eead(const f64 *__restrict__ p0, const f64 *__restrict__ p1, f64 *__restrict__ p2, const Dims<i32, 1> d) {
-  lg_exp_add_63d006f4eead_block(blockIdx.x, p0, p1, p2, d);
-}
-struct lg_exp_add_63d006f4eead_arguments { const f64 *p0; const f64 *p1; f64 *p2; Dims<i32, 1> d; };
-extern "C" __global__ void __launch_bounds__(256) lg_exp_add_63d006f4eead_many(const __grid_constant__ Instances<lg_exp_add_63d006f4eead_arguments, 32> all) {
-  const int n = all.of(blockIdx.x);
-  const lg_exp_add_63d006f4eead_arguments &one = all.at[n];
-  lg_exp_add_63d006f4eead_block(blockIdx.x - all.first[n], one.p0, one.p1, one.p2, one.d);
 }

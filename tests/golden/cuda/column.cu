@@ -1,4 +1,5 @@
-LG_FN void lg_mul_8c872c5d2103_block(const i32 block, const f32 *__restrict__ p0, const f32 *__restrict__ p1, f32 *__restrict__ p2, const Dims<i32, 5> d) {
+extern "C" __global__ void __launch_bounds__(256) lg_mul_5540777fc797(const f32 *__restrict__ p0, const f32 *__restrict__ p1, f32 *__restrict__ p2, const Dims<i32, 5> d) {
+  const i32 block = blockIdx.x;
   const i32 total = d[0] * d[1];
   const i32 f = (i32)block * 1024 + (i32)threadIdx.x * 4;
   if (f >= total) return;
@@ -16,13 +17,4 @@ LG_FN void lg_mul_8c872c5d2103_block(const i32 block, const f32 *__restrict__ p0
     y0.v[k] = v2;
   }
   v_store(p2 + i0 * d[4] + x0, y0, 4);
-}
-extern "C" __global__ void __launch_bounds__(256) lg_mul_8c872c5d2103(const f32 *__restrict__ p0, const f32 *__restrict__ p1, f32 *__restrict__ p2, const Dims<i32, 5> d) {
-  lg_mul_8c872c5d2103_block(blockIdx.x, p0, p1, p2, d);
-}
-struct lg_mul_8c872c5d2103_arguments { const f32 *p0; const f32 *p1; f32 *p2; Dims<i32, 5> d; };
-extern "C" __global__ void __launch_bounds__(256) lg_mul_8c872c5d2103_many(const __grid_constant__ Instances<lg_mul_8c872c5d2103_arguments, 32> all) {
-  const int n = all.of(blockIdx.x);
-  const lg_mul_8c872c5d2103_arguments &one = all.at[n];
-  lg_mul_8c872c5d2103_block(blockIdx.x - all.first[n], one.p0, one.p1, one.p2, one.d);
 }

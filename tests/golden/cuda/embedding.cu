@@ -1,4 +1,5 @@
-LG_FN void lg_gather_gather_deb3b49f8c03_block(const i32 block, const i64 *__restrict__ p0, const f32 *__restrict__ p1, f32 *__restrict__ p2, i64 *e0, const Dims<i32, 6> d) {
+extern "C" __global__ void __launch_bounds__(256) lg_gather_gather_cde87465ffcc(const i64 *__restrict__ p0, const f32 *__restrict__ p1, f32 *__restrict__ p2, i64 *e0, const Dims<i32, 6> d) {
+  const i32 block = blockIdx.x;
   const i32 total = d[0] * d[1];
   const i32 f = (i32)block * 1024 + (i32)threadIdx.x * 4;
   if (f >= total) return;
@@ -14,13 +15,4 @@ LG_FN void lg_gather_gather_deb3b49f8c03_block(const i32 block, const i64 *__res
     y0.v[k] = v1;
   }
   v_store(p2 + i0 * d[5] + x0, y0, 4);
-}
-extern "C" __global__ void __launch_bounds__(256) lg_gather_gather_deb3b49f8c03(const i64 *__restrict__ p0, const f32 *__restrict__ p1, f32 *__restrict__ p2, i64 *e0, const Dims<i32, 6> d) {
-  lg_gather_gather_deb3b49f8c03_block(blockIdx.x, p0, p1, p2, e0, d);
-}
-struct lg_gather_gather_deb3b49f8c03_arguments { const i64 *p0; const f32 *p1; f32 *p2; i64 *e0; Dims<i32, 6> d; };
-extern "C" __global__ void __launch_bounds__(256) lg_gather_gather_deb3b49f8c03_many(const __grid_constant__ Instances<lg_gather_gather_deb3b49f8c03_arguments, 32> all) {
-  const int n = all.of(blockIdx.x);
-  const lg_gather_gather_deb3b49f8c03_arguments &one = all.at[n];
-  lg_gather_gather_deb3b49f8c03_block(blockIdx.x - all.first[n], one.p0, one.p1, one.p2, one.e0, one.d);
 }

@@ -1,4 +1,5 @@
-LG_FN void lg_floordiv_add_ee235a217863_block(const i32 block, const i64 *__restrict__ p0, const i64 *__restrict__ p1, const i64 *__restrict__ p2, i64 *__restrict__ p3, i64 *e0, const Dims<i32, 1> d) {
+extern "C" __global__ void __launch_bounds__(256) lg_floordiv_add_24e06dbde5cd(const i64 *__restrict__ p0, const i64 *__restrict__ p1, const i64 *__restrict__ p2, i64 *__restrict__ p3, i64 *e0, const Dims<i32, 1> d) {
+  const i32 block = blockIdx.x;
   const i32 total = d[0];
   const i64 v1 = (i64)*p1;
   const i64 v3 = (i64)*p2;
@@ -17,13 +18,4 @@ LG_FN void lg_floordiv_add_ee235a217863_block(const i32 block, const i64 *__rest
     y0.v[k] = v4;
   }
   v_store(p3 + x0, y0, total - f);
-}
-extern "C" __global__ void __launch_bounds__(256) lg_floordiv_add_ee235a217863(const i64 *__restrict__ p0, const i64 *__restrict__ p1, const i64 *__restrict__ p2, i64 *__restrict__ p3, i64 *e0, const Dims<i32, 1> d) {
-  lg_floordiv_add_ee235a217863_block(blockIdx.x, p0, p1, p2, p3, e0, d);
-}
-struct lg_floordiv_add_ee235a217863_arguments { const i64 *p0; const i64 *p1; const i64 *p2; i64 *p3; i64 *e0; Dims<i32, 1> d; };
-extern "C" __global__ void __launch_bounds__(256) lg_floordiv_add_ee235a217863_many(const __grid_constant__ Instances<lg_floordiv_add_ee235a217863_arguments, 32> all) {
-  const int n = all.of(blockIdx.x);
-  const lg_floordiv_add_ee235a217863_arguments &one = all.at[n];
-  lg_floordiv_add_ee235a217863_block(blockIdx.x - all.first[n], one.p0, one.p1, one.p2, one.p3, one.e0, one.d);
 }

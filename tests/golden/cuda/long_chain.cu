@@ -1,4 +1,5 @@
-LG_FN void lg_mul_add_e45c3d92f525_block(const i32 block, const f32 *__restrict__ p0, const f32 *__restrict__ p1, const f64 *__restrict__ p2, f32 *__restrict__ p3, const Dims<i32, 1> d) {
+extern "C" __global__ void __launch_bounds__(256) lg_mul_add_d3983756c7de(const f32 *__restrict__ p0, const f32 *__restrict__ p1, const f64 *__restrict__ p2, f32 *__restrict__ p3, const Dims<i32, 1> d) {
+  const i32 block = blockIdx.x;
   const i32 total = d[0];
   const f32 v3 = (f32)*p2;
   const i32 start = (i32)block * 2048 + (i32)threadIdx.x * 4;
@@ -29,13 +30,4 @@ LG_FN void lg_mul_add_e45c3d92f525_block(const i32 block, const f32 *__restrict_
     }
     v_store(p3 + x0, y0, 4);
   }
-}
-extern "C" __global__ void __launch_bounds__(256) lg_mul_add_e45c3d92f525(const f32 *__restrict__ p0, const f32 *__restrict__ p1, const f64 *__restrict__ p2, f32 *__restrict__ p3, const Dims<i32, 1> d) {
-  lg_mul_add_e45c3d92f525_block(blockIdx.x, p0, p1, p2, p3, d);
-}
-struct lg_mul_add_e45c3d92f525_arguments { const f32 *p0; const f32 *p1; const f64 *p2; f32 *p3; Dims<i32, 1> d; };
-extern "C" __global__ void __launch_bounds__(256) lg_mul_add_e45c3d92f525_many(const __grid_constant__ Instances<lg_mul_add_e45c3d92f525_arguments, 32> all) {
-  const int n = all.of(blockIdx.x);
-  const lg_mul_add_e45c3d92f525_arguments &one = all.at[n];
-  lg_mul_add_e45c3d92f525_block(blockIdx.x - all.first[n], one.p0, one.p1, one.p2, one.p3, one.d);
 }

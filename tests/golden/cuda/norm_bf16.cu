@@ -1,4 +1,5 @@
-LG_FN void lg_cast_c1438b2f7a01_block(const i32 block, const u16 *__restrict__ p0, f32 *__restrict__ p1, const Dims<i32, 1> d) {
+extern "C" __global__ void __launch_bounds__(256) lg_cast_f0dce4be8f9a(const u16 *__restrict__ p0, f32 *__restrict__ p1, const Dims<i32, 1> d) {
+  const i32 block = blockIdx.x;
   const i32 total = d[0];
   const i32 f = (i32)block * 1024 + (i32)threadIdx.x * 4;
   if (f >= total) return;
@@ -13,15 +14,6 @@ LG_FN void lg_cast_c1438b2f7a01_block(const i32 block, const u16 *__restrict__ p
     y0.v[k] = v1;
   }
   v_store(p1 + x0, y0, 4);
-}
-extern "C" __global__ void __launch_bounds__(256) lg_cast_c1438b2f7a01(const u16 *__restrict__ p0, f32 *__restrict__ p1, const Dims<i32, 1> d) {
-  lg_cast_c1438b2f7a01_block(blockIdx.x, p0, p1, d);
-}
-struct lg_cast_c1438b2f7a01_arguments { const u16 *p0; f32 *p1; Dims<i32, 1> d; };
-extern "C" __global__ void __launch_bounds__(256) lg_cast_c1438b2f7a01_many(const __grid_constant__ Instances<lg_cast_c1438b2f7a01_arguments, 32> all) {
-  const int n = all.of(blockIdx.x);
-  const lg_cast_c1438b2f7a01_arguments &one = all.at[n];
-  lg_cast_c1438b2f7a01_block(blockIdx.x - all.first[n], one.p0, one.p1, one.d);
 }
 
 extern "C" __global__ void __launch_bounds__(256) lg_cast_sum_div_sub_etc_cast_b97f2067e929(const u16 *__restrict__ p0, const f64 *__restrict__ p1, const f64 *__restrict__ p2, const f64 *__restrict__ p3, const f32 *__restrict__ p4, u16 *__restrict__ p5, const Dims<i32, 4> d) {

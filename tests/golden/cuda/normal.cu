@@ -1,4 +1,5 @@
-LG_FN void lg_copy_5e7204806f2a_block(const i32 block, const i64 *__restrict__ p0, const i64 *__restrict__ p1, f32 *__restrict__ p2, const Dims<i32, 1> d) {
+extern "C" __global__ void __launch_bounds__(256) lg_copy_7eb958b3e699(const i64 *__restrict__ p0, const i64 *__restrict__ p1, f32 *__restrict__ p2, const Dims<i32, 1> d) {
+  const i32 block = blockIdx.x;
   const i32 total = d[0];
   const i64 v0 = (i64)*p0;
   const i64 v1 = (i64)*p1;
@@ -14,13 +15,4 @@ LG_FN void lg_copy_5e7204806f2a_block(const i32 block, const i64 *__restrict__ p
     y0.v[k] = v3;
   }
   v_store(p2 + x0, y0, 4);
-}
-extern "C" __global__ void __launch_bounds__(256) lg_copy_5e7204806f2a(const i64 *__restrict__ p0, const i64 *__restrict__ p1, f32 *__restrict__ p2, const Dims<i32, 1> d) {
-  lg_copy_5e7204806f2a_block(blockIdx.x, p0, p1, p2, d);
-}
-struct lg_copy_5e7204806f2a_arguments { const i64 *p0; const i64 *p1; f32 *p2; Dims<i32, 1> d; };
-extern "C" __global__ void __launch_bounds__(256) lg_copy_5e7204806f2a_many(const __grid_constant__ Instances<lg_copy_5e7204806f2a_arguments, 32> all) {
-  const int n = all.of(blockIdx.x);
-  const lg_copy_5e7204806f2a_arguments &one = all.at[n];
-  lg_copy_5e7204806f2a_block(blockIdx.x - all.first[n], one.p0, one.p1, one.p2, one.d);
 }

@@ -1,4 +1,5 @@
-LG_FN void lg_copy_40b2e2b6884a_block(const i32 block, const f32 *__restrict__ p0, f32 *__restrict__ p1, const Dims<i32, 1> d) {
+extern "C" __global__ void __launch_bounds__(256) lg_copy_4164519fa809(const f32 *__restrict__ p0, f32 *__restrict__ p1, const Dims<i32, 1> d) {
+  const i32 block = blockIdx.x;
   const i32 total = d[0];
   const i32 f = (i32)block * 1024 + (i32)threadIdx.x * 4;
   if (f >= total) return;
@@ -13,15 +14,6 @@ LG_FN void lg_copy_40b2e2b6884a_block(const i32 block, const f32 *__restrict__ p
     y0.v[k] = v1;
   }
   v_store(p1 + x0, y0, 4);
-}
-extern "C" __global__ void __launch_bounds__(256) lg_copy_40b2e2b6884a(const f32 *__restrict__ p0, f32 *__restrict__ p1, const Dims<i32, 1> d) {
-  lg_copy_40b2e2b6884a_block(blockIdx.x, p0, p1, d);
-}
-struct lg_copy_40b2e2b6884a_arguments { const f32 *p0; f32 *p1; Dims<i32, 1> d; };
-extern "C" __global__ void __launch_bounds__(256) lg_copy_40b2e2b6884a_many(const __grid_constant__ Instances<lg_copy_40b2e2b6884a_arguments, 32> all) {
-  const int n = all.of(blockIdx.x);
-  const lg_copy_40b2e2b6884a_arguments &one = all.at[n];
-  lg_copy_40b2e2b6884a_block(blockIdx.x - all.first[n], one.p0, one.p1, one.d);
 }
 
 /* What is scattered is sorted by its place, stably: a block sorts 1024 items ... */

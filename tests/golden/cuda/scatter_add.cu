@@ -1,4 +1,5 @@
-LG_FN void lg_copy_40b2e2b6884a_block(const i32 block, const f32 *__restrict__ p0, f32 *__restrict__ p1, const Dims<i32, 1> d) {
+extern "C" __global__ void __launch_bounds__(256) lg_copy_4164519fa809(const f32 *__restrict__ p0, f32 *__restrict__ p1, const Dims<i32, 1> d) {
+  const i32 block = blockIdx.x;
   const i32 total = d[0];
   const i32 f = (i32)block * 1024 + (i32)threadIdx.x * 4;
   if (f >= total) return;
@@ -14,17 +15,9 @@ LG_FN void lg_copy_40b2e2b6884a_block(const i32 block, const f32 *__restrict__ p
   }
   v_store(p1 + x0, y0, 4);
 }
-extern "C" __global__ void __launch_bounds__(256) lg_copy_40b2e2b6884a(const f32 *__restrict__ p0, f32 *__restrict__ p1, const Dims<i32, 1> d) {
-  lg_copy_40b2e2b6884a_block(blockIdx.x, p0, p1, d);
-}
-struct lg_copy_40b2e2b6884a_arguments { const f32 *p0; f32 *p1; Dims<i32, 1> d; };
-extern "C" __global__ void __launch_bounds__(256) lg_copy_40b2e2b6884a_many(const __grid_constant__ Instances<lg_copy_40b2e2b6884a_arguments, 32> all) {
-  const int n = all.of(blockIdx.x);
-  const lg_copy_40b2e2b6884a_arguments &one = all.at[n];
-  lg_copy_40b2e2b6884a_block(blockIdx.x - all.first[n], one.p0, one.p1, one.d);
-}
 
-LG_FN void lg_lt_add_where_20e8fc7b332f_block(const i32 block, const i64 *__restrict__ p0, const i64 *__restrict__ p1, i64 *__restrict__ p2, const Dims<i32, 1> d) {
+extern "C" __global__ void __launch_bounds__(256) lg_lt_add_where_a0b2b7ba18e1(const i64 *__restrict__ p0, const i64 *__restrict__ p1, i64 *__restrict__ p2, const Dims<i32, 1> d) {
+  const i32 block = blockIdx.x;
   const i32 total = d[0];
   const i64 v1 = 0LL;
   const i64 v3 = (i64)*p1;
@@ -44,15 +37,6 @@ LG_FN void lg_lt_add_where_20e8fc7b332f_block(const i32 block, const i64 *__rest
     y0.v[k] = v5;
   }
   v_store(p2 + x0, y0, total - f);
-}
-extern "C" __global__ void __launch_bounds__(256) lg_lt_add_where_20e8fc7b332f(const i64 *__restrict__ p0, const i64 *__restrict__ p1, i64 *__restrict__ p2, const Dims<i32, 1> d) {
-  lg_lt_add_where_20e8fc7b332f_block(blockIdx.x, p0, p1, p2, d);
-}
-struct lg_lt_add_where_20e8fc7b332f_arguments { const i64 *p0; const i64 *p1; i64 *p2; Dims<i32, 1> d; };
-extern "C" __global__ void __launch_bounds__(256) lg_lt_add_where_20e8fc7b332f_many(const __grid_constant__ Instances<lg_lt_add_where_20e8fc7b332f_arguments, 32> all) {
-  const int n = all.of(blockIdx.x);
-  const lg_lt_add_where_20e8fc7b332f_arguments &one = all.at[n];
-  lg_lt_add_where_20e8fc7b332f_block(blockIdx.x - all.first[n], one.p0, one.p1, one.p2, one.d);
 }
 
 /* a place in memory belongs to one thread, which writes to it in order */

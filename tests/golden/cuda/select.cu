@@ -1,4 +1,5 @@
-LG_FN void lg_lt_where_9a339fe82091_block(const i32 block, const f64 *__restrict__ p0, const f32 *__restrict__ p1, const f32 *__restrict__ p2, const f32 *__restrict__ p3, f32 *__restrict__ p4, const Dims<i32, 6> d) {
+extern "C" __global__ void __launch_bounds__(256) lg_lt_where_0cf64e9f5fb0(const f64 *__restrict__ p0, const f32 *__restrict__ p1, const f32 *__restrict__ p2, const f32 *__restrict__ p3, f32 *__restrict__ p4, const Dims<i32, 6> d) {
+  const i32 block = blockIdx.x;
   const i32 total = d[0] * d[1];
   const f32 v0 = (f32)*p0;
   const i32 f = (i32)block * 1024 + (i32)threadIdx.x * 4;
@@ -20,13 +21,4 @@ LG_FN void lg_lt_where_9a339fe82091_block(const i32 block, const f64 *__restrict
     y0.v[k] = v5;
   }
   v_store(p4 + i0 * d[5] + x0, y0, 4);
-}
-extern "C" __global__ void __launch_bounds__(256) lg_lt_where_9a339fe82091(const f64 *__restrict__ p0, const f32 *__restrict__ p1, const f32 *__restrict__ p2, const f32 *__restrict__ p3, f32 *__restrict__ p4, const Dims<i32, 6> d) {
-  lg_lt_where_9a339fe82091_block(blockIdx.x, p0, p1, p2, p3, p4, d);
-}
-struct lg_lt_where_9a339fe82091_arguments { const f64 *p0; const f32 *p1; const f32 *p2; const f32 *p3; f32 *p4; Dims<i32, 6> d; };
-extern "C" __global__ void __launch_bounds__(256) lg_lt_where_9a339fe82091_many(const __grid_constant__ Instances<lg_lt_where_9a339fe82091_arguments, 32> all) {
-  const int n = all.of(blockIdx.x);
-  const lg_lt_where_9a339fe82091_arguments &one = all.at[n];
-  lg_lt_where_9a339fe82091_block(blockIdx.x - all.first[n], one.p0, one.p1, one.p2, one.p3, one.p4, one.d);
 }

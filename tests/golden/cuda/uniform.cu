@@ -1,4 +1,5 @@
-LG_FN void lg_shr_bit_and_cast_mul_383bf158f253_block(const i32 block, const i64 *__restrict__ p0, const i64 *__restrict__ p1, f32 *__restrict__ p2, const Dims<i32, 1> d) {
+extern "C" __global__ void __launch_bounds__(256) lg_shr_bit_and_cast_mul_11995afa9e0a(const i64 *__restrict__ p0, const i64 *__restrict__ p1, f32 *__restrict__ p2, const Dims<i32, 1> d) {
+  const i32 block = blockIdx.x;
   const i32 total = d[0];
   const i64 v0 = (i64)*p0;
   const i64 v1 = (i64)*p1;
@@ -20,13 +21,4 @@ LG_FN void lg_shr_bit_and_cast_mul_383bf158f253_block(const i32 block, const i64
     y0.v[k] = v9;
   }
   v_store(p2 + x0, y0, 4);
-}
-extern "C" __global__ void __launch_bounds__(256) lg_shr_bit_and_cast_mul_383bf158f253(const i64 *__restrict__ p0, const i64 *__restrict__ p1, f32 *__restrict__ p2, const Dims<i32, 1> d) {
-  lg_shr_bit_and_cast_mul_383bf158f253_block(blockIdx.x, p0, p1, p2, d);
-}
-struct lg_shr_bit_and_cast_mul_383bf158f253_arguments { const i64 *p0; const i64 *p1; f32 *p2; Dims<i32, 1> d; };
-extern "C" __global__ void __launch_bounds__(256) lg_shr_bit_and_cast_mul_383bf158f253_many(const __grid_constant__ Instances<lg_shr_bit_and_cast_mul_383bf158f253_arguments, 32> all) {
-  const int n = all.of(blockIdx.x);
-  const lg_shr_bit_and_cast_mul_383bf158f253_arguments &one = all.at[n];
-  lg_shr_bit_and_cast_mul_383bf158f253_block(blockIdx.x - all.first[n], one.p0, one.p1, one.p2, one.d);
 }
