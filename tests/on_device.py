@@ -20,7 +20,6 @@ _HOSTS = "it is of the host's memory"
 _NUMPY = "it names the line of `.numpy()`, which is the tests' own here"
 _ARRAYS = "numpy's arrays are on the host, where a GPU's tensor does not meet them"
 _INDEX = "an index in a GPU's memory is refused where it is used: test_value_checks.py has both"
-_BLOCKS = "attention in blocks is the C backend's; elsewhere it is a composition"
 _FORK = "after a fork a GPU cannot be used: test_cuda.py has what is said"
 _NO_GPU = "what is said where there is no GPU"
 _C = "it is about the C backend's own parts"
@@ -43,6 +42,7 @@ HOST_ONLY: dict[str, str] = {
     **dict.fromkeys(
         (
             "test_cuda.py",
+            "test_cuda_attention.py",
             "test_cuda_doctor.py",
             "test_cuda_planted.py",
             "test_cuda_product.py",
@@ -57,9 +57,6 @@ HOST_ONLY: dict[str, str] = {
         _ITSELF,
     ),
     "test_architecture.py": _TEXT,
-    "test_attention.py::test_sources_of_any_strides_are_read_where_they_are": _BLOCKS,
-    "test_attention.py::test_no_matrix_of_all_weights_is_in_memory": _BLOCKS,
-    "test_attention.py::test_without_a_mask_it_is_a_function_of_its_own": _BLOCKS,
     "test_autograd.py::test_gradient_lands_where_a_leaf_had_its_gradient_exported": _SHARED,
     "test_dlpack.py": _SHARED,
     "test_docs.py::test_commands_print_what_the_page_shows": _CHILDREN,

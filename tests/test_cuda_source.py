@@ -15,13 +15,16 @@ import pytest
 
 import lazygrad as lg
 import lazygrad.nn.functional as F
+from lazygrad.codegen.cuda.attention import attention
 from lazygrad.codegen.cuda.plan import divisor
 from lazygrad.codegen.cuda.product import Form, product_source
 from lazygrad.codegen.cuda.render import render, translation_unit
 from lazygrad.codegen.cuda.routines import routine
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import ALL, float16, float32, float64, int32, int64
+from lazygrad.ir.operands import Operand
 from lazygrad.ir.schedule import HostStep, KernelStep, make_schedule
+from lazygrad.ir.views import View
 from lazygrad.tensor.core import node_of
 
 GOLDEN = Path(__file__).parent / "golden" / "cuda"
@@ -150,6 +153,19 @@ def routines() -> dict[str, str]:
     return {one.symbols[0]: one.body for one in made if one is not None}
 
 
+def attentions() -> dict[str, str]:
+    """Texts of attention and its gradient, of the greatest widths, by name."""
+    found = {}
+    for dtype, width in ((float32, 128), (float32, 64), (float64, 64)):
+        given = [ops.zeros((2, 9, width), dtype, "cpu") for _ in range(4)]
+        for node in (ops.attention(*given[:3], arg=(1.0, True)),
+                     ops.attention_grad(*given, arg=(1.0, True))):  # fmt: skip
+            made = attention(node, [Operand(s, View.contiguous(s.shape)) for s in node.srcs])
+            assert made is not None
+            found[made.symbols[0]] = made.body
+    return found
+
+
 def kernels(make: Make, many: bool = False) -> dict[str, tuple[str, str]]:
     """(text, text with lines) of every kernel that a tensor takes, by name; `many`: and of the
     function that runs several instances of one."""
@@ -249,7 +265,7 @@ def real_nvcc() -> bool:
 @pytest.mark.parametrize("arch", ["sm_80", "sm_90"])
 def test_kernels_compile_without_warnings_stack_or_spills(arch: str, tmp_path: Path) -> None:
     bodies = {n: body for make in CASES.values() for n, (body, _) in kernels(make, True).items()}
-    bodies |= products() | routines()
+    bodies |= products() | routines() | attentions()
     report = ptxas(translation_unit(list(bodies.values())), arch, tmp_path)
     assert len(report) >= len(bodies)
     for name, used in report.items():

@@ -49,7 +49,10 @@ def _in_blocks(
     the products then say.
     """
     given = (query, key, value)
-    if query.dtype not in (float32, float64) or not attends(query._storage.device):
+    width = max(query.shape[-1], value.shape[-1])
+    if query.dtype not in (float32, float64):
+        return None
+    if not attends(query._storage.device, query.dtype, width):
         return None
     if not all(t.numel() for t in given) or len({t.dtype for t in given}) > 1:
         return None

@@ -33,7 +33,6 @@ class Backend(Device):
     """The host's CPU."""
 
     on_host = True
-    attends = True
     overwrites = True
     any_sizes = True
     program = Program
@@ -130,6 +129,9 @@ class Backend(Device):
 
     def early_products(self, dtypes: Sequence[DType]) -> list[Text]:
         return [self._matmul(dtype) for dtype in dtypes]
+
+    def attends(self, dtype: DType, width: int) -> bool:
+        return True
 
     @staticmethod
     def _attention(node: Node, sources: Sequence[Operand]) -> Product:

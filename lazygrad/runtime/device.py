@@ -64,7 +64,6 @@ class Device(ABC):
     on_host: ClassVar[bool] = False  # whether numpy reads and writes its memory
     program: ClassVar[type[Program]]  # how finished programs run
     suffix: ClassVar[str]  # of files with its source
-    attends: ClassVar[bool] = False  # whether attention is a function of its own
     overwrites: ClassVar[bool] = False  # whether kernels may write where they read
     any_sizes: ClassVar[bool] = (
         False  # whether text says nothing of sizes, and plans may serve many
@@ -109,6 +108,10 @@ class Device(ABC):
         """Have what is started here wait for another library's stream. Raises BufferError where
         there are none."""
         raise BufferError(f"{self.name} has no streams, but got {stream}")
+
+    def attends(self, dtype: DType, width: int) -> bool:
+        """Whether attention is a function of its own, for rows of so many columns."""
+        return False
 
     @property
     def title(self) -> str:

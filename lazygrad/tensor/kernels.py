@@ -137,6 +137,6 @@ def require_same(name: str, input: DType, product: DType) -> None:
         )
 
 
-def attends(where: str) -> bool:
-    """Whether a device has attention as a function of its own."""
-    return device(where).attends
+def attends(where: str, dtype: DType, width: int) -> bool:
+    """Whether a device has attention as a function of its own, for rows of so many columns."""
+    return device(where).attends(dtype, width)

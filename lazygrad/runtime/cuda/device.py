@@ -21,6 +21,7 @@ from lazygrad.runtime.device import Device, Product, Text
 
 if TYPE_CHECKING:
     from lazygrad.codegen.target import Phase, Rendered
+    from lazygrad.ir.dtypes import DType
     from lazygrad.ir.kernel import Kernel
     from lazygrad.ir.node import Node
     from lazygrad.ir.operands import Operand
@@ -148,9 +149,12 @@ class Backend(Device):
         return Product(symbol, Text(body, (symbol,)), dims, blocks, product.THREADS)
 
     def routine(self, node: Node, sources: Sequence[Operand]) -> Product | None:
+        from lazygrad.codegen.cuda.attention import attention
         from lazygrad.codegen.cuda.routines import routine
+        from lazygrad.ir import ops
 
-        made = routine(node)
+        attends = node.op is ops.attention or node.op is ops.attention_grad
+        made = attention(node, sources) if attends else routine(node)
         if made is None:
             return None
         first, *later = made.phases
@@ -158,6 +162,11 @@ class Backend(Device):
         return Product(
             first.symbol, text, first.dims, first.items, first.grain, tuple(later), made.scratch
         )
+
+    def attends(self, dtype: DType, width: int) -> bool:
+        from lazygrad.codegen.cuda.attention import fits
+
+        return fits(width, dtype)
 
     @functools.cached_property
     def blas(self) -> blas.Blas | None:
