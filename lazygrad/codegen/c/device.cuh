@@ -355,8 +355,8 @@ template <int W, class F, class T> LG_FN T v_column(T x, F f, void *room) {
 }
 
 /* ---- scans: what comes before is the first argument ---- */
-struct LogSum { /* log(exp(a) + exp(b)) */
-  LG_FN f64 operator()(f64 a, f64 b) const {
+struct LogSum { /* log(exp(a) + exp(b)); called, as a scan would have it inlined twenty times */
+  __device__ __noinline__ f64 operator()(f64 a, f64 b) const {
     const f64 high = b > a || b != b ? b : a, low = b > a ? a : b;
     return low == high ? high + (high - high == 0 ? 0x1.62e42fefa39efp-1 : 0) : high + log1p(exp(low - high));
   }
