@@ -169,7 +169,7 @@ def _numbered(program: Program, of: Callable[[Any], int], slot_of: Callable[[int
                     one.counted,
                     of(one.moved),
                     of(one.size),
-                    one.together,
+                    one.at_once,
                 )
                 for one in part
             ]
