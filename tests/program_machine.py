@@ -600,7 +600,7 @@ class Writer:
         text = self.rng.choice(how).format(name)
         # PyTorch counts versions of views together with what they were views of, even after that
         # has got other memory
-        if ".data = " in text and (t._is_view() or self.has_others(t)):
+        if ".data = " in text and (t._version or t._is_view() or self.has_others(t)):
             return self.view()
         if text.endswith(".grad.data"):
             text = text.replace(name, self.fresh(), 1)

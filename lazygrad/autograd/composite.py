@@ -7,11 +7,12 @@ particular function.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from lazygrad.autograd.late import tensors
 from lazygrad.autograd.modes import mode
+from lazygrad.autograd.steps import Part, renumbered
 from lazygrad.ir.node import user_place
 from lazygrad.ir.thread import thread
 from lazygrad.realize import traces
@@ -19,11 +20,17 @@ from lazygrad.realize import traces
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def composite(name: str, saves: tuple[str, ...] | None = None) -> Callable[[F], F]:
+def composite(
+    name: str,
+    saves: tuple[str, ...] | None = None,
+    outline: Callable[..., Sequence[Part]] | None = None,
+) -> Callable[[F], F]:
     """The decorated function's result has one grad_fn of this name.
 
     `saves` says what PyTorch keeps for the gradient: () nothing (backward may run again), names
     of tensor parameters or "result" (their versions are checked), None: something, unchecked.
+    `outline` gives, for the arguments of a call, what PyTorch's graph has of it (steps.py); it
+    counts the tensors of floating numbers among them.
     """
 
     def decorate(function: F) -> F:
@@ -41,14 +48,21 @@ def composite(name: str, saves: tuple[str, ...] | None = None) -> Callable[[F], 
                 now["place"] = outer
 
         def general(*args: Any, **kwargs: Any) -> Any:
-            return _run(name, saves, function, args, kwargs)
+            return _run(name, saves, outline, function, args, kwargs)
 
         return run  # type: ignore[return-value]
 
     return decorate
 
 
-def _run(name: str, saves: tuple[str, ...] | None, function: Any, args: Any, kwargs: Any) -> Any:
+def _run(
+    name: str,
+    saves: tuple[str, ...] | None,
+    outline: Callable[..., Sequence[Part]] | None,
+    function: Any,
+    args: Any,
+    kwargs: Any,
+) -> Any:
     core, history, storage = tensors.core, tensors.history, tensors.storage
     depth = storage.depth
     found: list[Any] = []
@@ -102,9 +116,11 @@ def _run(name: str, saves: tuple[str, ...] | None, function: Any, args: Any, kwa
     if storage.reads and not depth.value:
         storage.freeze()
     fn = history.make_fn(name, sources, nodes, outs, stops)
-    if len(found) != len(sources):
+    if outline is not None or len(found) != len(sources):
         place = {id(t): number for number, t in enumerate(sources)}
         fn.inputs = tuple(place.get(id(t), -1) for t in found if t.dtype.kind == "f")
+    if outline is not None:
+        fn.inputs = renumbered(outline(*args, **kwargs), fn.inputs)
     fn.keep()
     if storage.reads:
         storage.settle(outs)

@@ -23,6 +23,7 @@ from lazygrad.autograd.kept import Kept
 from lazygrad.autograd.late import tensors
 from lazygrad.autograd.modes import mode
 from lazygrad.autograd.saved import Saved, check_saved
+from lazygrad.autograd.steps import Part, walk
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
 from lazygrad.ir.node import Block, Node, Place, Shape, blank, override, sources, stand_in
@@ -137,7 +138,7 @@ class GradFn(BaseFn):
     )
 
     plain = True
-    inputs: tuple[int, ...]  # each input's edge, -1: none; set where they are not the `edges`
+    inputs: tuple[Part, ...]  # the outline (steps.py); set where that is not just the `edges`
 
     def __init__(
         self,
@@ -202,15 +203,11 @@ class GradFn(BaseFn):
 
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
-        inputs: tuple[int, ...] | None = getattr(self, "inputs", None)
+        inputs: tuple[Part, ...] | None = getattr(self, "inputs", None)
         if inputs is not None:
-            return tuple((None, 0) if at < 0 else self._edge(at) for at in inputs)
+            return walk(self, inputs)
         numbered = self.name() in _WITH_NUMBERS and len(self.edges) == 1
         return (*super().next_functions, *([(None, 0)] if numbered else []))
-
-    def _edge(self, at: int) -> tuple[Any, int]:
-        edge = self.edges[at]
-        return (None, 0) if edge is None else edge
 
     def keep(self, given: Sequence[Node] = ()) -> tuple[Node, ...]:
         """Find which values the rules will read, and tell the executor so.

@@ -64,7 +64,9 @@ def _rounded_once(body: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def function(name: str, dense: bool = False) -> Callable[[Any], Any]:
+def function(
+    name: str, dense: bool = False, outline: Callable[..., Any] | None = None
+) -> Callable[[Any], Any]:
     """`composite` of this name whose body gets half tensors as float32 and is rounded once.
 
     So is the gradient: it is computed in float32 and rounded at the end. `dense`: the result is
@@ -73,7 +75,7 @@ def function(name: str, dense: bool = False) -> Callable[[Any], Any]:
 
     def decorate(body: Callable[..., Any]) -> Any:
         once = _rounded_once(body)
-        return composite(name)(_row_major(once) if dense else once)
+        return composite(name, outline=outline)(_row_major(once) if dense else once)
 
     return decorate
 

@@ -146,7 +146,8 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     at = check_dim(dim, len(shape))
     parts = []
     for x in (x1, x2):
-        x = x.to(common).expand(shape)
+        x = x.to(common)
+        x = x if x.shape == shape else x.expand(shape)
         norm = x.norm(2, at, keepdim=True).clone()
         with no_grad():
             norm.clamp_(min=eps)  # beside the gradient, as PyTorch does
@@ -154,7 +155,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     return (parts[0] * parts[1]).sum(at)
 
 
-@function("NormBackward1")
+@function("NormBackward1", outline=lambda *_, **__: (("AddBackward1", ("SubBackward0", 0, 1)),))
 def _pairwise(a: Tensor, b: Tensor, *, p: float, eps: float, keepdim: bool) -> Tensor:
     return (a - b + eps).norm(p, -1, keepdim=keepdim)
 

@@ -10,11 +10,12 @@ from lazygrad.autograd import composite
 from lazygrad.nn._common import function
 from lazygrad.tensor import Tensor, arange, float32, int64, no_grad, rand, where, zeros
 from lazygrad.tensor.promotion import type_name
+from lazygrad.tensor.views import unsafe_view
 
 # -- linear maps -------------------------------------------------------------------------------
 
 
-@function("AddmmBackward0")
+@function("AddmmBackward0", outline=lambda *_: (2, 0, ("TBackward0", 1)))
 def _addmm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return x @ weight.t() + bias
 
@@ -33,10 +34,13 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         return input.matmul(weight.t()) if bias is None else input.matmul(weight.t()) + bias
     if input.dim() == 2:
         return input.mm(weight.t()) if bias is None else _addmm(input, weight, bias)
+    if input.dim() == 1 and bias is None:
+        return input.matmul(weight.t())
     # As one matrix, whatever the leading axes: one product, one kernel for all of them.
     flat = input.reshape(-1, input.shape[-1])
     out = flat.mm(weight.t()) if bias is None else _addmm(flat, weight, bias)
-    return out.view(*input.shape[:-1], weight.shape[0])
+    shape = (*input.shape[:-1], weight.shape[0])
+    return unsafe_view(out, shape) if bias is None else out.view(shape)
 
 
 @function("TrilinearBackward0")

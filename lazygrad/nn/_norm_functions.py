@@ -237,7 +237,14 @@ def layer_norm(
     return result
 
 
-@function("MulBackward0", dense=True)
+_SCALE = ("RsqrtBackward0", ("AddBackward1", ("MeanBackward1", ("PowBackward0", 0))))
+
+
+def _rms_outline(x: Tensor, *weight: Tensor, **_: Any) -> tuple[Any, ...]:
+    return (("MulBackward0", 0, _SCALE), 1) if weight else (0, _SCALE)
+
+
+@function("MulBackward0", dense=True, outline=_rms_outline)
 def _rms_norm(x: Tensor, *weight: Tensor, axes: Sequence[int], eps: float) -> Tensor:
     out = x * rsqrt((x * x).mean(axes, keepdim=True) + eps)
     return out * weight[0] if weight else out
@@ -319,7 +326,10 @@ def group_norm(
 # -- by the norm -------------------------------------------------------------------------------
 
 
-@composite("DivBackward0")
+_NORM = ("ExpandBackward0", ("ClampMinBackward0", ("LinalgVectorNormBackward0", 0)))
+
+
+@composite("DivBackward0", outline=lambda *_, **__: (0, _NORM))
 def _normalize(x: Tensor, *, p: float, dim: Any, eps: float) -> Tensor:
     return x / x.norm(p, dim, keepdim=True).clamp(min=eps)
 

@@ -179,7 +179,9 @@ def cuda(
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     """A copy with memory of its own."""
     x = node_of(input)
-    return record("CloneBackward0", (input,), (x,), ops.copy(x), dense_order(input))
+    rows = memory_format is not None and str(memory_format).endswith(".contiguous_format")
+    order = None if rows else dense_order(input)
+    return record("CloneBackward0", (input,), (x,), ops.copy(x), order)
 
 
 @declare(function=False)

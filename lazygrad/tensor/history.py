@@ -22,6 +22,7 @@ from lazygrad.autograd.graph import (
 )
 from lazygrad.autograd.modes import mode
 from lazygrad.autograd.saved import Saved
+from lazygrad.autograd.steps import Part, renumbered
 from lazygrad.ir import ops
 from lazygrad.ir.node import Node
 from lazygrad.ir.views import View
@@ -241,12 +242,12 @@ def saved_entry(
     return (stored, version, stored.writes, maker, number, node, t._view, counter, handle)
 
 
-def with_inputs(result: Tensor, order: Sequence[int]) -> Tensor:
-    """`result`, whose record shows its inputs in this order, as PyTorch's has them; -1: none."""
+def with_inputs(result: Tensor, outline: Sequence[Part]) -> Tensor:
+    """`result`, whose record shows its inputs so, as PyTorch's has them (autograd/steps.py)."""
     fn = result._meta.fn if result._meta is not None else None
     if isinstance(fn, GradFn):
         have = getattr(fn, "inputs", tuple(range(len(fn.edges))))
-        fn.inputs = tuple(have[at] if 0 <= at < len(have) else -1 for at in order)
+        fn.inputs = renumbered(outline, have)
     return result
 
 

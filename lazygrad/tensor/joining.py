@@ -22,7 +22,7 @@ from lazygrad.tensor.creation import dense_order, from_values
 from lazygrad.tensor.declare import check_kind, check_tensor, declare
 from lazygrad.tensor.history import record
 from lazygrad.tensor.size import extents
-from lazygrad.tensor.views import size_args
+from lazygrad.tensor.views import size_args, unsafe_view
 
 
 def _tensors(tensors: Any, name: str) -> list[Tensor]:
@@ -235,6 +235,12 @@ def repeat_interleave(
     counts = np.broadcast_to(np.asarray(repeats, np.int64), (extent,))
     if (counts < 0).any():
         raise RuntimeError("repeats can not be negative")
+    if not np.ndim(repeats):
+        shape = list(shape_of(input))
+        spread = input.unsqueeze(axis + 1)
+        spread = spread.expand(*shape[: axis + 1], int(repeats), *shape[axis + 1 :])
+        spread = spread.clone(memory_format="lazygrad.contiguous_format")
+        return spread.view(*shape[:axis], extent * int(repeats), *shape[axis + 1 :])
     index = from_values(np.repeat(np.arange(extent), counts), D.int64)
     return input.index_select(axis, index)
 
@@ -434,6 +440,6 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     """The Kronecker product."""
     rank = max(input.ndim, other.ndim)
     a, b = ((1,) * (rank - t.ndim) + shape_of(t) for t in (input, other))
-    left = input.reshape(tuple(e for x in a for e in (x, 1)))
-    right = other.reshape(tuple(e for x in b for e in (1, x)))
-    return (left * right).reshape(tuple(x * y for x, y in zip(a, b)))
+    left = unsafe_view(input, [e for x in a for e in (x, 1)])
+    right = unsafe_view(other, [e for x in b for e in (1, x)])
+    return unsafe_view(left * right, [x * y for x, y in zip(a, b)])

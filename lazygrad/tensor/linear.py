@@ -1,13 +1,11 @@
 """Matrix products in all their spellings.
 
-Owns: matmul and what is said through it (mm, bmm, mv, dot, addmm, einsum, ...), and the shape
+Owns: matmul and what is said through it (mm, bmm, mv, dot, addmm, ...), and the shape
 errors. Must not know: how a product is computed.
 """
 
 from __future__ import annotations
 
-import builtins
-from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -15,12 +13,13 @@ from lazygrad.autograd.composite import composite
 from lazygrad.ir import ops
 from lazygrad.ir.node import Node
 from lazygrad.tensor import promotion as P
-from lazygrad.tensor.core import Tensor, axis_of, nodes_of, shape_of
+from lazygrad.tensor.core import Tensor, axis_of, nodes_of, shape_of, view_of
 from lazygrad.tensor.declare import check_tensor, declare
-from lazygrad.tensor.history import record
+from lazygrad.tensor.history import record, with_inputs
 from lazygrad.tensor.kernels import require, require_same
 from lazygrad.tensor.size import extents
 from lazygrad.tensor.templates import templated
+from lazygrad.tensor.views import infer_size
 
 
 def _dtypes(name: str, a: Node, b: Node) -> None:
@@ -183,8 +182,33 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         node = ops.reshape(node, arg=(*node.shape[:-2], node.shape[-1]))
     if q == 1:
         node = ops.reshape(node, arg=node.shape[:-1])
-    name = "UnsafeViewBackward0"
-    return record(name, (input, other), (a, b), node)
+    result = record("UnsafeViewBackward0", (input, other), (a, b), node)
+    return with_inputs(result, _product_outline(input, other, p, q))
+
+
+def _product_outline(a: Tensor, b: Tensor, p: int, q: int) -> tuple[Any, ...]:
+    """How PyTorch's graph shows a product of operands of these ranks that are not both matrices."""
+    if p > 2 and q <= 2:
+        kind = "MmBackward0" if q == 2 else "MvBackward0"
+        return ((kind, _flattened(a, (-1, shape_of(a)[-1]), 0), 1),)
+    if p == 1:
+        turned = ("UnsafeViewBackward0", ("CloneBackward0", ("TransposeBackward0", 1)))
+        return (("MvBackward0", turned, 0),)
+    parts = []
+    for number, t in enumerate((a, b)):
+        shape = shape_of(t)
+        parts.append(_flattened(t, (prod(shape[:-2]), *shape[-2:]), ("ExpandBackward0", number)))
+    return (("BmmBackward0", *parts),)
+
+
+def _flattened(t: Tensor, shape: tuple[int, ...], part: Any) -> tuple[Any, ...]:
+    """What PyTorch's `reshape` of such a tensor is: a view where it can be one."""
+    view = view_of(t)
+    if view.has_dense_strides:
+        return ("ViewBackward0", part)
+    if view.reshape(infer_size(shape, t.numel())) is not None:
+        return ("ReshapeAliasBackward0", part)
+    return ("UnsafeViewBackward0", ("CloneBackward0", part))
 
 
 def linear_node(x: Node, weight: Node) -> Node:
@@ -334,142 +358,6 @@ def chain_matmul(*matrices: Tensor) -> Tensor:
     for matrix in matrices[1:]:
         total = matmul(total, matrix)
     return total
-
-
-# -- einsum -------------------------------------------------------------------------------------
-
-
-def _letters(equation: str, operands: Sequence[Tensor]) -> tuple[list[list[str]], list[str]]:
-    """The labels of each operand and of the result, with "..." spelled out as "0", "1", ..."""
-    text = equation.replace(" ", "")
-    left, arrow, right = text.partition("->")
-    terms = left.split(",")
-    if len(terms) != len(operands):
-        more = "more" if len(operands) > len(terms) else "fewer"
-        raise RuntimeError(
-            f"einsum(): {more} operands were provided than specified in the equation"
-        )
-    spread = 0
-    for term, t in zip(terms, operands):
-        if "..." in term:
-            spread = builtins.max(spread, t.ndim - (len(term) - 3))
-    labels = []
-    for term, t in zip(terms, operands):
-        if "..." in term:
-            own = t.ndim - (len(term) - 3)
-            before, after = term.split("...")
-            labels.append([*before, *map(str, range(spread - own, spread)), *after])
-        else:
-            labels.append(list(term))
-        if len(labels[-1]) != t.ndim:
-            raise RuntimeError(
-                f"einsum(): the number of subscripts in the equation ({len(labels[-1])}) does "
-                f"not match the number of dimensions ({t.ndim}) for operand "
-                f"{len(labels) - 1} and no ellipsis was given"
-            )
-    if arrow:
-        before, dots, after = right.partition("...")
-        out = [*before, *(map(str, range(spread)) if dots else ()), *after]
-    else:
-        flat = [label for own in labels for label in own]
-        once = sorted({c for c in flat if flat.count(c) == 1 and not c.isdigit()})
-        out = [*map(str, range(spread)), *once]
-    for label in out:
-        if not builtins.any(label in own for own in labels):
-            raise RuntimeError(
-                f"einsum(): output subscript {label} does not appear in the equation for any "
-                "input operand"
-            )
-    return labels, out
-
-
-@declare(method=False)
-def einsum(equation: str, *operands: Any) -> Tensor:
-    """Sums of products as the equation says: "ij,jk->ik"."""
-    if not isinstance(equation, str):
-        raise TypeError(
-            f"einsum(): argument 'equation' (position 1) must be str, not {type(equation).__name__}"
-        )
-    tensors: list[Tensor] = (
-        list(operands[0])
-        if len(operands) == 1 and isinstance(operands[0], (list, tuple))
-        else list(operands)
-    )
-    for number, t in enumerate(tensors):
-        if not isinstance(t, Tensor):
-            raise TypeError(
-                f"expected Tensor as element {number} in argument 1, but got {type(t).__name__}"
-            )
-    labels, out = _letters(equation, tensors)
-    for i, own in enumerate(labels):  # a label twice in one operand: its diagonal
-        for label in dict.fromkeys(own):
-            while own.count(label) > 1:
-                a = own.index(label)
-                b = own.index(label, a + 1)
-                tensors[i] = tensors[i].diagonal(0, a, b)
-                own.pop(b)
-                own.pop(a)
-                own.append(label)
-    sizes: dict[str, int] = {}
-    for own, t in zip(labels, tensors):
-        for label, extent in zip(own, shape_of(t)):
-            if sizes.get(label, 1) == 1:
-                sizes[label] = extent
-            elif extent not in (1, sizes[label]):
-                raise RuntimeError(
-                    f"einsum(): subscript {label} has size {extent} for operand "
-                    f"{labels.index(own)} which does not broadcast with previously seen size "
-                    f"{sizes[label]}"
-                )
-    total, have = tensors[0], labels[0]
-    for i in range(1, len(tensors)):
-        later = set(out).union(*labels[i + 1 :])
-        total, have = _contract(total, have, tensors[i], labels[i], later, sizes)
-    drop = [a for a, label in enumerate(have) if label not in out]
-    if drop:
-        total = total.sum(drop)
-        have = [label for label in have if label in out]
-    return total.permute(*(have.index(label) for label in out)) if have else total
-
-
-def _contract(
-    a: Tensor, la: list[str], b: Tensor, lb: list[str], later: set[str], sizes: dict[str, int]
-) -> tuple[Tensor, list[str]]:
-    """The product of two operands, summed over the labels that nobody needs afterwards."""
-    for own, other in ((0, lb), (1, la)):  # sum what only one of them has
-        t, labels = (a, la) if own == 0 else (b, lb)
-        alone = [i for i, c in enumerate(labels) if c not in other and c not in later]
-        if alone:
-            t = t.sum(alone)
-            labels = [c for i, c in enumerate(labels) if i not in alone]
-        if own == 0:
-            a, la = t, labels
-        else:
-            b, lb = t, labels
-    batch = [c for c in la if c in lb and c in later]
-    summed = [c for c in la if c in lb and c not in later]
-    rows = [c for c in la if c not in lb]
-    columns = [c for c in lb if c not in la]
-
-    def arrange(t: Tensor, labels: list[str], groups: tuple[list[str], ...]) -> Tensor:
-        order = [labels.index(c) for group in groups for c in group]
-        t = t.permute(*order) if order else t
-        shared = {*batch, *summed}
-        full = [
-            sizes[c] if c in shared else e
-            for c, e in zip([c for group in groups for c in group], shape_of(t))
-        ]
-        t = t.expand(*full) if full else t
-        it = iter(full)
-        shape = [prod(next(it) for _ in group) for group in groups]
-        return t.reshape(shape)
-
-    x = arrange(a, la, (batch, rows, summed))
-    y = arrange(b, lb, (batch, summed, columns))
-    ends = {c: e for labels, t in ((la, a), (lb, b)) for c, e in zip(labels, shape_of(t))}
-    shape = [sizes[c] for c in batch] + [ends[c] for c in (*rows, *columns)]
-    done = bmm(x, y) if summed else x * y
-    return done.reshape(shape), [*batch, *rows, *columns]
 
 
 @declare(out="same")

@@ -14,6 +14,7 @@ import numpy as np
 from lazygrad.tensor import (
     convert,
     dlpack,
+    einsum,
     elementwise,
     functions,
     gathering,
@@ -58,6 +59,7 @@ _DECLARING = (
     indexing,
     inplace,
     joining,
+    einsum,
     linear,
     logic,
     matrices,

@@ -222,8 +222,30 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     return input * scale
 
 
+@composite("CdistBackward0", saves=("x1", "x2", "result"))
+def _cdist(x1: Tensor, x2: Tensor, p: float) -> Tensor:
+    return vector_norm(x1.unsqueeze(-2) - x2.unsqueeze(-3), p, (-1,))
+
+
 @declare(method=False)
-def cdist(x1: Tensor, x2: Tensor, p: float = 2.0) -> Tensor:
-    """The norm of the difference of every row of one with every row of the other."""
-    gap = x1.unsqueeze(-2) - x2.unsqueeze(-3)
-    return vector_norm(gap, p, (-1,))
+def cdist(
+    x1: Tensor,
+    x2: Tensor,
+    p: float = 2.0,
+    compute_mode: str | None = "use_mm_for_euclid_dist_if_necessary",
+) -> Tensor:
+    """The norm of the difference of every row of one with every row of the other.
+
+    `compute_mode` is looked at, but it is computed in one way. ValueError if there is none such.
+    """
+    if compute_mode not in _CDIST_MODES:
+        raise ValueError(f"{compute_mode} is not a valid value for compute_mode")
+    return _cdist(x1, x2, p)
+
+
+_CDIST_MODES = (
+    None,
+    "use_mm_for_euclid_dist_if_necessary",
+    "use_mm_for_euclid_dist",
+    "donot_use_mm_for_euclid_dist",
+)

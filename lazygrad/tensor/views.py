@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.autograd.graph import fn_class
 from lazygrad.ir import ops
 from lazygrad.ir.views import View, contiguous_strides
 from lazygrad.tensor import promotion as P
@@ -28,7 +29,7 @@ from lazygrad.tensor.core import (
     wrap,
 )
 from lazygrad.tensor.declare import check_kind, check_tensor, declare
-from lazygrad.tensor.history import meta_of, record
+from lazygrad.tensor.history import meta_of, record, relabelled, with_inputs
 from lazygrad.tensor.size import extents
 
 
@@ -131,7 +132,17 @@ def _reshaped(input: Tensor, shape: Sequence[int], name: str) -> Tensor:
         x = node_of(input)
         value = ops.copy(ops.reshape(x, arg=wanted))
         made = record(name, (input,), (x,), value)
+        with_inputs(made, (("CloneBackward0", 0),))
     return made
+
+
+def unsafe_view(input: Tensor, shape: Sequence[int]) -> Tensor:
+    """The same elements in another shape: in the same memory, but no view to autograd."""
+    made = _reshaped(input, tuple(shape), "UnsafeViewBackward0")
+    meta = made._meta
+    if meta is not None:
+        meta.base = None
+    return relabelled(made, fn_class("UnsafeViewBackward0"))
 
 
 def _reshape(input: Tensor, *shape: Any) -> Tensor:
