@@ -24,7 +24,7 @@ from lazygrad.ir.structure import Numbering, Structure, structure
 from lazygrad.ir.thread import thread
 from lazygrad.runtime import compiler, plans, store
 from lazygrad.runtime import device as devices
-from lazygrad.runtime.device import device
+from lazygrad.runtime.device import Device, device
 from lazygrad.runtime.memory import Buffer, OutOfMemoryError
 from lazygrad.runtime.stats import stats
 
@@ -409,33 +409,58 @@ def _build(shape: Structure) -> tuple[Any, list[int]]:
 
 
 def _made(shape: Structure) -> tuple[Any, list[int]]:
-    """A program from the plan of other sizes, from disk, or planned."""
+    """A program that is none of those in memory: from disk, or planned."""
     where = device(shape.device)
     if where.any_sizes:
-        with stats.stage("plan"):
-            bones, sizes = skeleton(shape)
-            key = (shape.device, where.target, bones)
-            found = plans.find(key, sizes)
-        if found is not None:
-            stats.plan_hits += 1
-            return found
+        return _sized(shape, where)
     with stats.stage("load"):
         found = store.find(shape)
     if found is not None:
         stats.disk_hits += 1
         return found
-    with where.prepared():  # the C runtime, say, beside all this
-        from lazygrad.runtime.build import build_plan, build_program  # with it jinja2, networkx
+    made = _planned(shape, where)
+    store.keep(shape, *made)
+    return made
 
-        plan = _named(lambda shape: build_plan(shape, sizes), shape) if where.any_sizes else None
-        if plan is not None:
-            plans.keep(key, plan)
-            found = plan.for_sizes(sizes)
-            assert found is not None, "a plan does not hold for the sizes it was made with"
-        else:
-            found = _named(build_program, shape)
+
+def _planned(shape: Structure, where: Device) -> tuple[Any, list[int]]:
+    """A program for this structure alone."""
+    with where.prepared():  # the C runtime, say, beside all this
+        from lazygrad.runtime.build import build_program  # with it jinja2, networkx
+
+        found: tuple[Any, list[int]] = _named(build_program, shape)
     stats.built += 1
-    store.keep(shape, *found)
+    return found
+
+
+def _sized(shape: Structure, where: Device) -> tuple[Any, list[int]]:
+    """A program from a plan that may have been made for other sizes, or is made now."""
+    with stats.stage("plan"):
+        bones, sizes = skeleton(shape)
+        key = (shape.device, where.target, bones)
+        found = plans.find(key, sizes)
+    if found is not None:
+        stats.plan_hits += 1
+        return found
+    known = plans.known(key)
+    with stats.stage("load"):
+        while (plan := store.find_plan(shape.device, bones, len(known))) is not None:
+            known.append(plan)
+            found = plan.for_sizes(sizes)
+            if found is not None:
+                stats.disk_hits += 1
+                return found
+    with where.prepared():
+        from lazygrad.runtime.build import build_plan
+
+        plan = _named(lambda shape: build_plan(shape, sizes), shape)
+    if plan is None:
+        return _planned(shape, where)
+    stats.built += 1
+    store.keep_plan(shape.device, bones, len(known), plan)
+    known.append(plan)
+    found = plan.for_sizes(sizes)
+    assert found is not None, "a plan does not hold for the sizes it was made with"
     return found
 
 

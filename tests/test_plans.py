@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +34,7 @@ from lazygrad.runtime.plans import Plan
 from lazygrad.runtime.program import Program
 from lazygrad.runtime.stats import stats
 
+ROOT = Path(__file__).parent.parent
 needs_compiler = pytest.mark.skipif(compiler.compiler() is None, reason="programs are compiled")
 
 
@@ -83,6 +88,8 @@ class Watch:
             self.why = [text for plan in self.plans[bones] for text in plan.broken(sizes)]
             made = build.build_plan(shape, sizes)
             assert made is not None, "a text depends on sizes"
+            if not made.program.host_nodes:  # as it comes from disk
+                made = Plan.from_json(made.to_json())
             self.plans[bones].append(made)
             self.made += 1
             found = made.for_sizes(sizes)
@@ -351,6 +358,30 @@ def test_an_error_names_the_line_of_the_graph_that_ran() -> None:
     with pytest.raises(IndexError, match=r"index 99 is out of bounds .* size 12.*test_plans.py"):
         bad.numpy()
     assert stats.plan_hits == hits + 1
+
+
+STEP = """
+import sys
+import lazygrad as lg
+from lazygrad.runtime.stats import stats
+x = lg.arange(float(sys.argv[1])).reshape(-1, 6).requires_grad_()
+(x.softmax(1) * x).sum().backward()
+assert abs(x.grad.sum().item()) < 1e3
+print(stats.built, stats.compiles, stats.disk_hits, "networkx" in sys.modules)
+"""
+
+
+@needs_compiler
+def test_a_new_process_plans_nothing_for_another_size(tmp_path: Path) -> None:
+    def run(size: int) -> list[str]:
+        env = {**os.environ, "LAZYGRAD_CACHE_DIR": str(tmp_path)}
+        done = [sys.executable, "-c", STEP, str(size)]
+        out = subprocess.run(done, env=env, capture_output=True, text=True, check=True, cwd=ROOT)
+        return out.stdout.split()
+
+    assert run(60)[3] == "True"
+    built, compiles, from_disk, planner = run(660)
+    assert (built, compiles, planner) == ("0", "0", "False") and int(from_disk) > 0
 
 
 # -- sizes ------------------------------------------------------------------------------------

@@ -284,17 +284,19 @@ class Formulas:
         different: Sequence[int],
     ):
         self.constants = list(constants)
-        self.steps = [(_ARITHMETIC[op], a, b) for op, a, b in steps]
-        self.later = [(_ARITHMETIC[op], a, b) for op, a, b in later]
+        self.steps = list(steps)
+        self.later = list(later)
         self.asked = list(asked)
         self.different = list(different)
+        self._make = [(_ARITHMETIC[op], a, b) for op, a, b in steps]
+        self._make_later = [(_ARITHMETIC[op], a, b) for op, a, b in later]
         self._hold = [(_COMPARISONS[op], a, b) for op, a, b in asked]
 
     def values(self, sizes: Sequence[int]) -> list[Any]:
         """The values of the first expressions: `add` gives the others."""
         values: list[Any] = [*sizes, *self.constants]
         append = values.append
-        for make, a, b in self.steps:
+        for make, a, b in self._make:
             append(make(values[a], values[b]))
         return values
 
@@ -302,7 +304,7 @@ class Formulas:
         """Values of the numbers that come later, and of what is made of them."""
         values += unknown
         append = values.append
-        for make, a, b in self.later:
+        for make, a, b in self._make_later:
             append(make(values[a], values[b]))
 
     def hold(self, values: list[Any]) -> bool:
@@ -312,6 +314,10 @@ class Formulas:
                 return False
         found = {-1, 0, 1, *[values[at] for at in self.different]}
         return len(found) == len(self.different) + 3
+
+    def to_json(self) -> list[Any]:
+        """What `Formulas` takes."""
+        return [self.constants, self.steps, self.later, self.asked, self.different]
 
     def broken(self, values: list[Any]) -> list[str]:
         """The answers that would be others, as text."""

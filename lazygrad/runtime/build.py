@@ -399,7 +399,8 @@ def build_plan(structure: Structure, sizes: tuple[int, ...]) -> Plan | None:
     try:
         made = _built(alike)
         program, output_of = made.run()
-        return Plan(program, output_of, trace, made.schedule.later, made.layout.out_slot)
+        later, out_slot = made.schedule.later, made.layout.out_slot
+        return Plan.traced(program, output_of, trace, later, out_slot)
     except SizeInText:
         return None
     finally:

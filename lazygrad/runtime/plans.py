@@ -7,10 +7,13 @@ for which sizes it holds (`sizes.Formulas`): for those its program is what plann
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lazygrad.ir.sizes import Size, Trace, formulas
+from lazygrad.ir.places import place_all
+from lazygrad.ir.sizes import Formulas, Size, Trace, formulas
 from lazygrad.ir.skeleton import concrete
 from lazygrad.runtime.program import (
     ARENA,
@@ -28,30 +31,52 @@ if TYPE_CHECKING:
     from lazygrad.ir.node import Node
     from lazygrad.ir.schedule import Later
 
-MOST = 16  # plans of one skeleton; more than a few mean that it is planned by something odd
 
-
+@dataclass
 class Plan:
     """A program whose numbers are positions among the values of its formulas."""
 
-    def __init__(
-        self,
+    formulas: Formulas
+    program: Program
+    output_of: list[int]
+    memory: Memory | None
+    places: dict[int, int] = field(default_factory=dict)  # of the Sizes of ops on the host
+
+    @classmethod
+    def traced(
+        cls,
         program: Program,
         output_of: list[int],
         trace: Trace,
         later: Later | None,
         out_slot: dict[Node, int],
-    ):
+    ) -> Plan:
         """`program` is one that was planned for the trace's Sizes, and so is `later`, by which its
         temporaries get their places; `out_slot` has the slots of the outputs."""
         for number in _numbers(program):
             trace.at(number)  # constants too are among the values
-        self.formulas, at = formulas(trace)
-        self.output_of = output_of
-        self.program = _numbered(program, at, same)
-        self.memory = None if later is None else _Memory(later, program, out_slot, at)
-        self.host_nodes = [HostNode(h.node, h.sources) for h in program.host_nodes]
-        self.places = {s.at: at(s) for s in _sizes_of(self.host_nodes)}
+        found, at = formulas(trace)
+        memory = None if later is None else Memory.traced(later, program, out_slot, at)
+        numbered = _numbered(program, at, same)
+        numbered.host_nodes = list(program.host_nodes)
+        places = {s.at: at(s) for s in _sizes_of(program.host_nodes)}
+        return cls(found, numbered, output_of, memory, places)
+
+    def to_json(self) -> str:
+        """As text; only for plans without ops on the host."""
+        memory = None if self.memory is None else list(vars(self.memory).values())
+        return json.dumps([self.formulas.to_json(), self.program.to_json(), self.output_of, memory])
+
+    @classmethod
+    def from_json(cls, text: str) -> Plan:
+        """Raises ValueError, KeyError or TypeError where the text is not a plan's."""
+        found, program, output_of, memory = json.loads(text)
+        return cls(
+            Formulas(*found),
+            Program.from_json(program),
+            output_of,
+            None if memory is None else Memory(*memory),
+        )
 
     def _values(self, sizes: Sequence[int]) -> tuple[list[Any], Callable[[int], int]]:
         """The values of all formulas, and the slot of every slot of the program."""
@@ -74,38 +99,50 @@ class Plan:
         program = _numbered(self.program, values.__getitem__, slot)
         places = self.places
         program.host_nodes = [
-            HostNode(*_concrete(h, lambda size: values[places[size.at]])) for h in self.host_nodes
+            HostNode(*_concrete(h, lambda size: values[places[size.at]]))
+            for h in self.program.host_nodes
         ]
         return program, self.output_of
 
 
-class _Memory:
+@dataclass
+class Memory:
     """Where temporaries lie: worked out for each size, as that depends on who is larger than whom.
 
     Values are known by number: a temporary by its own, -1 and less in a program's slots, and an
-    output by its slot.
+    output by its slot. `span` has (number, first step, last step), `size` (number, position).
     """
 
-    def __init__(
-        self, later: Later, program: Program, out_slot: dict[Node, int], at: Callable[[Any], int]
-    ):
+    span: list[tuple[int, int, int]]
+    outputs: list[int]
+    size: list[tuple[int, int]]
+    slots: int
+
+    @classmethod
+    def traced(
+        cls,
+        later: Later,
+        program: Program,
+        out_slot: dict[Node, int],
+        at: Callable[[Any], int],
+    ) -> Memory:
         name = {n: -1 - number for n, number in later.number.items()}
         name |= {n: out_slot[n] for n in later.span if n in later.outputs}
-        self.span = {name[n]: ends for n, ends in later.span.items()}
-        self.outputs = {name[n] for n in later.span if n in later.outputs}
-        self.size = [(name[n], at(later.size[n])) for n in later.span]
-        self.temporaries = sorted(name[n] for n in later.number)[::-1]
-        self.slots = list(range(FIRST + len(program.leaf_slots) + len(out_slot)))
+        return cls(
+            [(name[n], *ends) for n, ends in later.span.items()],
+            [name[n] for n in later.span if n in later.outputs],
+            [(name[n], at(later.size[n])) for n in later.span],
+            FIRST + len(program.leaf_slots) + len(out_slot),
+        )
 
     def places(self, values: list[Any]) -> tuple[list[int], list[int]]:
         """The temporaries' offsets and the arena's size; the slot of every slot of the program."""
-        from lazygrad.ir.schedule import place_all  # it was there to make this plan
-
         size = {name: values[at] for name, at in self.size}
-        offsets, homes, arena = place_all(self.span, self.outputs, size)
-        starts = [offsets[name] for name in self.temporaries]
-        homed = [homes.get(name, ARENA) for name in self.temporaries]
-        return [*starts, arena], [*self.slots, *homed[::-1]]
+        span = {name: (first, last) for name, first, last in self.span}
+        offsets, homes, arena = place_all(span, set(self.outputs), size)
+        temporaries = range(-1, -1 - len(offsets), -1)
+        homed = [homes.get(name, ARENA) for name in reversed(temporaries)]
+        return [*(offsets[name] for name in temporaries), arena], [*range(self.slots), *homed]
 
 
 def same(slot: int) -> int:
@@ -189,20 +226,19 @@ def _numbered(program: Program, of: Callable[[Any], int], slot_of: Callable[[int
 _plans: dict[Any, list[Plan]] = {}  # named cache: device, target, skeleton -> plans
 
 
+def known(key: Any) -> list[Plan]:
+    """The plans of a skeleton in this process, in the order in which they were made."""
+    found: list[Plan] = _plans.setdefault(key, [])
+    return found
+
+
 def find(key: Any, sizes: Sequence[int]) -> tuple[Program, list[int]] | None:
     """A program for these sizes, if there is a plan that holds for them."""
-    for plan in _plans.get(key, ()):
+    for plan in known(key):
         found = plan.for_sizes(sizes)
         if found is not None:
             return found
     return None
 
 
-def keep(key: Any, plan: Plan) -> None:
-    known = _plans.setdefault(key, [])
-    if len(known) >= MOST:
-        del known[0]
-    known.append(plan)
-
-
-__all__ = ["Plan", "find", "keep"]
+__all__ = ["Plan", "find", "known"]
