@@ -250,3 +250,35 @@ def test_subclasses() -> None:
     w = lg.ones(2, requires_grad=True)
     (w.as_subclass(Marked) * 3).sum().backward()
     assert w.grad.tolist() == [3, 3]
+
+
+class Other(lg.Tensor):
+    """A subclass that has nothing to do with `Marked`."""
+
+
+def test_unrelated_subclasses_do_not_mix() -> None:
+    m, o = (lg.ones(2).as_subclass(kind) for kind in (Marked, Other))
+    for call in ("m + o", "lg.add(m, o)", "m.add_(o)", "lg.cat([m, o])", "m.mul(o)"):
+        with pytest.raises(TypeError):
+            eval(call, {"lg": lg, "m": m, "o": o})
+    assert m.tolist() == [1, 1]
+
+
+def test_gradients_of_a_subclass() -> None:
+    x = lg.ones(2).as_subclass(Marked).requires_grad_()
+    (g,) = lg.autograd.grad((x * x).sum(), x)
+    assert type(g) is Marked and g.tolist() == [2, 2]
+    w = lg.ones(2, requires_grad=True)
+    assert type(lg.autograd.grad(w.as_subclass(Marked).sum(), w)[0]) is Marked
+    (x * 3).sum().backward()
+    assert type(x.grad) is lg.Tensor and x.grad.tolist() == [3, 3]
+
+
+def test_parameters_of_a_subclass() -> None:
+    p = lg.nn.Parameter(lg.ones(2).as_subclass(Marked))
+    assert type(p) is Marked and isinstance(p, lg.nn.Parameter) and p.requires_grad and p.is_leaf
+    module = lg.nn.Module()
+    module.p = p
+    assert next(iter(module.parameters())) is p
+    assert isinstance(lg.nn.Parameter(lg.ones(2)), lg.nn.Parameter)
+    assert not isinstance(lg.ones(2).as_subclass(Marked), lg.nn.Parameter)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import lazygrad as lg
 from lazygrad.ir.views import View, contiguous_strides
 
 Pair = tuple[View, np.ndarray]
@@ -182,3 +184,34 @@ def test_strided_is_of_the_row_major_order_only() -> None:
     assert base.strided(other) == View((2, 2), (3, 1), 3)
     assert View.contiguous((2, 3)).permute((1, 0)).strided(other) is None
     assert View.contiguous((4,)).pad(((1, 1),)).strided(other) is None
+
+
+VIEWS = {
+    "T.ones(2, 3).nonzero()": False,
+    "T.argwhere(T.ones(2))": False,
+    "T.nonzero(T.ones(2, 2), as_tuple=True)[0]": True,
+    "F.max_pool1d(T.ones(2, 3, 4), 2)": False,
+    "F.max_pool1d(T.ones(2, 3, 4, requires_grad=True), 2)": True,
+    "F.max_pool1d(T.ones(2, 3, 4), 2, return_indices=True)[1]": True,
+    "F.fold(T.ones(4, 4), (3, 3), 2)": False,
+    "F.unfold(T.ones(1, 3, 3), 2)": False,
+    "F.linear(T.ones(1, 2, 3), T.ones(2, 3))": False,
+    "F.linear(T.ones(1, 2, 3), T.ones(2, 3), T.ones(2))": True,
+    "T.kron(T.ones(2), T.ones(2, 2))": False,
+}
+
+
+@pytest.mark.parametrize("call", VIEWS)
+def test_what_is_a_view(call: str) -> None:
+    assert _is_view(lg, call) is VIEWS[call]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("call", VIEWS)
+def test_what_is_a_view_to_pytorch(call: str) -> None:
+    assert _is_view(pytest.importorskip("torch"), call) is VIEWS[call]
+
+
+def _is_view(library: Any, call: str) -> bool:
+    names = {"T": library, "F": library.nn.functional}
+    return bool(eval(call, names)._is_view())

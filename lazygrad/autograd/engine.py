@@ -92,7 +92,10 @@ def grad(
             zeros_like(t, requires_grad=create_graph) if result is None else result
             for t, result in zip(wanted, results)
         ]
-    return tuple(results)
+    from lazygrad.tensor.declare import SUBCLASSES, kept
+
+    found = tuple(results)
+    return kept(found, (*roots, *wanted)) if SUBCLASSES else found  # type: ignore[no-any-return]
 
 
 def _batched(

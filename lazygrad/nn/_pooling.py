@@ -16,6 +16,7 @@ from lazygrad.nn._windows import windows
 from lazygrad.tensor import Tensor, arange, constant_pad_nd, int64, no_grad, tensor
 from lazygrad.tensor.core import node_of
 from lazygrad.tensor.history import record_many
+from lazygrad.tensor.views import no_view
 
 _COUNTS = {2: "two", 3: "three"}
 _AXES = {2: "HW", 3: "THW"}
@@ -311,7 +312,8 @@ def max_pool1d(
     )
     if return_indices:
         return found[0].squeeze(-2), found[1].squeeze(-2)
-    return found.squeeze(-2)
+    one = found.squeeze(-2)
+    return one if one.requires_grad else no_view(one)
 
 
 # -- the mean ----------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import Any
 from lazygrad.nn._common import Sizes, function, need_floats
 from lazygrad.tensor import Tensor, constant_pad_nd
 from lazygrad.tensor import bool as bool_
+from lazygrad.tensor.views import no_view
 
 
 def windows(x: Tensor, size: Sequence[int], step: Sequence[int], spread: Sequence[int]) -> Tensor:
@@ -155,7 +156,7 @@ def unfold(
         need_floats("im2col_out_cpu", input)
     batched = input if input.dim() == 4 else input.unsqueeze(0)
     out: Tensor = _unfold(batched, size=size, step=step, sides=sides, spread=spread)
-    return out if batched is input else out.squeeze(0)
+    return out if batched is input else no_view(out.squeeze(0))
 
 
 def fold(
@@ -198,4 +199,4 @@ def fold(
         need_floats("col2im_out_cpu", input)
     batched = input if input.dim() == 3 else input.unsqueeze(0)
     out: Tensor = _fold(batched, image=image, size=size, step=step, sides=sides, spread=spread)
-    return out if batched is input else out.squeeze(0)
+    return out if batched is input else no_view(out.squeeze(0))

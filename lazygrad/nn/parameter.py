@@ -13,15 +13,29 @@ from lazygrad.tensor import Tensor, empty
 __all__ = ["Parameter"]
 
 
-class Parameter(Tensor):
+class _ParameterType(type):
+    """The class of `Parameter`: an instance of a user's subclass of `Tensor` may be one as well."""
+
+    def __instancecheck__(cls, it: Any) -> bool:
+        return super().__instancecheck__(it) or (
+            cls.__name__ == "Parameter" and getattr(it, "_is_param", False) is True
+        )
+
+
+class Parameter(Tensor, metaclass=_ParameterType):
     """A tensor that becomes a parameter when it is assigned to an attribute of a `Module`.
 
     `data` is a tensor of any shape; the parameter shares its storage. With `requires_grad=True`
     its dtype must be a floating point one, else a RuntimeError is raised. Without `data` the
-    parameter is empty, of shape (0,).
+    parameter is empty, of shape (0,). Of a tensor of a user's class it is one of that class, which
+    is an instance of `Parameter` too.
     """
 
     def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Parameter:
+        if data is not None and type(data) is not Tensor and data._keeps_class:
+            own: Any = data.detach().requires_grad_(requires_grad)
+            own._is_param = True
+            return own  # type: ignore[no-any-return]
         source: Any = (empty(0) if data is None else data).detach()
         if requires_grad and not source.is_floating_point():
             raise RuntimeError(

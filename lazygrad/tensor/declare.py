@@ -186,11 +186,19 @@ def kept(result: Any, args: Sequence[Any]) -> Any:
 
 
 def subclass_among(args: Sequence[Any]) -> type:
+    """The class of what an operation on these gives: of the subclasses, the one that is a subclass
+    of the others. Raises TypeError if there is none such."""
     found: type = Tensor
     for t in tensors_in(args):
         kind = type(t)
-        if kind is not Tensor and t._keeps_class and issubclass(kind, found):
-            found = kind
+        if kind is found or kind is Tensor or not t._keeps_class or issubclass(found, kind):
+            continue
+        if not issubclass(kind, found):
+            raise TypeError(
+                "no implementation found for an operation on types of which none is a subclass of "
+                f"the others: {found.__name__} and {kind.__name__}"
+            )
+        found = kind
     return found
 
 
@@ -199,12 +207,13 @@ def explained(name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(fn)
     def run(*args: Any, **kwargs: Any) -> Any:
+        cls = subclass_among((*args, *kwargs.values())) if SUBCLASSES else Tensor
         try:
             result = fn(*args, **kwargs)
         except ODD:
             check_arguments(name, fn, args, kwargs)
             raise
-        return kept(result, (*args, *kwargs.values())) if SUBCLASSES else result
+        return result if cls is Tensor else as_subclass_of(result, cls)
 
     return run
 

@@ -27,6 +27,7 @@ from lazygrad.tensor.indexing import mask_of_places
 from lazygrad.tensor.size import extents
 
 # -- functions by index -------------------------------------------------------------------------
+from lazygrad.tensor.views import no_view
 
 
 def check_index(name: str, index: Any, both: bool = True) -> None:
@@ -292,14 +293,13 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     if as_tuple and not values.ndim:
         values = values.reshape(1)
     found = [where.astype(np.int64) for where in np.nonzero(np.atleast_1d(values))]
-    if as_tuple:
-        return tuple(from_values(where, D.int64, input._storage.device) for where in found)
-    if not input.ndim:
+    if not input.ndim and not as_tuple:
         return from_values(
             np.zeros((int(bool(values)), 0), np.int64), D.int64, input._storage.device
         )
     # in memory all positions of one axis lie together, as in PyTorch
-    return from_values(np.stack(found), D.int64, input._storage.device).t()
+    places = no_view(from_values(np.stack(found), D.int64, input._storage.device).t())
+    return places.unbind(1) if as_tuple else places
 
 
 @declare()

@@ -29,7 +29,7 @@ from lazygrad.tensor.checks import check_filling, wrapped_index
 from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, node_of, nodes_of, shape_of, view_of, wrap
 from lazygrad.tensor.creation import from_values
-from lazygrad.tensor.declare import declare, order_of
+from lazygrad.tensor.declare import check_kind, declare, order_of
 from lazygrad.tensor.history import record
 from lazygrad.tensor.inplace import write_number
 from lazygrad.tensor.size import extents
@@ -527,6 +527,7 @@ def index_put_(
     self: Tensor, indices: Sequence[Any], values: Any, accumulate: bool = False
 ) -> Tensor:
     """Write (or add) values at the positions given by index tensors."""
+    check_kind(accumulate, (bool,), "index_put_", "accumulate", 4)
     for at, item in enumerate(indices):
         if item is not None and not isinstance(item, (Tensor, list)):
             raise TypeError(

@@ -14,7 +14,7 @@ from lazygrad.ir import ops
 from lazygrad.ir.node import Node
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor, axis_of, nodes_of, shape_of, view_of
-from lazygrad.tensor.declare import check_tensor, declare
+from lazygrad.tensor.declare import check_kind, check_tensor, declare
 from lazygrad.tensor.history import record, with_inputs
 from lazygrad.tensor.kernels import require, require_same
 from lazygrad.tensor.size import extents
@@ -330,15 +330,29 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     if isinstance(dims, int):
         if dims < 0:
             raise RuntimeError(f"tensordot expects dims >= 0, but got dims={dims}")
+        if dims > min(a.ndim, b.ndim):
+            raise RuntimeError(f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}")
         left, right = list(range(a.ndim - dims, a.ndim)), list(range(dims))
+    elif isinstance(dims, (tuple, list)) and len(dims) == 2:
+        for place, named in enumerate(dims):
+            argument = ("dims_self", "dims_other")[place]
+            check_kind(named, (tuple, list), "tensordot", argument, 3 + place)
+        left, right = map(list, dims)
     else:
-        left, right = ([d] if isinstance(d, int) else list(d) for d in dims)
+        raise RuntimeError(
+            "tensordot expects dims to be int or tuple[list[int], list[int]] or list[list[int]] "
+            f"containing two lists, but got dims={dims}"
+        )
     left = [axis_of(d, a.ndim) for d in left]
     right = [axis_of(d, b.ndim) for d in right]
     if len(left) != len(right):
         raise RuntimeError("both dimension lists should have same length")
     for i, j in zip(left, right):
-        if a.shape[i] != b.shape[j]:
+        if a.shape[i] == 1:
+            b = b.sum(j, True)
+        elif b.shape[j] == 1:
+            a = a.sum(i, True)
+        elif a.shape[i] != b.shape[j]:
             raise RuntimeError(
                 "contracted dimensions need to match, but first has size "
                 f"{a.shape[i]} in dim {i} and second has size {b.shape[j]} in dim {j}"

@@ -443,8 +443,8 @@ def _look_at_arguments() -> None:
 def _of_arguments(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def run(self: Tensor, *args: Any, **kwargs: Any) -> Any:
-        result = function(self, *args, **kwargs)
         cls = subclass_among((*args, *kwargs.values())) if type(self) is Tensor else Tensor
+        result = function(self, *args, **kwargs)
         if cls is Tensor:
             return result
         return as_subclass_of(as_subclass(self, cls) if result is self else result, cls)
@@ -460,8 +460,7 @@ def _keeping_property(found: property) -> property:
 def _keeping(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def run(self: Tensor, *args: Any, **kwargs: Any) -> Any:
-        return as_subclass_of(
-            function(self, *args, **kwargs), subclass_among((self, *args, *kwargs.values()))
-        )
+        cls = subclass_among((self, *args, *kwargs.values()))
+        return as_subclass_of(function(self, *args, **kwargs), cls)
 
     return run

@@ -259,6 +259,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
 @declare(function=False)
 def unfold(self: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """Windows along a dimension, as a new last axis."""
+    check_kind(size, (int, Tensor, np.integer), "unfold", "size", 2)
     old = view_of(self)
     axis = axis_of(dimension, len(old.shape))
     extent = old.shape[axis] if old.shape else 1

@@ -300,6 +300,8 @@ def normal(
     if isinstance(std, (int, float)) and std < 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
     if isinstance(mean, Tensor) or isinstance(std, Tensor):
+        if size is not None:
+            raise TypeError("normal() takes no size beside a mean or a std that is a tensor")
         like = mean if isinstance(mean, Tensor) else std
         kind, where = like.dtype, like._storage.device
         require("randn", kind)

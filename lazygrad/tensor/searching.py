@@ -17,7 +17,7 @@ from lazygrad.tensor import promotion as P
 from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, axis_of, node_of, shape_of, wrap, wrap_as
 from lazygrad.tensor.creation import dense_order, from_values
-from lazygrad.tensor.declare import check_kind, declare, inplace_form, named
+from lazygrad.tensor.declare import check_kind, check_tensor, declare, inplace_form, named
 from lazygrad.tensor.functions import rename
 from lazygrad.tensor.history import record, record_many
 from lazygrad.tensor.kernels import require
@@ -310,6 +310,8 @@ def unique_consecutive(
 @declare()
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
     """How often each non-negative integer occurs."""
+    if weights is not None:
+        check_tensor(weights, "bincount", "weights", 2)
     require("bincount", input.dtype)
     if minlength < 0:
         raise RuntimeError("minlength should be >= 0")

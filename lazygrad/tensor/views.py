@@ -138,11 +138,15 @@ def _reshaped(input: Tensor, shape: Sequence[int], name: str) -> Tensor:
 
 def unsafe_view(input: Tensor, shape: Sequence[int]) -> Tensor:
     """The same elements in another shape: in the same memory, but no view to autograd."""
-    made = _reshaped(input, tuple(shape), "UnsafeViewBackward0")
-    meta = made._meta
-    if meta is not None:
-        meta.base = None
+    made = no_view(_reshaped(input, tuple(shape), "UnsafeViewBackward0"))
     return relabelled(made, fn_class("UnsafeViewBackward0"))
+
+
+def no_view(t: Tensor) -> Tensor:
+    """`t`, a view of memory that nobody else has: to autograd it is none."""
+    if t._meta is not None:
+        t._meta.base, t._meta.creation = None, ""
+    return t
 
 
 def _reshape(input: Tensor, *shape: Any) -> Tensor:
