@@ -157,9 +157,9 @@ def routines() -> dict[str, str]:
 
 
 def attentions() -> dict[str, str]:
-    """Texts of attention and its gradient, of the greatest widths, by name."""
+    """Texts of attention and its gradient, of the least and greatest widths, by name."""
     found = {}
-    for dtype, width in ((float32, 128), (float64, 64)):
+    for dtype, width in ((float32, 16), (float32, 128), (float64, 64)):
         given = [ops.zeros((2, 9, width), dtype, "cpu") for _ in range(4)]
         for node in (ops.attention(*given[:3], arg=(1.0, True)),
                      ops.attention_grad(*given, arg=(1.0, True))):  # fmt: skip
