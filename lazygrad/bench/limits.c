@@ -56,8 +56,9 @@ float lim_copy(float *y, const float *a, i64 n) {
 
 /* n rounds of 12 independent multiply-adds of vectors: flops are 24 NV n. */
 float lim_fma(i64 n) {
-  f32xV s0 = {1}, s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0;
-  f32xV t0 = s0, t1 = s0, t2 = s0, t3 = s0, t4 = s0, t5 = s0;
+  /* chains that differ from the start: the compiler makes one of those that it knows to be equal */
+  f32xV s0 = {1}, s1 = {2}, s2 = {3}, s3 = {4}, s4 = {5}, s5 = {6};
+  f32xV t0 = {7}, t1 = {8}, t2 = {9}, t3 = {10}, t4 = {11}, t5 = {12};
   const volatile float x = 0.999f, y = 1e-3f;
   const f32xV a = s0 * 0 + x, b = s0 * 0 + y;
 #define ROUND(v) v = v_fma_f32xV(v, a, b)
