@@ -25,6 +25,7 @@ GRAIN_FLOPS = 1_000_000  # arithmetic worth giving to another thread, some micro
 PACK_BYTES = 768  # width of a packed block of B; times DEPTH it is to fit the L2 cache
 _EARLY = 8  # rows that lie apart are asked for so many before they are copied
 _TILE_VECTORS = 3  # columns of a register tile, in vectors
+_SOON_BYTES = 1 << 18  # A and B of the next product of a batch, asked for while this one is made
 _UNPACKED_ROWS = 32  # with so few rows of C, B is not worth packing
 
 
@@ -167,6 +168,7 @@ def gemm_source(dtype: str, symbol: str, vector_bytes: int) -> str:
         tile_cols=_TILE_VECTORS * lanes,
         depth=DEPTH,
         early=_EARLY,
+        soon_elements=_SOON_BYTES // kind.size,
         pack_cols=pack_cols,
         pack_rows=pack_cols // 4,
         buffer_rows=pack_cols // 2,
