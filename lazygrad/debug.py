@@ -15,8 +15,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, TextIO
 
+from lazygrad.codegen.target import Rendered
 from lazygrad.config import config
 from lazygrad.ir import printer
+from lazygrad.ir.kernel import Kernel
 from lazygrad.ir.node import Node, place_text, toposort, user_place
 from lazygrad.ir.printer import Record
 from lazygrad.ir.schedule import HostStep, KernelStep, MatmulStep, Step, nbytes, reads
@@ -69,8 +71,15 @@ class Look:
         """The name of a step's kernel."""
         if isinstance(step, KernelStep):
             return self.code.function(step.kernels).name
-        made = self.function_of(step)
-        return made.symbol if made is not None else step.node.op.name
+        return self.code.name(step)
+
+    def kernel_of(self, step: Step) -> tuple[Kernel, Rendered] | None:
+        """The kernel that a step runs, or that is run on the blocks of its product, and its code."""
+        if isinstance(step, KernelStep):
+            return step.kernels[0], self.code.function(step.kernels)
+        if isinstance(step, MatmulStep) and step.epilogue is not None:
+            return step.epilogue, self.code.of(step.epilogue)
+        return None
 
     def function_of(self, step: MatmulStep | HostStep) -> Product | None:
         """The function that stands for a step's op; None: the host runs it."""
@@ -95,11 +104,11 @@ class Look:
         """Every distinct kernel, and the steps that have none."""
         records: list[Record] = []
         for step in self.distinct():
-            if isinstance(step, KernelStep):
-                kernel = step.kernels[0]
-                records.append(printer.kernel_record(kernel, self.names, self.name_of(step)))
-            else:
+            if not isinstance(step, KernelStep):
                 records.append(printer.other_step_record(step, self.names))
+            found = self.kernel_of(step)
+            if found is not None:
+                records.append(printer.kernel_record(found[0], self.names, found[1].name))
         return records
 
     def plans(self) -> list[Record]:
@@ -108,28 +117,31 @@ class Look:
 
         device, records = self.code.device, []
         for step in self.distinct():
-            if isinstance(step, KernelStep):
-                made = self.code.function(step.kernels)
-                phases = [phase_record(p, device.launch_text(p)) for p in made.phases]
-                records.append(device.plan_record(step.kernels[0], made) | {"phases": phases})
-                continue
-            record = printer.other_step_record(step, self.names)
-            if isinstance(step, MatmulStep):
-                product = self.code.product(step)
-                phase = Phase(product.symbol, product.items, product.grain)
-                record |= product_record(phase, product.dims, device.launch_text(phase))
-            records.append(record)
+            if not isinstance(step, KernelStep):
+                record = printer.other_step_record(step, self.names)
+                if isinstance(step, MatmulStep):
+                    product = self.code.product(step)
+                    phase = Phase(product.symbol, product.items, product.grain)
+                    record |= product_record(phase, product.dims, device.launch_text(phase))
+                records.append(record)
+            found = self.kernel_of(step)
+            if found is not None:
+                kernel, made = found
+                own = made.phases if kernel.product is None else ()  # a product launches the other
+                phases = [phase_record(p, device.launch_text(p)) for p in own]
+                records.append(device.plan_record(kernel, made) | {"phases": phases})
         return records
 
     def sources(self) -> list[Record]:
         """The source of every distinct kernel, with the user's lines as comments."""
         texts = {}
         for step in self.distinct():
-            name = self.name_of(step)
-            if isinstance(step, KernelStep):
-                texts[name] = self.code.function(step.kernels).shown
-            elif name in self.code.matmuls:
-                texts[name] = self.code.matmuls[name].body
+            own = None if isinstance(step, KernelStep) else self.function_of(step)
+            if own is not None and own.symbol in self.code.matmuls:
+                texts[own.symbol] = self.code.matmuls[own.symbol].body
+            found = self.kernel_of(step)
+            if found is not None:
+                texts[found[1].name] = found[1].shown
         return [{"name": name, "text": text} for name, text in texts.items()]
 
     def unit(self, names: Sequence[str] | None = None) -> str:
@@ -168,7 +180,9 @@ class Look:
         last = {}
         for d in self.schedule.decisions:
             producer, consumer = (group_of.get(node) for node in d.edge)
-            if d.kind == "memory" or (not d.fused and None is not producer != consumer):
+            if d.kind in ("memory", "epilogue") or (
+                not d.fused and None is not producer != consumer
+            ):
                 last[d.edge, d.kind] = d
         return [printer.decision_record(d) for d in last.values()]
 

@@ -297,10 +297,11 @@ def test_check_partition_finds_a_lost_node() -> None:
 
 
 def test_a_value_between_two_kernels_is_not_fused_around() -> None:
-    """a -> matmul -> c and a -> c: with a and c in one kernel there would be no order."""
+    """a -> matmul -> c and a -> c: with a and c in one kernel there would be no order. c is done to
+    the product's blocks."""
     x = normal(rng(), 8, 8)
     first = ops.exp(x)
-    assert kernels_of([ops.add(first, ops.matmul(first, first))]) == 3
+    assert kernels_of([ops.add(first, ops.matmul(first, first))]) == 2
 
 
 # -- random graphs ---------------------------------------------------------------------------------

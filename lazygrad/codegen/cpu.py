@@ -124,6 +124,11 @@ class _Writer:
         before, within = self.split(stage.values, stage.stores)
         return {"before": before, "within": within}
 
+    def epilogue(self) -> dict[str, Any]:
+        context = self.pointwise()
+        columns = self.e.params.add(0), self.e.params.add(self.kernel.extents[-1])
+        return context | {"range": columns}  # the last two parameters: the product sets them
+
     def tiled(self) -> dict[str, Any]:
         crossing = crossing_axis(self.kernel)
         assert crossing is not None
@@ -327,6 +332,8 @@ def _launch(
         parts = Phase(symbol + "_parts", items if total else 0, grain)
         done = Phase(symbol + "_done", 1, 1)
         return (parts, done), larger(items, 1) * count * PARTIAL_BYTES
+    if strategy == "epilogue":
+        return (Phase(symbol, outer, outer),), 0  # the product says when
     if strategy == "rows":
         items = outer
     elif strategy == "tiled":
@@ -342,9 +349,9 @@ def _launch(
 
 def render(kernel: Kernel, target: Target) -> Rendered:
     """The kernel as C. Equal structure gives equal text, whatever the sizes."""
-    kernel = long_innermost(kernel)
+    kernel = kernel if kernel.product is not None else long_innermost(kernel)
     writer = _Writer(kernel, target)
-    strategy = writer.loops.strategy
+    strategy = "epilogue" if kernel.product is not None else writer.loops.strategy
     form = strategy
     if strategy == "rows" and walked_apart(kernel, writer.loops):
         form = "apart"

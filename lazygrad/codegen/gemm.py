@@ -20,6 +20,7 @@ ITEM_COLS = 192  # columns of C that are one work item,
 THIN_COLS = 48  # or so many if there would be fewer than
 FEW_ITEMS = 32  # so many items
 DEPTH = 256  # terms that are summed up before they are added to C: part of the results' bits
+NO_EPILOGUE = 0  # in place of a function's address
 GRAIN_FLOPS = 1_000_000  # arithmetic worth giving to another thread, some microseconds
 
 PACK_BYTES = 768  # width of a packed block of B; times DEPTH it is to fit the L2 cache
@@ -138,7 +139,7 @@ def gemm_source(dtype: str, symbol: str, vector_bytes: int) -> str:
     with vectors of 16, 32 or 64 bytes. It needs no header and nothing else in its unit. Without a
     symbol: only the functions that it is made of.
 
-    Pointers: A, B, C. Integers: `gemm_dims`. Items: `gemm_items`.
+    Pointers: A, B, C, then those of an epilogue. Integers: `gemm_dims`. Items: `gemm_items`.
     """
     kind = _TYPES[dtype]
     lanes = vector_bytes // kind.size
@@ -228,7 +229,8 @@ def gemm_dims(
     B, each (extent, stride in elements), outermost first: an index of several axes is that of a
     window of an image, say. `c` are the strides along the last two axes of C; `batch` has (extent,
     stride of A, of B, of C) for every axis before them, outermost first. Neighbouring axes are
-    merged where the strides allow it: batches that share B become rows of one product.
+    merged where the strides allow it: batches that share B become rows of one product. The last
+    integer stands for the epilogue, see `with_epilogue`.
     """
     axes: list[_Axis] = []
     for axis in batch:
@@ -243,7 +245,17 @@ def gemm_dims(
             m, ai, c = one[0], one[1], (one[3], c[1])
     tail = [v for ds in (rows, depth_a, depth_b, columns) for v in (len(ds) // 2, *ds)]
     head = (len(axes), m, n, k, ai, ak, bk, bj, *c)
-    return (*head, *(value for axis in axes for value in axis), *tail)
+    return (*head, *(value for axis in axes for value in axis), *tail, NO_EPILOGUE)
+
+
+def with_epilogue(dims: tuple[int, ...], parameters: Sequence[int]) -> tuple[tuple[int, ...], int]:
+    """The integers of the product with a function that is run on each block of rows and columns of
+    C once it is complete, and where among them its address has to be.
+
+    It is called as a kernel is, for rows [lo, hi) of all batches; the last two of its parameters
+    are then the columns. Its pointers follow those of the product, whose C is contiguous.
+    """
+    return (*dims[:-1], NO_EPILOGUE, len(parameters), *parameters), len(dims) - 1
 
 
 def _batches(d: Sequence[int]) -> int:

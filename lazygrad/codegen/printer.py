@@ -22,6 +22,7 @@ _WORK_ITEM = {  # one for each strategy of `loops`; a test compares the two
     "tiled": f"{BAND} places along the axis that crosses the innermost one",
     "rows": "one row",
     "columns": "a tile of columns",
+    "epilogue": "a row of a block of the product",
     "full": f"at most {CHUNK} elements, then one item that combines the partial results",
 }
 
@@ -30,12 +31,13 @@ def plan_record(kernel: Kernel, made: Rendered, target: Target) -> Record:
     """What `codegen` decided for one kernel of the CPU."""
     loops = place(kernel)
     emitter = Emitter(kernel, target)
-    return loops_record(kernel, made, loops, loops.strategy) | {
+    strategy = loops.strategy if kernel.product is None else "epilogue"
+    return loops_record(kernel, made, loops, strategy) | {
         "lanes": emitter.lanes,
         "element_bytes": emitter.width,
         "vector_bytes": emitter.lanes * emitter.width,
         "how": [f"vectors: {emitter.lanes} lanes of {emitter.width} bytes"],
-        "items": f"a work item is {_WORK_ITEM[loops.strategy]}",
+        "items": f"a work item is {_WORK_ITEM[strategy]}",
     }
 
 
@@ -132,6 +134,10 @@ def _stage_lines(number: int, stage: Record, strategy: str) -> list[str]:
         ("stores", "s", stage["stores"]),
     )
     after = _doing(("computes", "v", stage["row_values"]), ("stores", "s", stage["row_stores"]))
-    title = "loop" if strategy in ("pointwise", "tiled") else f"pass {number} over the reduced axes"
+    title = (
+        "loop"
+        if strategy in ("pointwise", "tiled", "epilogue")
+        else f"pass {number} over the reduced axes"
+    )
     lines = [f"  {title}: {within}"] if within else []
     return lines + ([f"  when it has ended: {after}"] if after else [])

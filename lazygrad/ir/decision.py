@@ -20,7 +20,8 @@ class Decision:
     """One choice of the pass: were these two put together, and why (not).
 
     Of kind "memory": two that are apart. Is the producer's value computed again by its reader, or
-    kept in memory for it?
+    kept in memory for it? Of kind "epilogue": a matrix product and a reader of it. Is that done to
+    the product's blocks as they are made, or afterwards?
     """
 
     fused: bool
@@ -40,6 +41,8 @@ class Decision:
     def verb(self) -> str:
         if self.kind == "memory":
             return "computed again for" if self.fused else "kept in memory for"
+        if self.kind == "epilogue":
+            return "has in its blocks" if self.fused else "is complete before"
         return "fused with" if self.fused else "kept apart from"
 
     def __str__(self) -> str:

@@ -54,6 +54,8 @@ class Group:
     level: dict[Node, str]
     views: dict[Key, View]
     alone: str | None = None  # why nothing may be fused into this group
+    product: Node | None = None  # the matrix product in whose blocks the other nodes are computed,
+    columns: int = 0  # and the axis from which on the group's axes are its columns
     final: set[Node] = field(default_factory=set)  # results that are only in memory
     sources: set[Node] = field(default_factory=set)  # values in memory that it reads
 
@@ -283,7 +285,7 @@ class Partition:
                 raise Refused(group.alone)
         if len(a.nodes) + len(b.nodes) > MAX_NODES:
             raise Refused(f"the kernel would have more than {MAX_NODES} ops")
-        if self._path_outside(first, second):
+        if self.path_outside(first, second):
             raise Refused("a value between them is computed by another kernel")
         if self._count_sources(a, b) > MAX_BUFFERS:
             raise Refused(f"the kernel would read more than {MAX_BUFFERS} values")
@@ -308,7 +310,7 @@ class Partition:
             return "reductions over the same rows"
         return "computed in the loop of the reduction" if b.axes else "follows the reduction's rows"
 
-    def _path_outside(self, first: int, second: int) -> bool:
+    def path_outside(self, first: int, second: int) -> bool:
         """Whether a third group lies on a path from one to the other: fusing would make a cycle."""
         return any(
             parent != low and (self.ancestors[parent] >> low) & 1
@@ -392,9 +394,9 @@ class Partition:
         for node in b.nodes:
             self.group_of[node] = a.number
         a.sources = {n for n in a.sources | b.sources if self.group_of.get(n) != a.number}
-        self._join_relations(a.number, b.number)
+        self.join_relations(a.number, b.number)
 
-    def _join_relations(self, a: int, b: int) -> None:
+    def join_relations(self, a: int, b: int) -> None:
         """Group b is a from now on: for those before it, and all that come after the two."""
         low, high = 1 << a, 1 << b
         both = (self.ancestors[a] | self.ancestors[b]) & ~(low | high)

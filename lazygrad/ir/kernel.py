@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import prod
 
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
@@ -72,6 +73,7 @@ class Kernel:
     instrs: list[Instr]
     stores: list[Store]
     buffers: list[Node]
+    product: Node | None = None  # the matrix product whose blocks it is run on, if it is
 
     @property
     def reductions(self) -> list[int]:
@@ -179,9 +181,10 @@ class _Lowerer:
     def run(self) -> Kernel:
         group = self.group
         for node in group.nodes:
-            self.visit(node)
+            if node is not group.product:  # it is in memory, block by block
+                self.visit(node)
         for node in self.stored:
-            if node in group.final:
+            if node in group.final or node is group.product:
                 continue
             level = group.level[node]
             view = self.full_view(View.contiguous(group.space(level)), level)
@@ -195,7 +198,10 @@ class _Lowerer:
         ordered = any(
             ins.op in (ops.sum_, ops.prod) and ins.dtype.kind == "f" for ins, _ in self.instrs
         )
-        runs = collapse(group.shape, group.axes, views, ordered)
+        if group.product is None:
+            runs = collapse(group.shape, group.axes, views, ordered)
+        else:
+            runs = _rows_and_columns(group, views)
         extents = tuple(_run_extent(group.shape, run) for run in runs)
         reduced = tuple(any(axis in group.axes for axis in run) for run in runs)
 
@@ -241,7 +247,18 @@ class _Lowerer:
             )
             for s, view in self.stores
         ]
-        return Kernel(extents, reduced, instrs, stores, self.buffers)
+        return Kernel(extents, reduced, instrs, stores, self.buffers, group.product)
+
+
+def _rows_and_columns(group: Group, views: Sequence[View]) -> list[tuple[int, ...]]:
+    """Runs of axes, of which the last one is the columns of the group's product."""
+    at, shape = group.columns, group.shape
+    rows = [View(v.shape[:at], v.strides[:at]) for v in views]
+    columns = [View(v.shape[at:], v.strides[at:]) for v in views]
+    runs = collapse(shape[:at], (), rows) if prod(shape[:at]) > 1 else []
+    inner = collapse(shape[at:], (), columns)
+    assert len(inner) == 1, "the columns of a product are walked as one axis"
+    return [*runs, tuple(axis + at for axis in inner[0])]
 
 
 def _run_extent(shape: tuple[int, ...], run: tuple[int, ...]) -> int:

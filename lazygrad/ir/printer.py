@@ -13,6 +13,7 @@ from typing import Any
 
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
+from lazygrad.ir.fusion import FULL
 from lazygrad.ir.kernel import Access, Instr, Kernel, Store
 from lazygrad.ir.node import Node, place_line, place_text
 from lazygrad.ir.operands import is_virtual
@@ -23,9 +24,10 @@ from lazygrad.ir.schedule import (
     MatmulStep,
     Schedule,
     Step,
+    delivered,
+    fetched,
     nbytes,
     reads,
-    writes,
 )
 from lazygrad.ir.views import View
 
@@ -191,7 +193,7 @@ def groups_record(schedule: Schedule, names: Names) -> Record:
                 "op": node.op.name,
                 "arg": arg_text(node),
                 "sources": [names[o.base] for o in schedule.operands[node]],
-                "level": group.level[node],
+                "level": group.level.get(node, FULL),
                 **place_record(node),
             }
             for node in group.nodes
@@ -224,6 +226,8 @@ def decision_text(record: Record) -> str:
     mark, verb = ("+", "with") if record["fused"] else ("-", "apart from")
     if record["kind"] == "memory":
         verb = "computed again for" if record["fused"] else "kept for"
+    elif record["kind"] == "epilogue":
+        verb = "has in its blocks" if record["fused"] else "complete before"
     return f"{mark} {record['producer']} {verb} {record['consumer']}: {record['reason']}"
 
 
@@ -257,12 +261,14 @@ def step_record(step: Step, names: Names, name_of: NameOf) -> Record:
     else:
         kind = "matmul" if isinstance(step, MatmulStep) else "host"
         count, nodes = 1, [step.node]
+        if isinstance(step, MatmulStep) and step.epilogue is not None:
+            nodes += computed_in(step.epilogue)
     return {
         "kind": kind,
         "name": name_of(step),
         "instances": count,
-        "reads": [value_record(names, n) for n in reads(step)],
-        "writes": [value_record(names, n) for n in writes(step)],
+        "reads": [value_record(names, n) for n in fetched(step)],
+        "writes": [value_record(names, n) for n in delivered(step)],
         "places": lines_of(nodes),
     }
 

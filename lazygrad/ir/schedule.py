@@ -14,6 +14,7 @@ from typing import Any
 
 from lazygrad.ir import ops
 from lazygrad.ir.decision import Decision
+from lazygrad.ir.epilogue import epilogues
 from lazygrad.ir.fusion import FULL, Group, Partition, check_partition, writes_in_place
 from lazygrad.ir.kernel import Access, Instr, Kernel, Store, check_kernel, lower
 from lazygrad.ir.node import Node
@@ -37,9 +38,13 @@ class KernelStep:
 
 @dataclass
 class MatmulStep:
+    """A product, and the kernel that is run on each of its blocks once that is complete."""
+
     node: Node
     a: Operand
     b: Operand
+    epilogue: Kernel | None = None
+    kept: bool = True  # whether anything else reads the product
 
 
 @dataclass
@@ -87,21 +92,39 @@ def nbytes(node: Node) -> int:
 def reads(step: Step) -> list[Node]:
     """Values a step reads from memory."""
     if isinstance(step, KernelStep):
-        found: dict[Node, None] = {}
-        for kernel in step.kernels:
-            for ins in kernel.instrs:
-                if ins.buffer is not None and not is_virtual(kernel.buffers[ins.buffer]):
-                    found.setdefault(kernel.buffers[ins.buffer])
-        return list(found)
+        return list(dict.fromkeys(n for kernel in step.kernels for n in _read_by(kernel)))
     if isinstance(step, MatmulStep):
-        return [step.a.base, step.b.base]
+        return [step.a.base, step.b.base, *(_read_by(step.epilogue) if step.epilogue else ())]
     return [s.base for s in step.sources]
+
+
+def _read_by(kernel: Kernel) -> list[Node]:
+    at = [ins.buffer for ins in kernel.instrs if ins.buffer is not None]
+    return [kernel.buffers[n] for n in dict.fromkeys(at) if not is_virtual(kernel.buffers[n])]
+
+
+def _written_by(kernel: Kernel) -> list[Node]:
+    return list(dict.fromkeys(kernel.buffers[s.buffer] for s in kernel.stores))
 
 
 def writes(step: Step) -> list[Node]:
     if isinstance(step, KernelStep):
-        return list(dict.fromkeys(k.buffers[s.buffer] for k in step.kernels for s in k.stores))
+        return list(dict.fromkeys(n for kernel in step.kernels for n in _written_by(kernel)))
+    if isinstance(step, MatmulStep) and step.epilogue is not None:
+        return [step.node, *_written_by(step.epilogue)]
     return [step.node]
+
+
+def fetched(step: Step) -> list[Node]:
+    """What a step reads that was there before: not the product whose blocks it finishes."""
+    own = step.node if isinstance(step, MatmulStep) else None
+    return [n for n in reads(step) if n is not own]
+
+
+def delivered(step: Step) -> list[Node]:
+    """What a step writes for others: not a product that its epilogue alone reads."""
+    own = step.node if isinstance(step, MatmulStep) and not step.kept else None
+    return [n for n in writes(step) if n is not own]
 
 
 def _copy_kernel(source: Node, target: Node) -> Kernel:
@@ -120,6 +143,7 @@ class _Scheduler:
         self.steps: list[Step] = []
         self.memory: dict[Node, Node] = {}
         self.pending = self._uses()
+        self.wanted: set[Node] = set()
 
     def _uses(self) -> dict[Node, int]:
         """How many groups (and outputs) still read each value."""
@@ -146,7 +170,7 @@ class _Scheduler:
 
     def lower(self) -> dict[int, Kernel]:
         """The kernel of every group that becomes one, by the group's number."""
-        wanted = self._wanted()
+        wanted = self.wanted = self._wanted()
         kernels = {}
         for number, group in self.partition.groups.items():
             if not group.alone:
@@ -159,8 +183,14 @@ class _Scheduler:
         groups = [self.partition.groups[n] for n in run_order(self.partition, self.outputs)]
         for group in groups:
             first = group.nodes[0]
-            if group.alone and first.op.lowering is Lowering.CONTRACT:
-                self.steps.append(MatmulStep(first, *self.folded.operands[first]))
+            if group.product is not None:
+                product = group.product
+                a, b = self.folded.operands[product]
+                kept = product in self.wanted
+                self.steps.append(MatmulStep(product, a, b, kernels[group.number], kept))
+            elif group.alone and first.op.lowering is Lowering.CONTRACT:
+                a, b = self.folded.operands[first]
+                self.steps.append(MatmulStep(first, a, b))
             elif group.alone:
                 self.steps.append(HostStep(first, self.folded.operands[first]))
             else:
@@ -285,12 +315,15 @@ def write_over_dead(schedule: Schedule) -> None:
     outputs = {memory.get(n, n) for n in schedule.outputs}
     begun: set[Node] = set()  # written by an earlier step: an update's copy is, before the update
     for number, step in enumerate(schedule.steps):
-        kernels = step.kernels if isinstance(step, KernelStep) else []
+        kernels, beside = _kernels_of(step)
+        factors = {memory.get(n, n) for n in beside}  # of a product: read until its last block
         # kernels of one launch run in any order: what two of them touch stays
         touching = Counter(memory.get(n, n) for k in kernels for n in {*k.buffers})
         for kernel in kernels:
             dead = [n for n in kernel.buffers if last.get(n) == number and n.buffer is None]
             dead = [n for n in dead if n not in outputs and n not in memory and touching[n] == 1]
+            dead = [n for n in dead if n not in factors]
+            dead.sort(key=lambda n: n is not kernel.product)
             for store in kernel.stores:
                 target = kernel.buffers[store.buffer]
                 if target in memory or target in begun:
@@ -307,6 +340,15 @@ def write_over_dead(schedule: Schedule) -> None:
                     memory[held] = target
                 memory[source] = target
         begun.update(writes(step))
+
+
+def _kernels_of(step: Step) -> tuple[list[Kernel], list[Node]]:
+    """The kernels of a step, and what it reads beside them at any time."""
+    if isinstance(step, KernelStep):
+        return step.kernels, []
+    if isinstance(step, MatmulStep) and step.epilogue is not None:
+        return [step.epilogue], [step.a.base, step.b.base]
+    return [], []
 
 
 def spans(schedule: Schedule) -> dict[Node, tuple[int, int]]:
@@ -380,15 +422,19 @@ def make_schedule(
     signature: Signature = lambda kernel: "",
     lowered: Callable[[list[Kernel]], None] = lambda kernels: None,
     overwrite: bool = True,
+    in_blocks: bool = False,
 ) -> Schedule:
     """Simplify, fold movement, partition and order: all that does not depend on a backend.
 
     `lowered` is told of the kernels as soon as they are known, so that a compiler can be at work
-    while they are put in order. `overwrite`: kernels may write where they read.
+    while they are put in order. `overwrite`: kernels may write where they read. `in_blocks`:
+    kernels may run in the blocks of a matrix product.
     """
     folded = fold_movement(simplify(outputs))
     partition = Partition(folded)
     recompute(partition, folded.outputs)
+    if in_blocks:
+        epilogues(partition)
     scheduler = _Scheduler(partition, folded.outputs)
     kernels = scheduler.lower()
     lowered(list(kernels.values()))
@@ -405,6 +451,8 @@ __all__ = [
     "Schedule",
     "Step",
     "View",
+    "delivered",
+    "fetched",
     "last_reads",
     "make_schedule",
     "nbytes",

@@ -10,6 +10,7 @@ import functools
 from collections.abc import Sequence
 from math import prod
 
+from lazygrad.codegen.gemm import with_epilogue
 from lazygrad.codegen.target import Phase, Rendered
 from lazygrad.ir import ops
 from lazygrad.ir.kernel import Kernel
@@ -21,6 +22,8 @@ from lazygrad.ir.schedule import (
     KernelStep,
     MatmulStep,
     Schedule,
+    delivered,
+    fetched,
     last_reads,
     make_schedule,
     nbytes,
@@ -77,6 +80,16 @@ class Code:
             found = self.products[id(step)] = self.device.product(step.node, step.a, step.b)
         return found
 
+    def name(self, step: MatmulStep | HostStep) -> str:
+        """What a step that is a function of its own is called, with what its blocks get."""
+        if isinstance(step, HostStep):
+            made = self.routine(step)
+            return step.node.op.name if made is None else made.symbol
+        symbol = self.product(step).symbol
+        if step.epilogue is None:
+            return symbol
+        return f"{symbol}_{self.of(step.epilogue).name.removeprefix('lg_')}"
+
     def routine(self, step: HostStep) -> Product | None:
         if id(step) not in self.routines:
             self.routines[id(step)] = self.device.routine(step.node, step.sources)
@@ -106,6 +119,9 @@ class Code:
                 made = self.function(step.kernels)
                 self.texts[made.name] = self.text(made)
             else:
+                if isinstance(step, MatmulStep) and step.epilogue is not None:
+                    made = self.of(step.epilogue)
+                    self.texts[made.name] = self.text(made)
                 product = self.product(step) if isinstance(step, MatmulStep) else self.routine(step)
                 if product is not None and product.text is not None:
                     self.matmuls[product.symbol] = product.text
@@ -263,9 +279,15 @@ class _Builder:
         return ERRORS, ERROR_BYTES * (len(self.sites) - 1)
 
     def matmul_step(self, step: MatmulStep) -> None:
-        self.function_step(self.code.product(step), step.node, (step.a, step.b))
+        self.function_step(self.code.product(step), step.node, (step.a, step.b), step)
 
-    def function_step(self, made: Product, node: Node, sources: Sequence[Operand]) -> None:
+    def function_step(
+        self,
+        made: Product,
+        node: Node,
+        sources: Sequence[Operand],
+        step: MatmulStep | HostStep,
+    ) -> None:
         """An op that is a function of its own."""
         self.kernels += 1
         pointers = []
@@ -276,26 +298,35 @@ class _Builder:
         if made.scratch:
             pointers.append((ARENA, self.scratch_at))
             self.scratch = larger(self.scratch, made.scratch)
-        moved = sum(nbytes(n) for n in (*(s.base for s in sources), node))
-        calls = (Phase(made.symbol, made.items, made.grain, made.dims), *made.later)
+        moved = sum(nbytes(n) for n in [*fetched(step), *delivered(step)])
+        dims, called, name, place = made.dims, None, self.code.name(step), place_text(node.place)
+        if isinstance(step, MatmulStep) and step.epilogue is not None:
+            kernel = step.epilogue
+            finish = self.code.of(kernel)
+            dims, at = with_epilogue(made.dims, finish.dims)
+            called = self.function(finish.phases[0].symbol), at
+            pointers += [self.layout.pointer(n) for n in kernel.buffers]
+            place = places_text([node, *kernel.places()])
+        calls = (Phase(made.symbol, made.items, made.grain, dims), *made.later)
         for number, call in enumerate(calls):
             self.append(
                 Launch(
                     self.function(call.symbol),
                     call.grain,
                     [Instance(call.items, pointers, list(call.dims))],
-                    made.symbol,
-                    place_text(node.place),
+                    name,
+                    place,
                     number == 0,
                     moved if number == 0 else 0,
                     node.numel,
+                    calls=called,
                 )
             )
 
     def host_step(self, step: HostStep) -> None:
         made = self.code.routine(step)
         if made is not None:
-            self.function_step(made, step.node, step.sources)
+            self.function_step(made, step.node, step.sources, step)
             return
         plain = all(o.view.is_contiguous for o in step.sources)  # as it is read here
         assert plain, f"{self.code.device.name} has no {step.node.op.name} of its own"
@@ -366,7 +397,13 @@ def plan(
             compilation.start(code.text(code.function(some)) for some in alike.values())
 
     with stats.stage("plan"):
-        schedule = make_schedule(structure.outputs, code.signature, lowered, code.device.overwrites)
+        schedule = make_schedule(
+            structure.outputs,
+            code.signature,
+            lowered,
+            code.device.overwrites,
+            code.device.finishes,
+        )
     code.add(schedule)
     return schedule, code
 

@@ -35,6 +35,7 @@ class Backend(Device):
     on_host = True
     overwrites = True
     any_sizes = True
+    finishes = True
     program = Program
     suffix = "c"
 

@@ -68,6 +68,7 @@ class Device(ABC):
     any_sizes: ClassVar[bool] = (
         False  # whether text says nothing of sizes, and plans may serve many
     )
+    finishes: ClassVar[bool] = False  # whether kernels may run in the blocks of a matrix product
     units_at_once: int = 1  # how many units to compile side by side
 
     @classmethod

@@ -207,6 +207,7 @@ def _numbered(program: Program, of: Callable[[Any], int], slot_of: Callable[[int
                     of(one.moved),
                     of(one.size),
                     one.at_once,
+                    one.calls,
                 )
                 for one in part
             ]

@@ -49,6 +49,7 @@ class Launch:
     moved: int = 0  # bytes read and written
     size: int = 0  # elements of its index spaces together
     at_once: int = 1  # instances that one call of the function runs
+    calls: tuple[int, int] | None = None  # a function that it calls, which integer has its address
 
 
 @dataclass
@@ -347,6 +348,9 @@ def _load_part(part: list[Launch], functions: list[Any], ffi: Any) -> _Loaded:
             slot += [s for s, _ in one.pointers]
             offset += [o for _, o in one.pointers]
             dims += one.dims
+            if launch.calls is not None:
+                called, at = launch.calls
+                dims[at - len(one.dims)] = int(ffi.cast("intptr_t", functions[called]))
         count = len(instances) - first
         steps.append((functions[launch.function], first, count, launch.grain))
     keep = [
