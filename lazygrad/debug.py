@@ -13,9 +13,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from lazygrad.codegen.target import Rendered
 from lazygrad.config import config
 from lazygrad.ir import printer
 from lazygrad.ir.kernel import Kernel
@@ -27,6 +26,9 @@ from lazygrad.ir.structure import Structure, structure
 from lazygrad.realize import observers
 from lazygrad.runtime.device import Product, planner
 from lazygrad.runtime.program import HostCall, Launch, Program
+
+if TYPE_CHECKING:
+    from lazygrad.codegen.target import Rendered
 
 LINES, SOURCE = 2, 4  # levels of LAZYGRAD_DEBUG: a line for every kernel run; its C as well
 
@@ -74,7 +76,7 @@ class Look:
         return self.code.name(step)
 
     def kernel_of(self, step: Step) -> tuple[Kernel, Rendered] | None:
-        """The kernel that a step runs, or that is run on the blocks of its product, and its code."""
+        """The kernel that a step runs, or its product's blocks get, and its code."""
         if isinstance(step, KernelStep):
             return step.kernels[0], self.code.function(step.kernels)
         if isinstance(step, MatmulStep) and step.epilogue is not None:
