@@ -333,7 +333,9 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
         if dims > min(a.ndim, b.ndim):
             raise RuntimeError(f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}")
         left, right = list(range(a.ndim - dims, a.ndim)), list(range(dims))
-    elif isinstance(dims, (tuple, list)) and len(dims) == 2:
+    elif isinstance(dims, (tuple, list)):
+        if len(dims) != 2:
+            raise ValueError(f"tensordot expects two lists of dims, but got {len(dims)}")
         for place, named in enumerate(dims):
             argument = ("dims_self", "dims_other")[place]
             check_kind(named, (tuple, list), "tensordot", argument, 3 + place)
