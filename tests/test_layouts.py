@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import lazygrad as lg
+from lazygrad.runtime import compiler
 from lazygrad.runtime.stats import stats
 from lazygrad.testing.coverage import Library, _function, _method, quiet
 from lazygrad.testing.samples import SAMPLES
@@ -119,3 +120,27 @@ def test_a_view_of_what_is_computed_is_not_copied_to_be_there() -> None:
     for view in (x.T, x[1:], x.T + 0):
         view.realize()
     assert stats.kernels - before == 1  # the sum
+
+
+@pytest.mark.skipif(compiler.compiler() is None, reason="no C compiler")
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda a, b: a.T + b,
+        lambda a, b: (lg.tanh(a.T * b) + 1) * a.T,
+        lambda a, b: lg.exp(a.reshape(4, 5, 6).permute(2, 0, 1)),
+        lambda a, b: lg.exp(a).flip(0, 1),
+    ],
+)
+def test_what_is_moved_after_it_is_computed_is_computed_where_it_goes(function: Any) -> None:
+    """One kernel, no copy, for numpy and for a recorded function."""
+    a, b = lg.rand(12, 10).realize(), lg.rand(10, 12).realize()
+    before = stats.kernels
+    plain = function(a, b).numpy()
+    assert stats.kernels - before == 1
+    recorded = lg.jit(function)
+    recorded(a, b)
+    before = stats.kernels
+    again = recorded(a, b)
+    assert stats.kernels - before == 1
+    assert again.numpy().strides == plain.strides and (again.numpy() == plain).all()

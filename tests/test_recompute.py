@@ -105,6 +105,17 @@ def test_a_value_for_one_later_kernel_is_computed_there(monkeypatch: pytest.Monk
     assert "exp" in [ins.op.name for ins in last.kernels[0].instrs]
 
 
+def test_what_is_moved_only_reads_its_sources_where_it_is_moved_to() -> None:
+    """Reading them is no further work either; it is where somebody else reads them there."""
+    a, b = normal(rng(), 40, 30), normal(rng(), 40, 30)
+    total = ops.add(a, b)
+    moved = ops.permute(total, arg=(1, 0))
+    assert kernels(make_schedule([moved])) == 1
+    outputs = [moved, ops.mul(total, a)]
+    schedule = make_schedule(outputs)
+    assert kernels(schedule) == 2 and memory_decisions(schedule) == {"add": False}
+
+
 def test_a_decision_does_not_depend_on_the_batch() -> None:
     found = set()
     for size in (4, 100, 10**5):
@@ -218,5 +229,7 @@ def test_views_that_carry_over() -> None:
     assert inner.at(View.contiguous((24,))) is None
     assert View.contiguous((4, 6)).at(View((2, 6), (6, 1), 12)) == View((2, 6), (6, 1), 12)
     assert inner.at(View((2, 6), (6, 1), 12)) == View((2, 6), (1, 0), 2)
+    assert View.contiguous((4, 6)).at(View((4, 6), (-6, 1), 18)) == View((4, 6), (-6, 1), 18)
+    assert View.contiguous((4, 6)).at(View((4, 4), (6, -1), 2)) is None  # backwards through rows
     assert View((4,), (2,)).at(View((3, 4), (0, 1))) == View((3, 4), (0, 2))
     assert View.contiguous((4, 6)).at(View((5,), (5,))) is None  # diagonally through rows

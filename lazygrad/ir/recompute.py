@@ -153,7 +153,8 @@ class _Work:
             stored += size * cost.BYTE // len(self.readers[base])
         again = 0
         read = self.sources(group)
-        moved = self.moved(group, base, copy)
+        moved, free = self.moved(group, base, copy)
+        read |= free
         for node, operands in copy.operands.items():
             again += 0 if node in moved else cost.op_cost(node.op)
             for operand in operands:
@@ -170,8 +171,9 @@ class _Work:
         nbytes = base.numel * size
         return cost.Comparison(stored, again, base.numel, nbytes, len(copy.operands), repeats)
 
-    def moved(self, group: Group, base: Node, copy: _Copy) -> set[Node]:
-        """The copies whose originals nobody would read any more: they are no further work."""
+    def moved(self, group: Group, base: Node, copy: _Copy) -> tuple[set[Node], set[Node]]:
+        """What is no further work: the copies whose originals nobody would read any more, and the
+        values in memory that only those originals read where they were."""
         home = self.partition.groups[self.partition.group_of[base]]
         users: dict[Node, set[Node]] = {}
         for node in home.nodes:
@@ -185,7 +187,12 @@ class _Work:
             if unread and (original is base or not readers) and users.get(original, gone) <= gone:
                 gone.add(original)
                 found.add(new)
-        return found
+        inside = set(home.nodes)
+        return found, {
+            source
+            for source, readers in users.items()
+            if readers <= gone and (source not in inside or self.stored(source))
+        }
 
     def to_read(self, operand: Operand) -> int:
         """What one more value to read costs an element; one that is spread out costs nothing."""

@@ -175,7 +175,7 @@ class View:
             rest %= step
         if any(not 0 <= first < extent for first, extent in zip(start, self.shape)):
             return None
-        reach = list(start)  # the last index used along each axis
+        low, high = list(start), list(start)  # the indices used along each axis
         strides, spans = [], []
         for extent, stride in zip(places.shape, places.strides):
             axis, times = _axis_of(stride, extent, self.shape, steps)
@@ -185,16 +185,16 @@ class View:
                 strides.append(0)
                 spans.append((0, extent))
                 continue
-            reach[axis] += times * (extent - 1)
+            (high if times > 0 else low)[axis] += times * (extent - 1)
             strides.append(times * self.strides[axis])
             spans.append((0, extent))
             if self._cuts(axis):
-                if times != 1 or reach[axis] != start[axis] + extent - 1:
+                if times != 1 or high[axis] != start[axis] + extent - 1:
                     return None
                 assert self.box is not None
-                low, high = (min(max(b - start[axis], 0), extent) for b in self.box[axis])
-                spans[-1] = (low, high)
-        if any(last >= extent for last, extent in zip(reach, self.shape)):
+                first, stop = (min(max(b - start[axis], 0), extent) for b in self.box[axis])
+                spans[-1] = (first, stop)
+        if min(low, default=0) < 0 or any(a >= n for a, n in zip(high, self.shape)):
             return None
         used = {_axis_of(s, n, self.shape, steps)[0] for n, s in zip(places.shape, places.strides)}
         if any(self._cuts(a) for a in range(len(self.shape)) if a not in used):
@@ -273,11 +273,11 @@ class View:
 
 def _axis_of(stride: int, extent: int, shape: Shape, steps: Shape) -> tuple[int | None, int]:
     """The axis of a row-major `shape` that an axis of this stride walks, and how many at a time."""
-    if stride > 0 and extent > 1:
+    if stride and extent > 1:
         for axis, step in enumerate(steps):
             if shape[axis] > 1 and stride % step == 0:
                 times = stride // step
-                return (axis, times) if times * (extent - 1) < shape[axis] else (None, 0)
+                return (axis, times) if abs(times) * (extent - 1) < shape[axis] else (None, 0)
     return None, 0
 
 
