@@ -585,6 +585,15 @@ static __attribute__((noinline, noclone, unused)) void v_lanes2_@T(f64 (*f)(f64,
 /* one step of Horner's rule, p * x + the constant c */
 #define V_P_f32xV(p, x, c) v_fma_f32xV(p, x, V_K(f32xV, c))
 
+//@ v_poly9_f32xV : v_poly_f32xV
+/* a + b x + c x^2 + ... + i x^8, by G. Estrin's scheme (1960): four operations deep, not eight */
+V_FN f32xV v_poly9_f32xV(f32xV x, f32 a, f32 b, f32 c, f32 d, f32 e, f32 f, f32 g, f32 h, f32 i) {
+  f32xV y = x * x, p = V_P_f32xV(V_K(f32xV, h), x, g);
+  f32xV low = v_fma_f32xV(V_P_f32xV(V_K(f32xV, d), x, c), y, V_P_f32xV(V_K(f32xV, b), x, a));
+  f32xV high = v_fma_f32xV(v_fma_f32xV(y, V_K(f32xV, i), p), y, V_P_f32xV(V_K(f32xV, f), x, e));
+  return v_fma_f32xV(high, y * y, low);
+}
+
 //@ v_expr_f32xV : v_poly_f32xV
 /* The common part of the exponentials.  Cody and Waite, "Software Manual for the Elementary Functions"
    (1980), ch. 6: n = nearest integer to x / ln 2, r = x - n ln 2 with ln 2 = L + M in two parts.  Returns
@@ -608,31 +617,66 @@ V_FN f32xV v_expr_f32xV(f32xV x, f32xV *t, f32xV *c) {
 V_FN f32xV v_pow2_f32xV(f32xV t) { return (f32xV)(((i32xV)t << 23) + 0x3f800000); }
 
 //@ v_scale_f32xV : f32xV i32xV
-/* p * 2^n rounded once, subnormal and infinite results included, of the n in the low bits of t (see v_expr);
-   1/2 < p < 2, |n| <= 200: two factors, of which the first leaves p exact */
+/* p * 2^n rounded once, subnormal and infinite results included, where t is n + 254 + 1.5 * 2^23 (see v_expr); 1/2 < p
+   < 2, |n| <= 200.  The low bits of the halves of n + 254 are the exponents of two factors, of which the first
+   leaves p exact. */
 V_FN f32xV v_scale_f32xV(f32xV p, f32xV t) {
 #if defined V_AVX512 && NV == 16
-  return (f32xV)__builtin_ia32_scalefps512_mask(p, t - V_EXPMAGIC, p, -1, 4);
+  return (f32xV)__builtin_ia32_scalefps512_mask(p, t - (V_EXPMAGIC + 254), p, -1, 4);
 #else
-  i32xV n = (i32xV)t - 0x4b400000, h = n >> 1;
-  return p * (f32xV)((h << 23) + 0x3f800000) * (f32xV)(((n - h) << 23) + 0x3f800000);
+  i32xV h = (i32xV)t >> 1;
+  return p * (f32xV)(h << 23) * (f32xV)(((i32xV)t - h) << 23);
 #endif
 }
 
-//@ v_exp_f32xV : v_expr_f32xV v_scale_f32xV
-V_FN f32xV v_exp_f32xV(f32xV x) {
-  f32xV t, c;
-  x = V_SEL(f32xV, i32xV, x > 89, V_K(f32xV, 89), x);      /* inf; NaN passes */
-  x = V_SEL(f32xV, i32xV, x < -104, V_K(f32xV, -104), x);  /* 0 */
-  f32xV h = v_expr_f32xV(x, &t, &c);
-  return v_scale_f32xV(h + c + 1, t);
+//@ v_most_f32xV : f32xV i32xV
+/* the smaller of x and c; NaN passes */
+V_FN f32xV v_most_f32xV(f32xV x, f32 c) {
+  f32xV k = V_K(f32xV, c);
+#if defined V_AVX512 && NV == 16
+  return (f32xV)__builtin_ia32_minps512_mask(k, x, x, -1, 4);
+#elif defined V_AVX2 && NV == 8
+  return (f32xV)__builtin_ia32_minps256(k, x);
+#elif defined V_SSE2 && NV == 4
+  return (f32xV)__builtin_ia32_minps(k, x);
+#else
+  return V_SEL(f32xV, i32xV, k < x, k, x);
+#endif
 }
 
-//@ v_exp2_f32xV : v_poly_f32xV v_scale_f32xV
+//@ v_least_f32xV : f32xV i32xV
+/* the larger of x and c; NaN passes */
+V_FN f32xV v_least_f32xV(f32xV x, f32 c) {
+  f32xV k = V_K(f32xV, c);
+#if defined V_AVX512 && NV == 16
+  return (f32xV)__builtin_ia32_maxps512_mask(k, x, x, -1, 4);
+#elif defined V_AVX2 && NV == 8
+  return (f32xV)__builtin_ia32_maxps256(k, x);
+#elif defined V_SSE2 && NV == 4
+  return (f32xV)__builtin_ia32_maxps(k, x);
+#else
+  return V_SEL(f32xV, i32xV, k > x, k, x);
+#endif
+}
+
+//@ v_expbelow_f32xV : v_poly_f32xV v_least_f32xV v_scale_f32xV
+/* e^x for x <= 89, and NaN; 0 below -104.  As v_expr, with its Q, but in fewer steps: e^r = 1 + (r + r^2 Q). */
+V_FN f32xV v_expbelow_f32xV(f32xV x) {
+  x = v_least_f32xV(x, -104);
+  f32xV t = v_fma_f32xV(x, V_K(f32xV, 0x1.715476p0f), V_K(f32xV, V_EXPMAGIC + 254)), n = t - (V_EXPMAGIC + 254);
+  f32xV r = v_fma_f32xV(n, V_K(f32xV, 0x1.05c61p-29f), v_fma_f32xV(n, V_K(f32xV, -0x1.62e43p-1f), x)), z = r * r;
+  f32xV b = V_P_f32xV(V_K(f32xV, 0.00836867746f), r, 0.0416682661f), c = V_P_f32xV(V_K(f32xV, 0.166665211f), r, 0.49999994f);
+  f32xV q = v_fma_f32xV(v_fma_f32xV(z, V_K(f32xV, 0.00138207339f), b), z, c);
+  return v_scale_f32xV(v_fma_f32xV(q, z, r) + 1, t);
+}
+
+//@ v_exp_f32xV : v_expbelow_f32xV v_most_f32xV
+V_FN f32xV v_exp_f32xV(f32xV x) { return v_expbelow_f32xV(v_most_f32xV(x, 89)); }
+
+//@ v_exp2_f32xV : v_poly_f32xV v_least_f32xV v_most_f32xV v_scale_f32xV
 V_FN f32xV v_exp2_f32xV(f32xV x) {
-  x = V_SEL(f32xV, i32xV, x > 129, V_K(f32xV, 129), x);
-  x = V_SEL(f32xV, i32xV, x < -151, V_K(f32xV, -151), x);
-  f32xV t = x + V_EXPMAGIC, r = x - (t - V_EXPMAGIC);      /* exact */
+  x = v_least_f32xV(v_most_f32xV(x, 129), -151);
+  f32xV t = x + (V_EXPMAGIC + 254), r = x - (t - (V_EXPMAGIC + 254));  /* exact */
   f32xV p = V_P_f32xV(V_K(f32xV, 0.00015327803f), r, 0.00133909972f);  /* (2^r - 1) / r (minimax, 3.0e-9) */
   p = V_P_f32xV(p, r, 0.00961850304f);
   p = V_P_f32xV(p, r, 0.0555035956f);
@@ -641,79 +685,66 @@ V_FN f32xV v_exp2_f32xV(f32xV x) {
   return v_scale_f32xV(v_fma_f32xV(p, r, V_K(f32xV, 1)), t);
 }
 
-//@ v_expm1_f32xV : v_expr_f32xV v_pow2_f32xV v_abs_f32xV
+//@ v_expm1_f32xV : v_expr_f32xV v_pow2_f32xV v_abs_f32xV v_least_f32xV v_most_f32xV
 /* e^x - 1 = (2^n - 1) + 2^n h + 2^n c of v_expr, the first two summed by Fast2Sum (T. Dekker, 1971): the
    error of the sum joins c; all of it halved as 2^128 overflows */
 V_FN f32xV v_expm1_f32xV(f32xV x0) {
-  f32xV t, c, x = x0;
-  x = V_SEL(f32xV, i32xV, x > 89, V_K(f32xV, 89), x);
-  x = V_SEL(f32xV, i32xV, x < -18, V_K(f32xV, -18), x);    /* -1 */
+  f32xV t, c, x = v_least_f32xV(v_most_f32xV(x0, 89), -18);  /* inf; NaN passes; -1 */
   f32xV h = v_expr_f32xV(x, &t, &c), s = v_pow2_f32xV(t - 1), a = s - 0.5f, b = s * h, y = a + b;
   y += v_fma_f32xV(s, c, b - (y - a));
   return V_SEL(f32xV, i32xV, v_abs_f32xV(x0) < 0x1p-25f, x0, y + y);
 }
 
-//@ v_sigmoid_f32xV : v_exp_f32xV v_abs_f32xV
-/* z = e^-|x|; 1 / (1 + z) or z / (1 + z): no overflow, and small results keep their accuracy.  The quotient q is
-   corrected by 1 / d times its residual, which includes the error l of the sum d = 1 + z; 1 / d is in 1/2 .. 1,
-   and 3/4 is near enough. */
+//@ v_sigmoid_f32xV : v_expbelow_f32xV
+/* z = e^-|x|; 1 / (1 + z) or z / (1 + z): no overflow, and small results keep their accuracy.  The rounded
+   reciprocal w of the rounded 1 + z is corrected by its residual k = (1 + z) w - 1, of which w - 1 is exact. */
 V_FN f32xV v_sigmoid_f32xV(f32xV x) {
-  f32xV z = v_exp_f32xV(-v_abs_f32xV(x)), d = z + 1, l = (d - 1) - z;
-  f32xV n = V_SEL(f32xV, i32xV, x < 0, z, V_K(f32xV, 1)), q = n / d;
-  return v_fma_f32xV(v_fma_f32xV(q, l, v_fma_f32xV(-q, d, n)), V_K(f32xV, 0.75f), q);
+  f32xV z = v_expbelow_f32xV((f32xV)((i32xV)x | (i32)0x80000000)), w = 1 / (z + 1), k = v_fma_f32xV(z, w, w - 1);
+  f32xV q = V_SEL(f32xV, i32xV, x < 0, z, V_K(f32xV, 1)) * w;
+  return v_fma_f32xV(-k, q, q);
 }
 
-//@ v_tanh_f32xV : v_expr_f32xV v_pow2_f32xV v_abs_f32xV
-/* |x| < 0.8: x + x^3 P(x^2) (minimax, 3.8e-9); else 1 - 2 / (e^2|x| + 1), which is 1 from 9.02 on */
+//@ v_tanh_f32xV : v_poly_f32xV v_most_f32xV i32xV v_abs_f32xV
+/* 1 - 1 / D with D = (e^2|x| + 1) / 2 = e + (s + 1/2), s = 2^(n-1), e = s (e^2r - 1), e^2r - 1 = 2 r + r^2 Q (minimax,
+   1.4e-8).  r = |x| - n c with c = ln 2 / 2 rounded is exact: all are multiples of 2^-26, or n is 0 or 1; that c is
+   wrong by 9.5e-10 does not show as n grows, as tanh is flat there.  Of the rounded reciprocal w the residual
+   k = D w - 1 is taken of e and s + 1/2, which are exact where D is near 1: to it small x owe their accuracy.  1 from
+   9.02 on.  The low bits of t are n + 126. */
 V_FN f32xV v_tanh_f32xV(f32xV x) {
-  f32xV t, c, a = v_abs_f32xV(x);
-  f32xV h = v_expr_f32xV(V_SEL(f32xV, i32xV, a > 10, V_K(f32xV, 20), a + a), &t, &c), s = v_pow2_f32xV(t);
-  f32xV big = 1 - 2 / v_fma_f32xV(h + c, s, s + 1);
-  f32xV y = a * a, p = V_P_f32xV(V_K(f32xV, 0.00158703874f), y, -0.00741417008f);
-  p = V_P_f32xV(p, y, 0.0213065259f);
-  p = V_P_f32xV(p, y, -0.0538535975f);
-  p = V_P_f32xV(p, y, 0.133322418f);
-  p = V_P_f32xV(p, y, -0.333332986f);
-  f32xV small = v_fma_f32xV(p * y, a, a);
-  return (f32xV)(V_SEL(i32xV, i32xV, a < 0.8f, small, big) | ((i32xV)x & (i32)0x80000000));
+  f32xV a = v_most_f32xV(v_abs_f32xV(x), 10);
+  f32xV t = v_fma_f32xV(a, V_K(f32xV, 0x1.715476p1f), V_K(f32xV, V_EXPMAGIC + 126));
+  f32xV r = v_fma_f32xV(t - (V_EXPMAGIC + 126), V_K(f32xV, -0x1.62e430p-2f), a), s = (f32xV)((i32xV)t << 23);
+  f32xV z = r * r, b = V_P_f32xV(V_K(f32xV, 1.33332372f), r, 1.99999988f);
+  f32xV c = v_fma_f32xV(z, V_K(f32xV, 0.0887723416f), V_P_f32xV(V_K(f32xV, 0.267720491f), r, 0.666678965f));
+  f32xV e = s * v_fma_f32xV(v_fma_f32xV(c, z, b), z, r + r), v = s + 0.5f, w = 1 / (e + v);
+  f32xV k = v_fma_f32xV(e, w, v_fma_f32xV(v, w, V_K(f32xV, -1)));
+  return (f32xV)((i32xV)v_fma_f32xV(k, w, 1 - w) | ((i32xV)x & (i32)0x80000000));
 }
 
-//@ v_erf_f32xV : v_expr_f32xV v_pow2_f32xV v_abs_f32xV
-/* |x| < 1: x + x P(x^2) (minimax, 1.4e-9); else 1 - e^-(a + a Q(a)), a = min(|x|, 4) (minimax, 2.5e-9): the
-   scheme of N. Juffa's erff (forums.developer.nvidia.com, "A faster and more accurate implementation of
-   erff()").  1 - erf(4) is 1.5e-8, so 4 gives 1. */
+//@ v_erf_f32xV : v_poly9_f32xV v_most_f32xV i32xV v_abs_f32xV
+/* 1 - e^-(a + a G(a)) with a = min(|x|, 4), G minimax with the weight of erf (4.3e-9): N. Juffa's scheme for the
+   larger x (forums.developer.nvidia.com, "A faster and more accurate implementation of erff()"), here for all: with
+   e^-(a + a G) = s (1 + h), s = 2^n, it is (1 - s) - s h, and small x keep their accuracy.  h = r + r^2 Q as in v_expr,
+   with ln 2 in one part: |n| <= 23, and errors count less as erf becomes flat.  1 - erf(4) is 1.5e-8, so 4 gives
+   1.  The low bits of t are n + 127. */
 V_FN f32xV v_erf_f32xV(f32xV x) {
-  f32xV t, l, a = v_abs_f32xV(x), c = V_SEL(f32xV, i32xV, a > 4, V_K(f32xV, 4), a);
-  f32xV g = V_P_f32xV(V_K(f32xV, -0.000210647049f), c, 0.00318697677f);
-  g = V_P_f32xV(g, c, -0.0227985587f);
-  g = V_P_f32xV(g, c, 0.105116293f);
-  g = V_P_f32xV(g, c, 0.635831356f);
-  g = V_P_f32xV(g, c, 0.12848008f);
-  f32xV h = v_expr_f32xV(v_fma_f32xV(-g, c, -c), &t, &l), s = v_pow2_f32xV(t);
-  f32xV big = 1 - v_fma_f32xV(h + l, s, s);
-  f32xV y = a * a, p = V_P_f32xV(V_K(f32xV, 7.80690316e-05f), y, -0.00079978531f);
-  p = V_P_f32xV(p, y, 0.0051871622f);
-  p = V_P_f32xV(p, y, -0.0268533472f);
-  p = V_P_f32xV(p, y, 0.112835787f);
-  p = V_P_f32xV(p, y, -0.37612626f);
-  p = V_P_f32xV(p, y, 0.128379166f);
-  f32xV small = v_fma_f32xV(p, a, a);
-  return (f32xV)(V_SEL(i32xV, i32xV, a < 1, small, big) | ((i32xV)x & (i32)0x80000000));
+  f32xV a = v_most_f32xV(v_abs_f32xV(x), 4);
+  f32xV g = v_poly9_f32xV(a, 0.128379166f, 0.636619568f, 0.102776304f, -0.0191478208f, -0.000169514969f,
+                          0.00167569774f, -0.000637382851f, 0.000118869553f, -9.38927315e-06f);
+  f32xV f = v_fma_f32xV(-g, a, -a), t = v_fma_f32xV(f, V_K(f32xV, 0x1.715476p0f), V_K(f32xV, V_EXPMAGIC + 127));
+  f32xV r = v_fma_f32xV(t - (V_EXPMAGIC + 127), V_K(f32xV, -0x1.62e430p-1f), f), s = (f32xV)((i32xV)t << 23), z = r * r;
+  f32xV b = V_P_f32xV(V_K(f32xV, 0.00836867746f), r, 0.0416682661f), c = V_P_f32xV(V_K(f32xV, 0.166665211f), r, 0.49999994f);
+  f32xV h = v_fma_f32xV(v_fma_f32xV(v_fma_f32xV(z, V_K(f32xV, 0.00138207339f), b), z, c), z, r);
+  return (f32xV)((i32xV)v_fma_f32xV(-s, h, 1 - s) | ((i32xV)x & (i32)0x80000000));
 }
 
 /* ---- float32: logarithms -------------------------------------------------------------------------- */
 
-//@ v_logp_f32xV : v_poly_f32xV
+//@ v_logp_f32xV : v_poly9_f32xV
 /* (log(1+r) - r) / r^2 for |r| <= 1/3 (minimax, relative error of log(1+r) 4.7e-9) */
 V_FN f32xV v_logp_f32xV(f32xV r) {
-  f32xV p = V_P_f32xV(V_K(f32xV, -0.128744885f), r, 0.139867067f);
-  p = V_P_f32xV(p, r, -0.121883437f);
-  p = V_P_f32xV(p, r, 0.140053406f);
-  p = V_P_f32xV(p, r, -0.16680181f);
-  p = V_P_f32xV(p, r, 0.200104445f);
-  p = V_P_f32xV(p, r, -0.249998048f);
-  p = V_P_f32xV(p, r, 0.333332151f);
-  return V_P_f32xV(p, r, -0.5f);
+  return v_poly9_f32xV(r, -0.5f, 0.333332151f, -0.249998048f, 0.200104445f, -0.16680181f, 0.140053406f, -0.121883437f,
+                       0.139867067f, -0.128744885f);
 }
 
 //@ v_logr_f32xV : f32xV i32xV v_fma_f32xV
