@@ -300,7 +300,7 @@ BOUND = {
     "log1p": 1.2,
     "sin": 1.18,
     "cos": 1.18,
-    "tanh": 1.65,
+    "tanh": 1.7,
     "sigmoid": 1.9,
     "erf": 1.9,
     "floor": 0,

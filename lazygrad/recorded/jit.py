@@ -7,6 +7,7 @@ know: what a recording notes or how an entry runs.
 from __future__ import annotations
 
 import functools
+import operator
 import types
 import warnings
 from collections.abc import Callable, Sequence
@@ -23,7 +24,7 @@ from lazygrad.recorded.record import Recording, Stop, lock, run
 from lazygrad.recorded.replay import MISS, Entry
 from lazygrad.recorded.watch import PLAIN, Watched
 from lazygrad.tensor import random as randoms
-from lazygrad.tensor.core import Tensor
+from lazygrad.tensor.core import Meta, Tensor
 from lazygrad.tensor.history import needs_grad
 from lazygrad.tensor.promotion import default
 from lazygrad.tensor.storage import depth
@@ -33,31 +34,47 @@ ENTRIES = 8  # recordings kept for one kind of call: they differ in numbers that
 KINDS = 64  # kinds of call
 
 
+_storage_of = operator.attrgetter("_storage")
+_view_of = operator.attrgetter("_view")
+_meta_of = operator.attrgetter("_meta")
+_kind_of = operator.attrgetter("shape", "dtype", "device")
+_kind_of_node = operator.attrgetter("node.shape", "node.dtype", "node.device")
+
+
 class Call:
     """The arguments of a call, apart: tensors, numbers, and all else as the kind of the call."""
 
-    __slots__ = ("key", "numbers", "odd", "opaque", "tensors")
+    __slots__ = ("key", "numbers", "odd", "opaque", "storages", "tensors")
 
     def __init__(self, args: Any, kwargs: Any):
+        now = mode.__dict__
         self.tensors: list[Tensor] = []
         self.numbers: list[Any] = []
         self.opaque: list[Any] = []
         self.odd = ""
-        key: list[Any] = [mode.grad, mode.inference, mode.anomaly, default.dtype]
+        key: list[Any] = [now["grad"], now["inference"], now["anomaly"], default.dtype]
+        self.key = key
+        tensors = self.tensors
         for value in args:
             if type(value) is Tensor:
-                self._tensor(value, key)
+                key.append(Tensor)
+                tensors.append(value)
             else:
                 self._note(value, key)
         for name, value in kwargs.items():
             key.append(name)
             self._note(value, key)
-        tensors = self.tensors
-        if len(tensors) > 1:
-            stored = [t._storage for t in tensors]
-            if len(set(stored)) != len(stored):
-                key.append(tuple(map(stored.index, stored)))
-        self.key = tuple(key)
+        self.storages = storages = list(map(_storage_of, tensors))
+        try:
+            key += list(map(_kind_of_node, storages))
+        except AttributeError:  # memory that numpy shares
+            key += map(_kind_of, storages)
+        key += map(_view_of, tensors)
+        metas = list(map(_meta_of, tensors))
+        if metas.count(None) != len(metas):
+            self._note_metas(metas, key)
+        if len(set(storages)) != len(storages):
+            key.append(tuple(map(storages.index, storages)))
 
     def _note(self, value: Any, key: list[Any]) -> None:
         kind = type(value)
@@ -65,7 +82,8 @@ class Call:
             key.append(kind)
             self.numbers.append(value)
         elif isinstance(value, Tensor):
-            self._tensor(value, key)
+            key.append(kind)
+            self.tensors.append(value)
         elif kind is list or kind is tuple:
             key += (kind, len(value))
             for item in value:
@@ -83,18 +101,16 @@ class Call:
             key.append(id(value))
             self.opaque.append(value)
 
-    def _tensor(self, t: Tensor, key: list[Any]) -> None:
-        stored, meta = t._storage, t._meta
-        node = stored.node
-        held: Any = stored if node is None else node
-        key += (type(t), held.shape, held.dtype, held.device, t._view)
-        if meta is not None:
+    def _note_metas(self, metas: list[Meta | None], key: list[Any]) -> None:
+        for t, meta in zip(self.tensors, metas):
+            if meta is None:
+                key.append(None)
+                continue
             key += (meta.requires_grad, meta.grad is None, meta.base is None)
             if meta.hooks or meta.post_hooks:
                 self.odd = "an argument has hooks"
             if mode.grad and (meta.fn is not None or (meta.base is not None and needs_grad(t))):
                 self.odd = "gradients flow to what an argument was computed from"
-        self.tensors.append(t)
 
 
 class Kind:
@@ -119,6 +135,7 @@ class Jitted:
         self.replays = 0
         self.reason = ""  # why the last recording could not be kept
         self._kinds: dict[Any, Kind] = {}
+        self._last: tuple[list[Any], Kind | None] = ([], None)  # key and kind of the last call
         fields = randoms.default_generator.__dict__
         self._inputs: set[tuple[int, Any]] = {(id(fields), "_draws")}
         self._warned: set[str] = set()
@@ -127,13 +144,16 @@ class Jitted:
         return self if instance is None else types.MethodType(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if traces or observers or depth.value or config.validate:
+        if traces or observers or depth.__dict__["value"] or config.validate:
             return self.__wrapped__(*args, **kwargs)  # part of another recording, or watched
         call = Call(args, kwargs)
-        kind = self._kinds.get(call.key)
+        last, kind = self._last
+        if call.key != last:
+            kind = self._kinds.get(tuple(call.key))
+            self._last = call.key, kind
         if kind is not None and not call.odd:
             for number, entry in enumerate(kind.entries):
-                result = entry.replay(call.tensors, call.numbers)
+                result = entry.replay(call.tensors, call.storages, call.numbers)
                 if result is not MISS:
                     self.replays += 1
                     if number:
@@ -156,11 +176,13 @@ class Jitted:
             if call.odd:
                 self._give_up(call.odd)
                 return self.__wrapped__(*args, **kwargs)
-            kind = self._kinds.get(call.key)
+            key = tuple(call.key)
+            kind = self._kinds.get(key)
             if kind is None:
                 if len(self._kinds) >= KINDS:
                     self._kinds.pop(next(iter(self._kinds)))
-                kind = self._kinds[call.key] = Kind(call.opaque)
+                kind = self._kinds[key] = Kind(call.opaque)
+            self._last = call.key, kind
             self._learn(kind)
             roots: list[tuple[str, Any]] = [
                 (getattr(self.__wrapped__, "__name__", "function"), self.__wrapped__)

@@ -29,6 +29,7 @@ from lazygrad.tensor.core import Meta, Tensor
 from lazygrad.tensor.storage import Storage
 
 MISS = object()  # an entry does not fit the call
+_address_of = operator.attrgetter("node.buffer.address")
 _new_tensor = object.__new__
 
 
@@ -170,11 +171,12 @@ class Sources:
 
     def __post_init__(self) -> None:
         self.known = [meta for meta in self.metas if meta is not None]
+        self.pick = picker(self.arguments)
 
-    def find(self, given: Sequence[Tensor]) -> list[Storage] | None:
-        """The storages of this call; None if something is not as it was."""
+    def find(self, given: Sequence[Storage]) -> Sequence[Storage] | None:
+        """The storages of a call with arguments on these; None if something is not as it was."""
         tensors = self.tensors
-        if (
+        if tensors and (
             [t._storage for t in tensors] != self.storages
             or [t._view for t in tensors] != self.views
             or [t._meta for t in tensors] != self.metas
@@ -182,8 +184,9 @@ class Sources:
             or [m.grad is None for m in self.known] != self.without
         ):
             return None
-        found = [given[i]._storage for i in self.arguments]
-        found += self.fixed
+        if not self.fixed and not self.grads:  # which arguments are one storage is in the key
+            return self.pick(given)
+        found = [*self.pick(given), *self.fixed]
         for meta, like in zip(self.grads, self.grad_like):
             grad = meta.grad
             assert grad is not None
@@ -215,12 +218,14 @@ class Entry:
         self.needs_given = False
         self._lock = threading.Lock()
 
-    def replay(self, tensors: Sequence[Tensor], numbers: Sequence[Any]) -> Any:
-        """The result of the function for this call, or MISS."""
+    def replay(
+        self, tensors: Sequence[Tensor], given: Sequence[Storage], numbers: Sequence[Any]
+    ) -> Any:
+        """The result of the function for this call with tensors on these storages, or MISS."""
         found = self.numbers(*numbers)
         if found is None or not self.guard.holds():
             return MISS
-        storages = self.sources.find(tensors)
+        storages = self.sources.find(given)
         if storages is None or not self._lock.acquire(False):
             return MISS
         try:
@@ -229,14 +234,15 @@ class Entry:
             self._lock.release()
 
     def _replay(
-        self, tensors: Sequence[Tensor], storages: list[Storage], numbers: tuple[Any, ...]
+        self, tensors: Sequence[Tensor], storages: Sequence[Storage], numbers: tuple[Any, ...]
     ) -> Any:
         try:
-            table = [s.node.buffer.address for s in storages]  # type: ignore[union-attr]
+            table = list(map(_address_of, storages))
         except AttributeError:  # memory that numpy shares, or a value not computed yet
             table = [b.address for b in _buffers(storages)]
         table += self.fixed
-        table += [value.take().address for value in self.values]
+        for value in self.values:
+            table.append(value.take().address)
         for part in self.parts:
             if part.scalars >= 0:
                 part.replay.set_scalars(numbers[part.scalars])
@@ -256,7 +262,7 @@ class Entry:
         return self.build(tensors, [made.build(given) for made in self.results], numbers)
 
 
-def _buffers(storages: list[Storage]) -> list[Buffer]:
+def _buffers(storages: Sequence[Storage]) -> list[Buffer]:
     """The memory of storages' values, computed if need be."""
     pending = [s.node for s in storages if s.node is not None and s.node.buffer is None]
     realize_nodes(pending)
@@ -278,7 +284,7 @@ def _write(write: Write, stored: Storage, given: Sequence[Buffer]) -> None:
     stored.loose += write.loose
 
 
-def picker(indexes: Sequence[int]) -> Callable[[Sequence[int]], tuple[int, ...]]:
+def picker(indexes: Sequence[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
     """Those elements of a list, as a tuple."""
     if len(indexes) > 1:
         return operator.itemgetter(*indexes)

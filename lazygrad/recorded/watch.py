@@ -293,6 +293,10 @@ class Guard:
         """Boxes with the same attributes are read together."""
         for names, boxes in self._fields.items():
             owners = [box.container.owner for box in boxes]
+            if len(boxes) == 1 and len(names) > 1:
+                read = functools.partial(operator.attrgetter(*names), owners[0])
+                self._read(read, boxes[0], names)
+                continue
             for name in names:
                 self._readers.append(functools.partial(map, operator.attrgetter(name), owners))
                 self._places += [box.at(name) for box in boxes]

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -229,9 +230,8 @@ class Frame:
         if self._errors is not None:
             self._slots[ERRORS] = int(ffi.cast("uintptr_t", self._errors))
         self._pointer = ffi.cast("char *const *", self._slots)
-        self._fill = struct.Struct(f"={count - ARENA}Q").pack_into
-        self._slot_bytes = ffi.buffer(self._slots)
-        self._start = ARENA * ffi.sizeof("uintptr_t")
+        pack = struct.Struct(f"={count - ARENA}Q").pack_into
+        self.fill = partial(pack, ffi.buffer(self._slots), ARENA * ffi.sizeof("uintptr_t"))
         self._loaded = program.structures()
         self._parts = [
             part if isinstance(part, HostCall) else loaded.program
@@ -251,16 +251,25 @@ class Frame:
 
         Raises as `Program.run`; the outputs' memory is undefined then.
         """
-        self._fill(self._slot_bytes, self._start, *addresses)
+        self.fill(*addresses)
         if observe is not None:
             self._observed(observe)
+            self._check(order)
         else:
-            run, pointer, null = self._run, self._pointer, self._null
-            for part in self._parts:
-                if part.__class__ is HostCall:
-                    self.program._host(part, self._slots)
-                else:
-                    run(part, pointer, null)
+            self.go(order)
+
+    def go(self, order: Sequence[Any]) -> None:
+        """Run on the memory that `fill` was given."""
+        run, pointer, null = self._run, self._pointer, self._null
+        for part in self._parts:
+            if part.__class__ is HostCall:
+                self.program._host(part, self._slots)
+            else:
+                run(part, pointer, null)
+        if self._errors is not None:
+            self._check(order)
+
+    def _check(self, order: Sequence[Any]) -> None:
         errors = self._errors
         if errors is not None and any(errors):
             try:
@@ -297,7 +306,8 @@ class Replay:
         self.places: Sequence[Any] = ()  # per node of the graph what has its line: for errors
         self._frame = Frame(program)
         self._arena = Buffer(program.arena) if program.arena else None
-        self._at = 0 if self._arena is None else self._arena.address
+        at = 0 if self._arena is None else self._arena.address
+        self._fill = partial(self._frame.fill, at)
         self.set_scalars = self._frame.set_scalars
 
     def run(self, addresses: Sequence[int]) -> None:
@@ -305,7 +315,8 @@ class Replay:
 
         Raises as `Program.run`; the outputs' memory is undefined then.
         """
-        self._frame.run([self._at, *addresses], self.places)
+        self._fill(*addresses)
+        self._frame.go(self.places)
 
 
 def wrapped(value: int) -> int:

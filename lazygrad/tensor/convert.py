@@ -46,7 +46,8 @@ def realize(*tensors: Tensor) -> None:
         held = t._storage.node
         if held is None or held.buffer is None:  # a view of values that are there needs no copy
             pending.append(node_of(t))
-    realize_soon([node for node in pending if node.buffer is None])
+    if pending:
+        realize_soon([node for node in pending if node.buffer is None])
     if reads:
         settle([])
 
