@@ -348,6 +348,8 @@ class Writer:
         if not self.names[name].ndim:
             view = ""
         how = self.rng.choice(("from_numpy", "from_numpy", "from_dlpack"))
+        if on_device.name() != on_device.HOST:
+            how = "from_numpy"  # which copies there: DLPack would make a tensor of the host's
         return f"{self.fresh()} = T.{how}({name}{view})"
 
     def to_numpy(self) -> str:
@@ -360,6 +362,8 @@ class Writer:
             "{}[1:].numpy()",
             "np.from_dlpack({}.detach())",
         )
+        if on_device.name() != on_device.HOST:
+            how = how[:-1]  # numpy takes no other device's memory
         return f"{self.fresh('n')} = {self.rng.choice(how).format(name)}"
 
     def write_array(self) -> str:
