@@ -95,7 +95,7 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         elif value is not None:
             raise TypeError(
                 "to() received an invalid combination of arguments - got "
-                f"({type(value).__name__}), but expected one of:\n"
+                f"({value.__class__.__name__}), but expected one of:\n"
                 " * (lazygrad.device device = None, lazygrad.dtype dtype = None, *, bool copy)\n"
                 " * (lazygrad.dtype dtype, *, bool copy)\n * (Tensor other, *, bool copy)"
             )

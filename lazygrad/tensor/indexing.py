@@ -406,7 +406,7 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
         value = value.clone() if value.numel() == 1 else value
     for mask in masks:
         check_overlap(base, mask, any_place=True)
-    _put(base, tensors, value, False, by_mask)
+    _put(base, tensors, value, False, by_mask, lenient=True)
 
 
 def _check_assign(shape: Shape, target: Shape) -> None:
@@ -479,7 +479,9 @@ def _put(
     value: Any,
     accumulate: bool,
     by_mask: bool = False,
+    lenient: bool = False,
 ) -> None:
+    """Write or add; `lenient`: a value may have more leading axes of extent 1 (assignment's)."""
     check_inplace(base, (value,), may_repeat=True)
     for given in (value, *tensors):
         if isinstance(given, Tensor):
@@ -494,10 +496,11 @@ def _put(
                 "for the source."
             )
         given = shape_of(value)
-        while len(given) > len(shape) and given[0] == 1:
-            given = given[1:]
-        if given != shape_of(value):
-            value = value.reshape(given)
+        if lenient:
+            while len(given) > len(shape) and given[0] == 1:
+                given = given[1:]
+            if given != shape_of(value):
+                value = value.reshape(given)
         try:
             fits = P.joint_shape(given, shape) == shape
         except RuntimeError:

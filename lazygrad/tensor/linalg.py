@@ -231,10 +231,17 @@ def _not_positive(matrix: np.ndarray) -> int:
     """The order of the first leading minor that is not positive definite; 0: all are."""
     for k in range(1, len(matrix) + 1):
         try:
-            np.linalg.cholesky(matrix[:k, :k])
+            _factor(matrix[:k, :k])
         except np.linalg.LinAlgError:
             return k
     return 0
+
+
+def _factor(matrices: np.ndarray) -> np.ndarray:
+    """numpy's Cholesky factor, which takes NaN for a positive number: PyTorch does not."""
+    if matrices.size and not (np.diagonal(matrices, 0, -2, -1) > 0).all():
+        raise np.linalg.LinAlgError("not positive definite")
+    return np.linalg.cholesky(matrices)
 
 
 @_shown("LinalgCholeskyExBackward0")
@@ -242,7 +249,7 @@ class _Cholesky(Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor) -> Tensor:
         try:
-            made = _host(np.linalg.cholesky, a)
+            made = _host(_factor, a)
         except np.linalg.LinAlgError:
             where, order = _blame(host_values(a), _not_positive)
             raise LinAlgError(

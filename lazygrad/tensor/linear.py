@@ -401,11 +401,11 @@ def linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
             f"linalg.cross: inputs dimension {dim} must have length 3. Got {sizes[0]} and "
             f"{sizes[1]}"
         )
+    if input.numel():
+        require("cross", input.dtype)
     if input.dtype is not other.dtype:
         names = P.type_name(input.dtype), P.type_name(other.dtype)
         raise RuntimeError(f"expected scalar type {names[0]} but found {names[1]}")
-    if input.numel():
-        require("cross", input.dtype)
     return _cross(input, other, axis)
 
 

@@ -177,7 +177,8 @@ def tril_indices(
 ) -> Tensor:
     """Row and column indices of the lower triangle."""
     _check_triangle(row, col)
-    return from_values(np.stack(np.tril_indices(row, offset, col)), dtype or D.int64)
+    reach = min(col, max(0, row + offset))  # columns further on are above the diagonal
+    return from_values(np.stack(np.tril_indices(row, offset, reach)), dtype or D.int64)
 
 
 def triu_indices(
@@ -185,7 +186,8 @@ def triu_indices(
 ) -> Tensor:
     """Row and column indices of the upper triangle."""
     _check_triangle(row, col)
-    return from_values(np.stack(np.triu_indices(row, offset, col)), dtype or D.int64)
+    reach = min(row, max(0, col - offset))  # rows further down are below the diagonal
+    return from_values(np.stack(np.triu_indices(reach, offset, col)), dtype or D.int64)
 
 
 def complex_unsupported(*args: Any, **kwargs: Any) -> Any:

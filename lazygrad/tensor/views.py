@@ -362,6 +362,10 @@ def expand(self: Tensor, *sizes: Any, implicit: bool = False) -> Tensor:
                 f"({have}) at non-singleton dimension {axis}.  Target sizes: "
                 f"{extents(wanted)}.  Tensor sizes: {extents(old)}"
             )
+        if extent < 0:
+            raise RuntimeError(
+                f"expand(): sizes must be -1 or at least 0, but got {extent} at dimension {axis}"
+            )
         shape.append(extent)
     target = tuple(shape)
     found = view_of(self).expand(target)
