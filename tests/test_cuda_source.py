@@ -239,7 +239,8 @@ def test_division_by_multiplication() -> None:
 
 
 def ptxas(source: str, arch: str, folder: Path) -> dict[str, dict[str, int]]:
-    """What ptxas says of every kernel: registers, and bytes of stack and spills."""
+    """What ptxas says of every kernel, and of every function that is called: bytes of stack and
+    spills, and the registers of a kernel."""
     (folder / "unit.cu").write_text(source, encoding="utf-8")
     command = ["nvcc", "-cubin", f"-arch={arch}", "-std=c++17", "-O3", "-fmad=false"]
     command += ["--Werror", "all-warnings", "-Xptxas", "-v,-warn-spills,-warn-lmem-usage"]
@@ -247,12 +248,14 @@ def ptxas(source: str, arch: str, folder: Path) -> dict[str, dict[str, int]]:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[:4000]
     found: dict[str, dict[str, int]] = {}
-    entry = ""
+    entry = part = ""
     for line in done.stderr.splitlines():
         if name := re.search(r"Compiling entry function '(\w+)'", line):
             entry = name[1]
+        elif name := re.search(r"Function properties for (\w+)", line):
+            part = name[1]
         elif sizes := re.search(r"(\d+) bytes stack frame, (\d+) bytes spill stores", line):
-            found[entry] = {"stack": int(sizes[1]), "spills": int(sizes[2])}
+            found[part] = {"stack": int(sizes[1]), "spills": int(sizes[2])}
         elif used := re.search(r"Used (\d+) registers", line):
             found[entry]["registers"] = int(used[1])
     return found
@@ -277,11 +280,11 @@ def test_kernels_compile_without_warnings_stack_or_spills(arch: str, tmp_path: P
     bodies = {n: body for make in CASES.values() for n, (body, _) in kernels(make, True).items()}
     bodies |= products() | routines() | attentions()
     report = ptxas(translation_unit(list(bodies.values())), arch, tmp_path)
-    assert len(report) >= len(bodies)
+    assert sum("registers" in used for used in report.values()) >= len(bodies)
     for name, used in report.items():
         assert used["spills"] == 0, name
         assert used["stack"] == 0, name
-        assert used["registers"] <= registers(name), (name, used)
+        assert used.get("registers", 0) <= registers(name), (name, used)
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ GOLDEN = {
     "multinomial without": "c6fe7f507512",
     "uniform_": "d559154e8396",
     "normal_": "38e48263fd91",
-    "exponential_": "d3e7527784f9",
+    "exponential_": "cb7fa68bccee",
     "bernoulli_": "e71b91be446b",
     "random_": "f15a898fb3ee",
     "dropout": "4651e62acfcc",

@@ -373,7 +373,7 @@ def strides(array: np.ndarray) -> tuple[int, ...]:
     return tuple(s // array.itemsize for s in array.strides)
 
 
-PLAIN = (0, 0, 0, 0)  # no index is made of several axes
+PLAIN = (0, 0, 0, 0, 0)  # no index is made of several axes, nothing is done to finished blocks
 
 
 def plain_dims(m: int, n: int, k: int, a: Any, b: Any, c: Any, batch: Any = ()) -> tuple[int, ...]:
