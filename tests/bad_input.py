@@ -99,6 +99,8 @@ def names() -> list[Sample]:
 def letters(module: Any, sample: Sample, lib: Library | None = None) -> str:
     """A letter for each bad call of a name."""
     lib = lib or Library(module)
+    if hasattr(module, "backends"):  # PyTorch asks opt_einsum where that is installed
+        module.backends.opt_einsum.enabled = False
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         return "".join(letter(lib, v) for v in variants(lib, sample))

@@ -55,12 +55,9 @@ def where(texts: Any, device: Any) -> dict[str, tuple[str, int, int]]:
 
 
 def said(made: tuple[Program, list[int]]) -> Any:
-    """All that a program says but the lines, which are those of the first graph."""
+    """All that a program says."""
     program, output_of = made
     said = json.loads(program.to_json())
-    for part in said["parts"]:
-        for launch in part if isinstance(part, list) else []:
-            del launch["place"]
     hosts = [
         [(n.op.name, n.arg, n.shape, n.dtype) for n in (h.node, *h.sources)]
         for h in program.host_nodes

@@ -16,6 +16,6 @@ def test_a_fault_can_be_planted(fault: Fault) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("promise", ["a tensor's hash is its identity", "format of one number"])
+@pytest.mark.parametrize("promise", ["from_numpy shares memory", "format of one number"])
 def test_a_planted_fault_is_noticed(promise: str) -> None:
     assert planted_faults.is_noticed(next(f for f in FAULTS if f.promise == promise))

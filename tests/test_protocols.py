@@ -282,3 +282,11 @@ def test_parameters_of_a_subclass() -> None:
     assert next(iter(module.parameters())) is p
     assert isinstance(lg.nn.Parameter(lg.ones(2)), lg.nn.Parameter)
     assert not isinstance(lg.ones(2).as_subclass(Marked), lg.nn.Parameter)
+
+
+def test_one_number_takes_a_format_and_tensors_their_identity() -> None:
+    assert f"{lg.tensor(1.5):.3f} {lg.tensor(7):>3}" == "1.500   7"
+    a, b = lg.ones(2), lg.ones(2)
+    assert len({hash(a), hash(b)}) == 2 and {a: 1, b: 2}[a] == 1
+    with pytest.raises(TypeError, match="unsupported format string"):
+        f"{a:.3f}"

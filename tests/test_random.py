@@ -191,6 +191,7 @@ def test_state_and_forks() -> None:
     third = lg.rand(5).tolist()
     lg.set_rng_state(state)
     assert lg.rand(5).tolist() == second and lg.rand(5).tolist() == third
+    assert len({tuple(draw) for draw in (first, second, third)}) == 3
     assert lg.initial_seed() == 4 and lg.manual_seed(4).initial_seed() == 4
     assert lg.rand(5).tolist() == first
     assert lg.manual_seed(-1).initial_seed() == 2**64 - 1

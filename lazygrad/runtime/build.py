@@ -14,7 +14,7 @@ from lazygrad.codegen.gemm import with_epilogue
 from lazygrad.codegen.target import Phase, Rendered
 from lazygrad.ir import ops
 from lazygrad.ir.kernel import Kernel
-from lazygrad.ir.node import Node, place_text
+from lazygrad.ir.node import Node
 from lazygrad.ir.operands import Operand
 from lazygrad.ir.ops.checks import words_of
 from lazygrad.ir.schedule import (
@@ -209,6 +209,12 @@ class _Builder:
             self.functions.append(at)
         return self.functions.index(at)
 
+    def lines(self, nodes: Sequence[Node]) -> tuple[int, ...]:
+        """The numbers of the nodes whose lines an error is to name: of what was computed here."""
+        known = [n.place for n in nodes if n.op is not ops.CONST and n.buffer is None]
+        numbers = [self.number_of[place] for place in known if place in self.number_of]
+        return tuple(dict.fromkeys(numbers))
+
     def append(self, launch: Launch) -> None:
         if not self.parts or isinstance(self.parts[-1], HostCall):
             self.parts.append([])
@@ -220,7 +226,7 @@ class _Builder:
         self.kernels += 1
         moved = sum(nbytes(n) for n in [*reads(step), *writes(step)])
         first = self.code.function(step.kernels)
-        place = places_text([n for k in step.kernels for n in k.places()])
+        lines = self.lines([n for k in step.kernels for n in k.places()])
         instances: list[list[Instance]] = [[] for _ in first.phases]
         for kernel in step.kernels:
             made = self.code.of(kernel)
@@ -242,7 +248,7 @@ class _Builder:
                     grain,
                     into,
                     first.name,
-                    place,
+                    lines,
                     number == 0,
                     moved if number == 0 else 0,
                     sum(prod(k.extents) for k in step.kernels),
@@ -299,14 +305,14 @@ class _Builder:
             pointers.append((ARENA, self.scratch_at))
             self.scratch = larger(self.scratch, made.scratch)
         moved = sum(nbytes(n) for n in [*fetched(step), *delivered(step)])
-        dims, called, name, place = made.dims, None, self.code.name(step), place_text(node.place)
+        dims, called, name, lines = made.dims, None, self.code.name(step), self.lines([node])
         if isinstance(step, MatmulStep) and step.epilogue is not None:
             kernel = step.epilogue
             finish = self.code.of(kernel)
             dims, at = with_epilogue(made.dims, finish.dims)
             called = self.function(finish.phases[0].symbol), at
             pointers += [self.layout.pointer(n) for n in kernel.buffers]
-            place = places_text([node, *kernel.places()])
+            lines = self.lines([node, *kernel.places()])
         calls = (Phase(made.symbol, made.items, made.grain, dims), *made.later)
         for number, call in enumerate(calls):
             self.append(
@@ -315,7 +321,7 @@ class _Builder:
                     call.grain,
                     [Instance(call.items, pointers, list(call.dims))],
                     name,
-                    place,
+                    lines,
                     number == 0,
                     moved if number == 0 else 0,
                     node.numel,
@@ -366,17 +372,6 @@ class _Builder:
 def stub(node: Node) -> Node:
     """What a program keeps of a node: not its sources, nor their memory."""
     return Node(node.op, (), node.arg, node.shape, node.dtype, node.device)
-
-
-def places_text(nodes: Sequence[Node]) -> str:
-    """The user's lines behind these nodes, at most four."""
-    lines = list(
-        dict.fromkeys(
-            place_text(n.place) for n in nodes if n.op is not ops.CONST and n.buffer is None
-        )
-    )
-    lines = [line for line in lines if line]
-    return ", ".join(lines[:4]) + (", ..." if len(lines) > 4 else "")
 
 
 def plan(

@@ -202,7 +202,7 @@ def _numbered(program: Program, of: Callable[[Any], int], slot_of: Callable[[int
                         for i in one.instances
                     ],
                     one.name,
-                    one.place,
+                    one.lines,
                     one.counted,
                     of(one.moved),
                     of(one.size),

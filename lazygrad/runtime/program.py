@@ -45,7 +45,7 @@ class Launch:
     grain: int
     instances: list[Instance]
     name: str = ""
-    place: str = ""
+    lines: tuple[int, ...] = ()  # numbers of nodes whose lines it computes, in the graph's order
     counted: bool = True  # False for the later phases of a kernel
     moved: int = 0  # bytes read and written
     size: int = 0  # elements of its index spaces together
@@ -120,6 +120,7 @@ class Program:
                 Launch(
                     **{
                         **launch,
+                        "lines": tuple(launch["lines"]),
                         "instances": [
                             Instance(i["items"], [tuple(p) for p in i["pointers"]], i["dims"])
                             for i in launch["instances"]

@@ -18,6 +18,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from lazygrad.ir.node import Place, place_text
+
+Issued = tuple[str, tuple[Place, ...]]  # a kernel's name, and whose lines it computes
+
 
 class _State(threading.local):
     """Which device's context is current on this thread."""
@@ -65,6 +69,13 @@ def device_count() -> int:
         return 0
 
 
+def _shown(name: str, places: tuple[Place, ...]) -> str:
+    """A kernel and the user's lines behind it, at most four."""
+    lines = [line for line in dict.fromkeys(map(place_text, places)) if line]
+    said = ", ".join(lines[:4]) + (", ..." if len(lines) > 4 else "")
+    return f"{name} ({said})" if said else name
+
+
 class Gpu:
     """One device: its primary context (which other libraries share) and our stream."""
 
@@ -81,7 +92,7 @@ class Gpu:
         self.context = self.raw.retain_primary_context()
         self.owner = threading.get_ident()
         self.closed = False
-        self.recent: deque[str] = deque(maxlen=_REMEMBERED)  # kernels that an error may be of
+        self.recent: deque[Issued] = deque(maxlen=_REMEMBERED)  # kernels an error may be of
         self._closing: list[Callable[[], None]] = []
         self._before = _state.current
         self.context.push()
@@ -128,7 +139,7 @@ class Gpu:
         try:
             yield
         except self.drv.Error as error:
-            names = list(dict.fromkeys(reversed(self.recent)))
+            names = list(dict.fromkeys(_shown(*one) for one in reversed(self.recent)))
             one = "" if len(names) == 1 else "; CUDA_LAUNCH_BLOCKING=1 finds the one"
             where = f" in one of the last kernels: {', '.join(names[:8])}{one}" if names else ""
             raise RuntimeError(f"CUDA error: {error}{where}") from error

@@ -17,6 +17,7 @@ import numpy as np
 
 from lazygrad.ir.interp import apply, from_storage, to_storage
 from lazygrad.ir.node import Node
+from lazygrad.runtime.cuda.driver import Issued
 from lazygrad.runtime.cuda.memory import GpuBuffer
 from lazygrad.runtime.program import ERROR_BYTES, HostCall, Instance, Launch, Program, wrapped
 
@@ -91,7 +92,7 @@ class GpuProgram(Program):
                     observe(part, time.perf_counter_ns() - start)
                 continue
             for launch, calls in zip(part, loaded):
-                _watched_issue(backend, launch, calls, table, observe)
+                _watched_issue(backend, launch, calls, table, observe, order)
         if errors is not None:
             self.check(errors.array(np.dtype(np.int64), (2 * len(self.sites),)), order)
         return made
@@ -114,7 +115,7 @@ class GpuProgram(Program):
         """The program ready to run many times on the device of this graph."""
         from lazygrad.runtime.cuda.replay import GpuReplay
 
-        return GpuReplay(self, self.backend((), order))
+        return GpuReplay(self, self.backend((), order), order)
 
     def loaded(self, backend: Backend) -> list[Any]:
         """For each part the calls of its launches, or None for one that the host runs."""
@@ -202,9 +203,10 @@ def _call(
     )
 
 
-def launch_name(launch: Launch) -> str:
-    """What an error that may come from this launch says of it."""
-    return f"{launch.name} ({launch.place})" if launch.place else launch.name
+def issued(launch: Launch, order: Sequence[Any]) -> Issued:
+    """What an error that may come from this launch has to know: `order` has the lines of the
+    graph that runs, which may be others than those of the graph the program was made for."""
+    return launch.name, tuple(order[at].place for at in launch.lines if at < len(order))
 
 
 def issue(launch: Launch, calls: Sequence[_Call], table: np.ndarray, stream: Any) -> None:
@@ -220,11 +222,16 @@ def issue(launch: Launch, calls: Sequence[_Call], table: np.ndarray, stream: Any
 
 
 def _watched_issue(
-    backend: Backend, launch: Launch, calls: list[_Call], table: np.ndarray, observe: Any
+    backend: Backend,
+    launch: Launch,
+    calls: list[_Call],
+    table: np.ndarray,
+    observe: Any,
+    order: Sequence[Node],
 ) -> None:
     start = backend.event() if observe else None
     issue(launch, calls, table, backend.gpu.stream)
-    backend.gpu.recent.append(launch_name(launch))
+    backend.gpu.recent.append(issued(launch, order))
     if BLOCKING:
         backend.synchronize()
     if start is not None:

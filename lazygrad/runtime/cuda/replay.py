@@ -31,7 +31,7 @@ class GpuReplay:
     the one that was not used for longest is given the new addresses.
     """
 
-    def __init__(self, program: GpuProgram, backend: Backend):
+    def __init__(self, program: GpuProgram, backend: Backend, order: Sequence[Any]):
         self.program, self.backend = program, backend
         self.leaves = program.leaf_slots
         self.scalars = [leaf for leaf, _ in program.scalars]
@@ -47,7 +47,7 @@ class GpuReplay:
         self._own = [0 if buffer is None else buffer.address for buffer in own]
         assert len(own) == FIRST
         self._names = [
-            programs.launch_name(launch)
+            programs.issued(launch, order)
             for part in program.parts
             if not isinstance(part, HostCall)
             for launch in part
@@ -106,17 +106,17 @@ class GpuReplay:
         return graphs
 
     def _issue(self, addresses: Sequence[int]) -> None:
-        table = self._table(addresses)
+        table, names = self._table(addresses), iter(self._names)
         for part, loaded in zip(self.program.parts, self._loaded):
             if isinstance(part, HostCall):
                 self.program.on_host(self.backend, part, self._own + list(addresses))
                 continue
             for launch, calls in zip(part, loaded):
-                self._one(launch, calls, table)
+                self._one(launch, calls, table, next(names))
 
-    def _one(self, launch: Launch, calls: Any, table: np.ndarray) -> None:
+    def _one(self, launch: Launch, calls: Any, table: np.ndarray, name: programs.Issued) -> None:
         programs.issue(launch, calls, table, self.backend.gpu.stream)
-        self.backend.gpu.recent.append(programs.launch_name(launch))
+        self.backend.gpu.recent.append(name)
         self.backend.synchronize()
 
     def _table(self, addresses: Sequence[int]) -> np.ndarray:
