@@ -25,6 +25,8 @@ _NO_GPU = "what is said where there is no GPU"
 _C = "it is about the C backend's own parts"
 _CHILDREN = "its processes compute on the host"
 _TEXT = "it reads the package's source"
+_FINISHES = "blocks of products are finished by the C backend alone (Device.finishes)"
+_ANY_SIZES = "plans for many sizes are of the C backend alone (Device.any_sizes)"
 _ITSELF = "it names its devices itself"
 HOST_ONLY: dict[str, str] = {
     **dict.fromkeys(
@@ -61,6 +63,7 @@ HOST_ONLY: dict[str, str] = {
     "test_dlpack.py": _SHARED,
     "test_docs.py::test_commands_print_what_the_page_shows": _CHILDREN,
     "test_docs.py::test_python_examples_run[guide.md]": _SHARED,
+    "test_epilogue.py": _FINISHES,
     "test_jit.py::test_memory_shared_with_numpy": _SHARED,
     "test_jit.py::test_what_cannot_be_replayed_runs_and_is_said_once"
     "[<lambda>-needs the memory of a tensor]": _NUMPY,
@@ -68,12 +71,14 @@ HOST_ONLY: dict[str, str] = {
     "test_long_runs.py::test_a_failed_allocation_names_the_largest_values": _HOSTS,
     "test_notebook.py::test_output_is_exactly[to-numpy-shared]": _SHARED,
     "test_notebook.py::test_output_is_exactly[from-numpy-shared]": _SHARED,
+    "test_plans.py": _ANY_SIZES,
     "test_protocols.py::test_the_same_memory_or_an_error": _SHARED,
     "test_protocols.py::test_as_torch"
     "[np.array(list(x)), np.asarray(x).ctypes.data == x.data_ptr()]": _SHARED,
     "test_protocols.py::test_as_torch[np.array(x, dtype=np.int32, copy=False)]": _SHARED,
     "test_protocols.py::test_as_torch"
     "[n == x, x == n, x == np.array(2), x == np.float64(1), np.float64(1) == x]": _ARRAYS,
+    "test_semantics.py::test_random_programs_agree_with_pytorch": _SHARED,
     "test_semantics.py::test_memory_shared_with_numpy_keeps_its_size": _SHARED,
     "test_semantics.py::test_a_product_written_into_shared_memory_saves_a_copy": _SHARED,
     "test_semantics.py::test_memory_is_taken_back_when_the_array_dies": _SHARED,
