@@ -51,7 +51,9 @@ def ratios(record: Record, path: Path) -> None:
 
 def roofline(record: Record, path: Path) -> None:
     """Every kernel of every workload: what it computes a byte against how fast it does so."""
-    threads, limits = max(record["limits"].items(), key=lambda item: int(item[0]))
+    measured = {str(k["threads"]) for k in record.get("kernels", []) if "threads" in k}
+    known = {n: limits for n, limits in record["limits"].items() if n in measured or not measured}
+    threads, limits = max(known.items(), key=lambda item: int(item[0]))
     kernels = [k for k in record.get("kernels", []) if k["flops"] and k["bytes"] and k["seconds"]]
     figure, axes = _axes(8, 5)
     low, high = 0.02, 500.0
@@ -71,7 +73,7 @@ def roofline(record: Record, path: Path) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("operations a byte that must be moved (a function such as exp counts as one)")
-    axes.set_ylabel(f"GFLOP/s, {threads} threads")
+    axes.set_ylabel(f"GFLOP/s, {threads} thread{'s' if threads != '1' else ''}")
     axes.legend(frameon=False)
     figure.savefig(path, dpi=130)
 

@@ -230,11 +230,12 @@ def peaks(options: Options) -> Iterator[dict[str, Any]]:
 
 def kernel_rows(options: Options) -> Iterator[dict[str, Any]]:
     """Every kernel of lazygrad in every workload, on all threads."""
+    threads = max(options.chosen_threads())
     for name in options.chosen_workloads():
-        with opened(["lazygrad"], max(options.chosen_threads())) as workers:
+        with opened(["lazygrad"], threads) as workers:
             answer = workers["lazygrad"].ask("kernels", name=name, seed=options.seed)
             for row in answer.get("kernels", []):
-                yield {"workload": name, **row}
+                yield {"workload": name, "threads": threads, **row}
 
 
 SCALED = ("lazygrad", "lazygrad_jit", "numpy", "torch", "jax")
