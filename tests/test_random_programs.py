@@ -1,6 +1,7 @@
 """Laziness cannot be observed: random programs agree whenever they are computed, and with PyTorch.
 
-The language and the comparison are in program_machine.py, which also runs large numbers of them:
+The language is in program_writer.py; the comparison in program_machine.py, which also runs large
+numbers of them:
 `python -m tests.program_machine --programs 50000 --seed 0`.
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import hypothesis.strategies as st
 import program_machine as machine
+import program_writer as writer
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
@@ -80,14 +82,14 @@ class Regimes(RuleBasedStateMachine):
         super().__init__()
         self.session = machine.Session(self.machines(), 0)
         alike = all(m.module is machine.lazygrad for m in self.session.machines)
-        self.writer = machine.Writer(random.Random(0), self.session.names, chance=alike)
-        self.run(machine.Writer.create, random.Random(1))
-        self.run(machine.Writer.create, random.Random(2))
+        self.writer = writer.Writer(random.Random(0), self.session.names, chance=alike)
+        self.run(writer.Writer.create, random.Random(1))
+        self.run(writer.Writer.create, random.Random(2))
 
     def machines(self) -> list[machine.Machine]:
         return machine.lazy_machines()
 
-    def run(self, kind: Callable[[machine.Writer], str], rng: random.Random) -> None:
+    def run(self, kind: Callable[[writer.Writer], str], rng: random.Random) -> None:
         if self.session.over:
             return
         self.writer.rng = rng
@@ -98,16 +100,16 @@ class Regimes(RuleBasedStateMachine):
     def agree(self, found: str | None) -> None:
         assert not found, str(machine.Failure(self.session.program, found or ""))
 
-    @rule(kind=st.sampled_from([kind for kind, _ in machine.STATEMENTS]), rng=RANDOM)
-    def statement(self, kind: Callable[[machine.Writer], str], rng: random.Random) -> None:
+    @rule(kind=st.sampled_from([kind for kind, _ in writer.STATEMENTS]), rng=RANDOM)
+    def statement(self, kind: Callable[[writer.Writer], str], rng: random.Random) -> None:
         self.run(kind, rng)
 
-    @rule(kind=st.sampled_from([machine.Writer.inplace, machine.Writer.setitem]), rng=RANDOM)
-    def write(self, kind: Callable[[machine.Writer], str], rng: random.Random) -> None:
+    @rule(kind=st.sampled_from([writer.Writer.inplace, writer.Writer.setitem]), rng=RANDOM)
+    def write(self, kind: Callable[[writer.Writer], str], rng: random.Random) -> None:
         self.run(kind, rng)
 
-    @rule(kind=st.sampled_from([machine.Writer.view, machine.Writer.to_numpy]), rng=RANDOM)
-    def share(self, kind: Callable[[machine.Writer], str], rng: random.Random) -> None:
+    @rule(kind=st.sampled_from([writer.Writer.view, writer.Writer.to_numpy]), rng=RANDOM)
+    def share(self, kind: Callable[[writer.Writer], str], rng: random.Random) -> None:
         self.run(kind, rng)
 
     @rule(rng=RANDOM)
@@ -160,7 +162,7 @@ def test_the_same_draws_write_the_same_program() -> None:
 
 
 def test_a_thing_is_seen_by_itself_and_not_by_its_address() -> None:
-    seen = machine.Seen()
+    seen = writer.Seen()
     for _ in range(50):  # an address is given again at once
         it = machine.lazygrad.ones(2)
         assert it not in seen
