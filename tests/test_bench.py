@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 import lazygrad as lg
-from lazygrad.bench import arrays, counts, report, torchlike, worker
+from lazygrad.bench import arrays, counts, kernels, report, torchlike, worker
 from lazygrad.bench.peers import PEERS, LazygradPeer, NumpyPeer, environment
 from lazygrad.bench.session import in_use, merged, summary
 from lazygrad.bench.workloads import WORKLOADS
@@ -267,3 +267,19 @@ def test_instructions_of_a_kernel_only_fall() -> None:
         pytest.skip("valgrind is not installed")
     kept = json.loads(COUNTS.read_text())["softmax"]["instructions"]
     assert counts.instructions("softmax") <= kept * 1.01
+
+
+def test_operations_of_a_product_whose_depth_is_several_axes() -> None:
+    """The gradient of a convolution's weights sums over images, rows and columns."""
+    x, w = lg.ones(2, 3, 8, 8), lg.ones(16, 3, 3, 3, requires_grad=True)
+    loss = lg.nn.functional.conv2d(x, w).sum()
+    rows = kernels.watched(lambda: lg.autograd.grad(loss, w, retain_graph=True)[0].numpy(), 1)
+    products = [row["flops"] for row in rows if row["product"]]
+    assert products and max(products) >= 2 * 16 * 27 * 2 * 6 * 6
+
+
+def test_operations_of_a_product_are_with_those_done_to_its_blocks() -> None:
+    a, b = lg.rand(64, 64), lg.rand(64, 64)
+    lg.realize(a, b)
+    (row,) = kernels.watched(lambda: (a @ b + 1).numpy(), 1)
+    assert row["flops"] == 2 * 64**3 + 64**2

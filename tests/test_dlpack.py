@@ -140,7 +140,7 @@ def test_an_address_that_serves_again_is_another_export(monkeypatch: pytest.Monk
     address, held = next(reversed(dlpack._held)), export()
     assert held is dlpack._held[address]
     del given, held
-    later = dlpack._Held(dlpack._Managed(), None, None)  # type: ignore[arg-type]
+    later = dlpack._Held(dlpack._Managed(), None, None)
     monkeypatch.setitem(dlpack._held, address, later)
     assert export() is None
 

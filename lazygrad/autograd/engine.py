@@ -94,8 +94,10 @@ def grad(
         ]
     from lazygrad.tensor.declare import SUBCLASSES, kept
 
-    found = tuple(results)
-    return kept(found, (*roots, *wanted)) if SUBCLASSES else found  # type: ignore[no-any-return]
+    found: tuple[Any, ...] = tuple(results)
+    if SUBCLASSES:
+        found = kept(found, (*roots, *wanted))
+    return found
 
 
 def _batched(

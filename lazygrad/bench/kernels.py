@@ -38,7 +38,9 @@ def step_operations(step: Step) -> int:
     if isinstance(step, KernelStep):
         return sum(map(operations, step.kernels))
     if isinstance(step, MatmulStep):
-        return 2 * step.node.numel * step.a.view.shape[-1]
+        depth = prod(step.a.view.shape[-step.a.columns :])
+        after = operations(step.epilogue) if step.epilogue is not None else 0
+        return 2 * step.node.numel * depth + after
     if step.node.op.strided:
         q, k, v = (n.shape for n in step.node.srcs[:3])
         products = (1, 1) if step.node.op is ops.attention else (3, 2)  # over E, over V

@@ -99,7 +99,7 @@ class Trace:
         return at
 
     def at(self, number: Size | Number) -> int:
-        return number.at if number.__class__ is Size else self.constant(number)  # type: ignore
+        return number.at if isinstance(number, Size) else self.constant(number)
 
     def make(self, op: str, a: int, b: int) -> Size:
         step = (op, a, b)
@@ -107,7 +107,7 @@ class Trace:
         if at is None:
             at = self.steps[step] = len(self.values)
             self.values.append(_ARITHMETIC[op](self.values[a], self.values[b]))
-        return Size(self, at, self.values[at])  # type: ignore[arg-type]
+        return Size(self, at, self.values[at])
 
     def later(self, count: int) -> list[Any]:
         """So many numbers that are made from others by whoever evaluates the trace: nothing may be
@@ -140,8 +140,9 @@ class Trace:
 
     def pin(self, size: Size) -> int:
         """The number itself: whatever depends on it holds for no other."""
-        self.ask("==", size.at, self.constant(size.value))
-        return size.value
+        value: int = size.value
+        self.ask("==", size.at, self.constant(value))
+        return value
 
 
 class Size:
@@ -149,7 +150,7 @@ class Size:
 
     __slots__ = ("at", "trace", "value")
 
-    def __init__(self, trace: Trace, at: int, value: int):
+    def __init__(self, trace: Trace, at: int, value: Any):
         self.trace = trace
         self.at = at
         self.value = value
@@ -216,9 +217,8 @@ class Size:
 
     # -- questions --------------------------------------------------------------------------------
     def __eq__(self, other: object) -> bool:
-        if other.__class__ is Size:
-            same = self.trace is other.trace  # type: ignore[attr-defined]
-            return same and self.trace.ask("==", self.at, other.at)  # type: ignore[attr-defined]
+        if isinstance(other, Size):
+            return self.trace is other.trace and self.trace.ask("==", self.at, other.at)
         if not isinstance(other, int | float):
             return False
         return self.trace.ask("==", self.at, self.trace.constant(other))

@@ -6,7 +6,7 @@ how it prints. Must not know: modules, optimizers, or how a tensor holds its val
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from lazygrad.tensor import Tensor, empty
 
@@ -18,7 +18,7 @@ class _ParameterType(type):
 
     def __instancecheck__(cls, it: Any) -> bool:
         return super().__instancecheck__(it) or (
-            cls.__name__ == "Parameter" and getattr(it, "_is_param", False) is True
+            cls is Parameter and getattr(it, "_is_param", False) is True
         )
 
 
@@ -33,9 +33,9 @@ class Parameter(Tensor, metaclass=_ParameterType):
 
     def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Parameter:
         if data is not None and type(data) is not Tensor and data._keeps_class:
-            own: Any = data.detach().requires_grad_(requires_grad)
+            own = data.detach().requires_grad_(requires_grad)
             own._is_param = True
-            return own  # type: ignore[no-any-return]
+            return cast(Parameter, own)  # isinstance says so
         source: Any = (empty(0) if data is None else data).detach()
         if requires_grad and not source.is_floating_point():
             raise RuntimeError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from lazygrad.ir.places import place_all
@@ -22,9 +22,7 @@ from lazygrad.runtime.program import (
     HostNode,
     Instance,
     Launch,
-    Output,
     Program,
-    Site,
 )
 
 if TYPE_CHECKING:
@@ -190,10 +188,10 @@ def _numbered(program: Program, of: Callable[[Any], int], slot_of: Callable[[int
             continue
         parts.append(
             [
-                Launch(
-                    one.function,
-                    of(one.grain),
-                    [
+                replace(
+                    one,
+                    grain=of(one.grain),
+                    instances=[
                         Instance(
                             of(i.items),
                             [(slot_of(slot), of(offset)) for slot, offset in i.pointers],
@@ -201,26 +199,21 @@ def _numbered(program: Program, of: Callable[[Any], int], slot_of: Callable[[int
                         )
                         for i in one.instances
                     ],
-                    one.name,
-                    one.lines,
-                    one.counted,
-                    of(one.moved),
-                    of(one.size),
-                    one.at_once,
-                    one.calls,
+                    moved=of(one.moved),
+                    size=of(one.size),
                 )
                 for one in part
             ]
         )
-    return Program(
-        program.functions,
-        parts,
-        program.scalars,
-        program.leaf_slots,
-        [Output(o.leaf, o.slot, of(o.nbytes)) for o in program.outputs],
-        of(program.arena),
-        [Site(s.error, of(s.size), s.number) for s in program.sites],
-        program.kernels,
+    return replace(
+        program,
+        parts=parts,
+        outputs=[replace(o, nbytes=of(o.nbytes)) for o in program.outputs],
+        arena=of(program.arena),
+        sites=[replace(s, size=of(s.size)) for s in program.sites],
+        host_nodes=[],
+        _loaded=None,
+        _frames=[],
     )
 
 

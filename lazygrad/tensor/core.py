@@ -51,9 +51,8 @@ class Meta:
         self.nr = 0
         self.grad: Tensor | None = None
         self.accumulator: Any = None  # weak reference
-        self.hooks: dict[int, Any] | None = (
-            None  # of a leaf, or of what `squeeze_` made another shape
-        )
+        # of a leaf, or of what `squeeze_` made another shape
+        self.hooks: dict[int, Any] | None = None
         self.post_hooks: dict[int, Any] | None = None
         self.base: Tensor | None = None  # of a view: whose history it shares
         self.version = 0  # of a view: the storage's version that `fn` is right for

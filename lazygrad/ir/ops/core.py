@@ -60,9 +60,7 @@ class Op:
     identity: Callable[[DType], str] | None = None  # REDUCE: the neutral element as a literal
     strided: bool = False  # EXTERN: its function reads any strides
     written: Callable[..., Node] | None = None  # how planning writes it, with other ops
-    sized: bool = (
-        False  # whether the integers of its argument are sizes (or positions, as they are)
-    )
+    sized: bool = False  # whether the integers of its argument are sizes, or positions as they are
     errors: tuple[str, ...] = field(default=())  # texts of the flags a kernel of this op may raise
 
     def __call__(self, *srcs: Node, arg: Any = None, value: Any = None) -> Node:
