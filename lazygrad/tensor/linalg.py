@@ -477,8 +477,9 @@ matrix_norm = out_form("linalg.matrix_norm", _matrix_norm, "same")
 cross = out_form("linalg.cross", linalg_cross, "same")
 matmul = out_form("matmul", _matmul, "same")
 for _name in ("inv", "solve", "det", "slogdet", "cholesky", "qr", "eigh", "eigvalsh", "svd",
-              "svdvals", "pinv", "matrix_power"):  # fmt: skip
+              "svdvals", "pinv"):  # fmt: skip
     globals()[_name] = out_form(f"linalg.{_name}", globals()[_name], "same")
+matrix_power = out_form("linalg.matrix_power", matrix_power, "power")
 
 __all__ = [
     "LinAlgError",

@@ -50,7 +50,7 @@ def inverse(input: Tensor) -> Tensor:
     return _linalg().inv(input)
 
 
-@declare(out="same")
+@declare(out="power")
 def matrix_power(input: Tensor, n: int) -> Tensor:
     """`n` matrices (*, n, n) multiplied with each other; of the inverse for a negative `n`."""
     check_kind(n, int, "matrix_power", "n", 2)

@@ -33,10 +33,12 @@ _APART = frozenset(
     )
 )
 # Compositions to PyTorch: their result is copied into `out`, with its history.
-_COPIED = frozenset(("inner", "tensordot", "linalg.norm", "linalg.matrix_norm"))
+_COPIED = frozenset(("copy", "inner", "tensordot", "linalg.norm", "linalg.matrix_norm"))
 # Functions of which PyTorch records that they have no gradient when there is an `out`.
 _NO_GRADIENT = frozenset(("softmax", "log_softmax", "diag"))
 _NEED_DIM = frozenset(("sum", "prod"))
+# Products: that of a vector and a matrix is one row of a matrix to PyTorch, also in `out`.
+_PRODUCTS = frozenset(("linear", "matmul"))
 # Functions that give `out` another shape without a word.
 _SILENT = frozenset(("bernoulli", "multinomial", "log_sigmoid"))
 
@@ -49,7 +51,7 @@ def out_form(name: str, fn: Callable[..., Any], kind: str = "cast") -> Callable[
     "cast": those that the result can be cast to. "joined": these too; to PyTorch another is a
     TypeError. "same": the result's, as always where results are several. "own": any, in which is
     then computed. "clamp" and "lerp": "same" if limits are numbers, weights are not; else "cast".
-    "truth": bool and uint8. "any": all.
+    "power": "cast" for the powers 0 and 1, else "same". "truth": bool and uint8. "any": all.
     """
 
     @functools.wraps(fn)
@@ -77,6 +79,16 @@ def out_form(name: str, fn: Callable[..., Any], kind: str = "cast") -> Callable[
                 raise TypeError(f"{name}() with 'out' is missing the argument 'dim'")
             if name.startswith("nan") and given and given[0].dtype.kind == "f":
                 require("nansum out", targets[0].dtype)
+        elif kind == "power":
+            power = kwargs["n"] if "n" in kwargs else args[1]
+            if power in (0, 1) and isinstance(out, Tensor):
+                result = given[0].detach() if power == 0 else given[0]
+                return store_out("copy", fn(result, power), out)
+            rule = "same"
+        elif name in _PRODUCTS and len(given) > 1 and isinstance(out, Tensor):
+            if len(shape_of(given[0])) == 1 and len(shape_of(given[1])) == 2:
+                row = fn(*args, **kwargs).unsqueeze(0)
+                return store_out(name, row, out, kind).squeeze_(0)
         result = fn(*args, **kwargs)
         if isinstance(result, Tensor) is not isinstance(out, Tensor):
             wanted = "Tensor" if isinstance(result, Tensor) else "tuple of Tensors"
@@ -122,7 +134,8 @@ def makes(fn: Callable[..., Any]) -> Callable[..., Any]:
                 f"{tuple(made.shape)}.",
                 stacklevel=2,
             )
-        if shape_of(out) != shape_of(made) and name != "normal":
+        drawn_by = name == "normal" and tensors_in((*args, *kwargs.values()))
+        if shape_of(out) != shape_of(made) and not drawn_by:
             resize(out, shape_of(made))  # what was in it does not matter here
         return store_out(name, made, out)
 
