@@ -85,10 +85,8 @@ def out_form(name: str, fn: Callable[..., Any], kind: str = "cast") -> Callable[
                 result = given[0].detach() if power == 0 else given[0]
                 return store_out("copy", fn(result, power), out)
             rule = "same"
-        elif name in _PRODUCTS and len(given) > 1 and isinstance(out, Tensor):
-            if len(shape_of(given[0])) == 1 and len(shape_of(given[1])) == 2:
-                row = fn(*args, **kwargs).unsqueeze(0)
-                return store_out(name, row, out, kind).squeeze_(0)
+        elif name in _PRODUCTS and isinstance(out, Tensor) and _is_row_times_matrix(given):
+            return store_out(name, fn(*args, **kwargs).unsqueeze(0), out, kind).squeeze_(0)
         result = fn(*args, **kwargs)
         if isinstance(result, Tensor) is not isinstance(out, Tensor):
             wanted = "Tensor" if isinstance(result, Tensor) else "tuple of Tensors"
@@ -102,6 +100,10 @@ def out_form(name: str, fn: Callable[..., Any], kind: str = "cast") -> Callable[
         return tuple(out) if type(result) is tuple else type(result)(*out)
 
     return run
+
+
+def _is_row_times_matrix(given: Sequence[Tensor]) -> bool:
+    return [len(shape_of(t)) for t in given[:2]] == [1, 2]
 
 
 def makes(fn: Callable[..., Any]) -> Callable[..., Any]:
