@@ -114,7 +114,7 @@ def outlined(node: Node, op: Op, srcs: tuple[Node, ...], arg: Any, ins: tuple[in
 
 
 # whose other operand is a number if there is one input: to PyTorch a tensor without gradient
-_WITH_NUMBERS = {f"{name}Backward0" for name in ("Add", "Sub", "Mul", "Div")}
+WITH_NUMBERS = {f"{name}Backward0" for name in ("Add", "Sub", "Mul", "Div")}
 
 
 class GradFn(BaseFn):
@@ -206,7 +206,7 @@ class GradFn(BaseFn):
         inputs: tuple[Part, ...] | None = getattr(self, "inputs", None)
         if inputs is not None:
             return walk(self, inputs)
-        numbered = self.name() in _WITH_NUMBERS and len(self.edges) == 1
+        numbered = self.name() in WITH_NUMBERS and len(self.edges) == 1
         return (*super().next_functions, *([(None, 0)] if numbered else []))
 
     def keep(self, given: Sequence[Node] = ()) -> tuple[Node, ...]:

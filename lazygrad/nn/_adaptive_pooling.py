@@ -56,7 +56,12 @@ def _avg_body(x: Tensor, *counts: Tensor, outs: Sequence[int]) -> Tensor:
     return total / counts[0] if counts else total / (math.prod(x.shape[2:]) / math.prod(outs))
 
 
-_AVG = {nd: function(f"AdaptiveAvgPool{nd}DBackward0")(batched(nd, _avg_body)) for nd in (2, 3)}
+_AVG = {
+    nd: function(f"AdaptiveAvgPool{nd}DBackward0", outline=lambda *_, **__: (0,))(
+        batched(nd, _avg_body)
+    )
+    for nd in (2, 3)
+}
 
 
 def _max_body(x: Tensor, *, outs: Sequence[int]) -> tuple[Tensor, Tensor]:

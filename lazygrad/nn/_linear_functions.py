@@ -36,6 +36,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         return input.mm(weight.t()) if bias is None else _addmm(input, weight, bias)
     if input.dim() == 1 and bias is None:
         return input.matmul(weight.t())
+    if bias is not None and input.dim() > 2 and not input.is_contiguous():
+        return input.matmul(weight.t()) + bias
     # As one matrix, whatever the leading axes: one product, one kernel for all of them.
     flat = input.reshape(-1, input.shape[-1])
     out = flat.mm(weight.t()) if bias is None else _addmm(flat, weight, bias)

@@ -20,6 +20,7 @@ from lazygrad.tensor.checks import (
     checked_probabilities,
 )
 from lazygrad.tensor.core import shape_of
+from lazygrad.tensor.functions import rename
 from lazygrad.tensor.gathering import gathered
 from lazygrad.tensor.promotion import broadcast_shapes, type_name
 
@@ -148,7 +149,7 @@ def _smooth_classes(
     valid = target != ignore
     shape = [classes if i == axis else 1 for i in range(logp.dim())]
     scaled = logp if weight is None else logp * weight.reshape(shape)
-    spread = where(valid, -scaled.sum(axis), 0.0)
+    spread = (-scaled.sum(axis)).masked_fill(~valid, 0.0)
     if reduction != "none":
         spread = spread.sum()
     if reduction == "mean":
@@ -158,7 +159,13 @@ def _smooth_classes(
             scale = _chosen(weight, 0, index.reshape(-1)).reshape(index.shape)
             counted = where(valid, scale, 0.0)
         spread = spread / counted.sum()
-    return nll * (1.0 - smoothing) + spread * (smoothing / classes)
+    # times and by a number of C++, which are others than those of a number of Python
+    return _by_number(nll * (1.0 - smoothing)) + _by_number(spread * (smoothing / classes))
+
+
+def _by_number(t: Tensor) -> Tensor:
+    """A product or quotient under the name that it has where PyTorch's own code wrote it."""
+    return rename(t, t.grad_fn.name().replace("0", "1")) if t.grad_fn is not None else t
 
 
 def _check_soft(input: Tensor, target: Tensor, weight: Tensor | None) -> None:
@@ -190,7 +197,7 @@ def _soft_classes(
     if reduction == "none":
         return -terms.sum(axis)
     total = -terms.sum()
-    return total / (logp.numel() / max(classes, 1)) if reduction == "mean" else total
+    return _by_number(total / (logp.numel() / max(classes, 1))) if reduction == "mean" else total
 
 
 def cross_entropy(

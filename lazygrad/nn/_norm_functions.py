@@ -183,7 +183,7 @@ def instance_norm(
 # -- over features -----------------------------------------------------------------------------
 
 
-@function("NativeLayerNormBackward0", dense=True)
+@function("NativeLayerNormBackward0", dense=True, outline=lambda *_, **__: (0, 1, 2))
 def _layer_norm(x: Tensor, *affine: Tensor, axes: Sequence[int], eps: float) -> Tensor:
     out = _standardized(x, axes, eps)
     return out * affine[0] + affine[1] if affine else out
@@ -270,7 +270,7 @@ def rms_norm(
     return result
 
 
-@function("NativeGroupNormBackward0", dense=True)
+@function("NativeGroupNormBackward0", dense=True, outline=lambda *_, **__: (0, 1, 2))
 def _group_norm(x: Tensor, *affine: Tensor, groups: int, eps: float) -> Tensor:
     split = x.reshape(x.shape[0], groups, -1)
     out = _standardized(split, [-1], eps).reshape(x.shape)

@@ -102,12 +102,13 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     parts = [_aligned(t, own, order) for own, t in zip(labels, tensors)]
     left = [sum(shape_of(t)[axis] != 1 for t in parts) for axis in range(len(order))]
     summed = range(len(out), len(order))
-    total = parts[0]
-    for part in parts[1:]:
-        total = _contract(total, part, summed, left)
-    if rest:
-        total = total.view(shape_of(total)[: len(out)]) if len(parts) > 1 else total.sum([*summed])
-    return total
+    while len(parts) > 1:  # the first two; what they make is the last one from then on
+        product = _contract(parts[0], parts[1], summed, left)
+        parts = [*parts[2:], product]
+    (total,) = parts
+    if rest and len(tensors) > 1:
+        return total.view(shape_of(total)[: len(out)])
+    return total.sum([*summed]) if rest else total
 
 
 def _contracted_order(label: str) -> tuple[bool, bool, str]:

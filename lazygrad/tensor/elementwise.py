@@ -425,7 +425,8 @@ def pow(input: Any, exponent: Any) -> Tensor:
     if isinstance(exponent, Tensor):
         tensors, nodes, (x, y), order = operands("pow", input, exponent)
         require("pow", x.dtype)
-        return record("PowBackward1", tensors, nodes, ops.power(x, y), order)
+        name = "PowBackward1" if isinstance(input, Tensor) else "PowBackward2"
+        return record(name, tensors, nodes, ops.power(x, y), order)
     check_tensor(input, "pow")
     number = number_of(exponent, "pow", "exponent")
     x = node_of(input)

@@ -19,7 +19,7 @@ from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor, axis_of, cut, node_of, nodes_of, shape_of, wrap, wrap_as
 from lazygrad.tensor.declare import check_tensor, declare, layout_order
 from lazygrad.tensor.elementwise import operands
-from lazygrad.tensor.history import record, relabelled
+from lazygrad.tensor.history import not_differentiated, record, relabelled
 from lazygrad.tensor.kernels import require
 from lazygrad.tensor.logic import where
 
@@ -293,11 +293,13 @@ def sinc(input: Tensor) -> Tensor:
 
 
 @declare(inplace=True)
+@composite("Deg2RadBackward0", saves=())
 def deg2rad(input: Tensor) -> Tensor:
     return input * (math.pi / 180)
 
 
 @declare(inplace=True)
+@composite("Rad2DegBackward0", saves=())
 def rad2deg(input: Tensor) -> Tensor:
     return input * (180 / math.pi)
 
@@ -305,9 +307,10 @@ def rad2deg(input: Tensor) -> Tensor:
 @declare()
 def heaviside(input: Tensor, values: Tensor) -> Tensor:
     one = ops.lit(1, node_of(input))
-    _, _, (a, b), order = operands("heaviside", input, values)
+    tensors, nodes, (a, b), order = operands("heaviside", input, values)
     zero = ops.lit(0, a)
-    return wrap_as(ops.where(ops.eq(a, zero), b, ops.where(ops.lt(a, zero), zero, one)), order)
+    value = ops.where(ops.eq(a, zero), b, ops.where(ops.lt(a, zero), zero, one))
+    return not_differentiated(record("", tensors, nodes, value, order), "heaviside")
 
 
 # -- softmax ------------------------------------------------------------------------------------
@@ -420,8 +423,8 @@ def allclose(
 @declare()
 def cov(input: Tensor, *, correction: int = 1) -> Tensor:
     x = input if input.ndim > 1 else input.reshape(1, -1)
-    x = x - x.mean(1, True)
-    return (x @ x.T / builtins.max(0, x.shape[1] - correction)).squeeze()
+    x = x - (x.sum(1) / x.shape[1]).unsqueeze(1)
+    return (x @ x.t() / builtins.max(0, x.shape[1] - correction)).squeeze()
 
 
 @declare()
@@ -430,4 +433,4 @@ def corrcoef(input: Tensor) -> Tensor:
     if not c.ndim:
         return c / c
     d = c.diagonal().sqrt()
-    return (c / d.unsqueeze(0) / d.unsqueeze(1)).clamp(-1, 1)
+    return (c / d.view(-1, 1) / d.view(1, -1)).clamp(-1, 1)

@@ -13,6 +13,7 @@ from typing import Any
 
 from lazygrad.autograd.capture import capture
 from lazygrad.autograd.graph import (
+    WITH_NUMBERS,
     AccumulateGrad,
     BaseFn,
     Edge,
@@ -188,7 +189,7 @@ def make_fn(
         edge = edge_of(t)
         if edge is None:
             given.append(node)
-            if node.dtype.kind == "f":
+            if node.dtype.kind == "f" or name in WITH_NUMBERS:
                 inputs.append(-1)
         elif node not in ins:
             inputs.append(len(ins))

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.autograd.composite import composite
+from lazygrad.autograd.steps import Part
 from lazygrad.ir import dtypes as D
 from lazygrad.ir import ops
 from lazygrad.ir.node import Node, Shape
@@ -30,7 +32,7 @@ from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, node_of, nodes_of, shape_of, view_of, wrap
 from lazygrad.tensor.creation import from_values
 from lazygrad.tensor.declare import check_kind, declare, order_of
-from lazygrad.tensor.history import record
+from lazygrad.tensor.history import record, with_inputs
 from lazygrad.tensor.inplace import write_number
 from lazygrad.tensor.size import extents
 
@@ -113,6 +115,7 @@ def _basic(
     strides: list[int] = []
     tensors: list[Tensor | None] = []
     offset, axis, name = old.offset, 0, "AliasBackward0"
+    steps: Part = 0  # PyTorch has a record for each, of which the last one is this one's name
     seen_ellipsis = False
     for item in items:
         if type(item) is int:
@@ -125,7 +128,7 @@ def _basic(
             spans.append((at, at + 1, 1))
             offset += at * old.strides[axis]
             axis += 1
-            name = "SelectBackward0"
+            steps, name = _next_step(steps, name), "SelectBackward0"
         elif isinstance(item, slice):
             extent = old.shape[axis]
             start, stop, step = _bound(item.start), _bound(item.stop), _bound(item.step)
@@ -142,7 +145,7 @@ def _basic(
             tensors.append(None)
             axis += 1
             if len(items) == 1 or (first, last, step) != (0, extent, 1) or not _is_all(item):
-                name = "SliceBackward0"
+                steps, name = _next_step(steps, name), "SliceBackward0"
         elif item is None or isinstance(item, bool):
             shape.append(1)
             strides.append(old.shape[axis] * old.strides[axis] if axis < rank else 1)
@@ -150,7 +153,7 @@ def _basic(
                 tensors.append(None)
             else:
                 tensors.append(from_values(np.zeros(int(item), np.int64), D.int64))
-            name = "UnsqueezeBackward0"
+            steps, name = _next_step(steps, name), "UnsqueezeBackward0"
         else:
             if item is Ellipsis:
                 count, kept = (0, None) if seen_ellipsis else (rank - used, None)
@@ -185,7 +188,13 @@ def _basic(
             node = ops.slice_(node, arg=tuple(spans))
         return node if node.shape == arg and not full else ops.reshape(node, arg=arg)
 
-    return make_view(t, view, name, build, view.shape), tensors
+    made = make_view(t, view, name, build, view.shape)
+    return with_inputs(made, (steps,)) if steps else made, tensors
+
+
+def _next_step(before: Part, name: str) -> Part:
+    """What the step after this one is of, in the graph as PyTorch shows it."""
+    return before if name == "AliasBackward0" else (name, before)
 
 
 def _place_mask(
@@ -552,6 +561,7 @@ def put_at(self: Tensor, indices: tuple[Any, ...], values: Any, accumulate: bool
 
 
 @declare()
+@composite("IndexPutBackward0")
 def index_put(
     input: Tensor, indices: Sequence[Any], values: Any, accumulate: bool = False
 ) -> Tensor:

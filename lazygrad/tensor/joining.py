@@ -163,6 +163,7 @@ def column_stack(tensors: Any) -> Tensor:
 
 
 @declare(method=False)
+@composite("BlockDiagBackward0", saves=())
 def block_diag(*tensors: Tensor) -> Tensor:
     parts = [atleast(2, t) for t in tensors]
     width = sum(t.shape[1] for t in parts)
@@ -276,6 +277,7 @@ def flipud(input: Tensor) -> Tensor:
 
 
 @declare()
+@composite("Rot90Backward0", saves=())
 def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     a, b = dims
     k %= 4
@@ -414,7 +416,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
         raise RuntimeError(
             f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}'
         )
-    parts = [t.reshape(-1) for t in given]
+    parts = [t.reshape(-1) if t.ndim == 0 else t for t in given]
     if indexing == "xy" and len(parts) > 1:
         parts[0], parts[1] = parts[1], parts[0]
     shape = [t.numel() for t in parts]

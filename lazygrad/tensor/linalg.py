@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.autograd.composite import composite
 from lazygrad.autograd.function import Function
 from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, shape_of, view_of
@@ -421,9 +422,14 @@ def pinv(A: Tensor, *, rtol: float | None = None) -> Tensor:
     """The Moore-Penrose inverse: singular values below rtol times the largest count as 0."""
     _check("linalg.pinv", A, square=False)
     require_float("linalg.pinv", A.dtype, low=False)
-    u, s, vh = svd(A, False)
     if rtol is None:
         rtol = max(A.shape[-2:]) * float(np.finfo(A.dtype.np).eps)
+    return _pinv(A, rtol)
+
+
+@composite("LinalgPinvBackward0", saves=("A", "result"))
+def _pinv(A: Tensor, rtol: float) -> Tensor:
+    u, s, vh = svd(A, False)
     kept = s > rtol * s.detach().amax(-1, True)
     inverse = (1 / s.masked_fill(~kept, 1.0)).masked_fill(~kept, 0.0)
     return (vh.mT * inverse.unsqueeze(-2)) @ u.mT
@@ -441,7 +447,7 @@ def multi_dot(tensors: Any) -> Tensor:
     total = tensors[0]
     for t in tensors[1:]:
         total = _matmul(total, t)
-    return total
+    return total.view(total.shape) if len(tensors) > 2 else total
 
 
 def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:

@@ -15,7 +15,7 @@ from lazygrad.ir.node import Node
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor, axis_of, nodes_of, shape_of, view_of
 from lazygrad.tensor.declare import check_kind, check_tensor, declare
-from lazygrad.tensor.history import record, with_inputs
+from lazygrad.tensor.history import needs_grad, record, with_inputs
 from lazygrad.tensor.kernels import require, require_same
 from lazygrad.tensor.size import extents
 from lazygrad.tensor.templates import templated
@@ -182,7 +182,9 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         node = ops.reshape(node, arg=(*node.shape[:-2], node.shape[-1]))
     if q == 1:
         node = ops.reshape(node, arg=node.shape[:-1])
-    result = record("UnsafeViewBackward0", (input, other), (a, b), node)
+    turned = p == 2 and needs_grad(input)  # the batches side by side times one matrix
+    name = "CloneBackward0" if turned else "UnsafeViewBackward0"
+    result = record(name, (input, other), (a, b), node)
     return with_inputs(result, _product_outline(input, other, p, q))
 
 
@@ -194,6 +196,10 @@ def _product_outline(a: Tensor, b: Tensor, p: int, q: int) -> tuple[Any, ...]:
     if p == 1:
         turned = ("UnsafeViewBackward0", ("CloneBackward0", ("TransposeBackward0", 1)))
         return (("MvBackward0", turned, 0),)
+    if p == 2 and needs_grad(a):
+        rows = _flattened(b.mT, (-1, shape_of(b)[-2]), ("TransposeBackward0", 1))
+        product = ("MmBackward0", rows, ("TBackward0", 0))
+        return (("TransposeBackward0", ("UnsafeViewBackward0", product)),)
     parts = []
     for number, t in enumerate((a, b)):
         shape = shape_of(t)
@@ -306,7 +312,7 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
                 f"outer: Expected 1-D argument {'self' if name == 'input' else name}"
                 f", but got {v.ndim}-D"
             )
-    return input.unsqueeze(1) * vec2
+    return input.reshape(-1, 1) * vec2
 
 
 @declare(out="same")
@@ -362,6 +368,8 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     rest_a = [i for i in range(a.ndim) if i not in left]
     rest_b = [i for i in range(b.ndim) if i not in right]
     width = prod(a.shape[i] for i in left)
+    if not rest_a and not rest_b and left:
+        return dot(a.permute(*left).reshape(-1), b.permute(*right).reshape(-1)).reshape(())
     x = a.permute(*rest_a, *left).reshape(-1 if width else prod(a.shape[i] for i in rest_a), width)
     y = b.permute(*right, *rest_b).reshape(width, prod(b.shape[i] for i in rest_b))
     shape = [a.shape[i] for i in rest_a] + [b.shape[i] for i in rest_b]
@@ -370,10 +378,11 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
 
 @declare()
 def chain_matmul(*matrices: Tensor) -> Tensor:
+    """The product of matrices, from left to right."""
     total = matrices[0]
     for matrix in matrices[1:]:
         total = matmul(total, matrix)
-    return total
+    return total.view(shape_of(total)) if len(matrices) > 2 else total
 
 
 @declare(out="same")

@@ -16,7 +16,7 @@ from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor, node_of, nodes_of, wrap_as
 from lazygrad.tensor.declare import check_tensor, declare, layout_order
 from lazygrad.tensor.elementwise import operands
-from lazygrad.tensor.history import record
+from lazygrad.tensor.history import record, with_inputs
 from lazygrad.tensor.kernels import require
 
 # -- logic --------------------------------------------------------------------------------------
@@ -131,13 +131,11 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     value = ops.where(P.expand_to(c, shape), *(P.expand_to(node, shape) for node in pair))
     if value.shape != shape:
         value = P.spread_to(value, shape)
-    return record(
-        "WhereBackward0",
-        [condition, *tensors],
-        [c, *nodes],
-        value,
-        layout_order([condition, *tensors], shape, number=len(tensors) < 2),
-    )
+    order = layout_order([condition, *tensors], shape, number=len(tensors) < 2)
+    result = record("WhereBackward0", [condition, *tensors], [c, *nodes], value, order)
+    if len(tensors) != 1 or result._meta is None:
+        return result
+    return with_inputs(result, (0, -1) if input is tensors[0] else (-1, 0))
 
 
 def _where_numbers(input: Any, other: Any, condition: Tensor) -> Any:

@@ -145,9 +145,9 @@ def matrix_norm(
         require_float(_MATRIX, A.dtype, low=False)
         return _singular(A if dtype is None else A.to(dtype), order, a, b, keepdim)
     along, other = (a, b) if order in (1, -1) else (b, a)
-    sums = vector_norm(A, 1, along, True, dtype=dtype)
-    value = sums.amax(other, True) if order in (1, math.inf) else sums.amin(other, True)
-    return value if keepdim else value.squeeze((a, b))
+    sums = vector_norm(A, 1, along, keepdim, dtype=dtype)
+    other -= not keepdim and other > along
+    return sums.amax(other, keepdim) if order in (1, math.inf) else sums.amin(other, keepdim)
 
 
 def _singular(A: Tensor, order: Any, a: int, b: int, keepdim: bool) -> Tensor:
@@ -213,6 +213,7 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
 
 
 @declare(inplace=True)
+@composite("RenormBackward0", saves=("input",))
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     """Slices along a dim, scaled down to a norm of `maxnorm` where it is larger."""
     axis = axis_of(dim, input.ndim)

@@ -175,7 +175,7 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
             raise RuntimeError(f"number of sections must be larger than 0, got {count}")
         size, more = divmod(extent, count)
         sizes = [size + 1] * more + [size] * (count - more)
-        return split(input, sizes, dim)
+        indices_or_sections = [*itertools.accumulate(sizes[:-1])]
     cuts = [0, *indices_or_sections]
     result = []
     for first, stop in zip(cuts, [*cuts[1:], extent]):

@@ -346,8 +346,11 @@ amin = _am("amin", ops.min_)
 
 @declare(out="same")
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Any:
+    """The smallest and the largest element, of all or along a dim."""
     wanted = () if dim is None else dim
-    return aminmax_result(amin(input, wanted, keepdim), amax(input, wanted, keepdim))
+    found = [amin(input.detach(), wanted, keepdim), amax(input.detach(), wanted, keepdim)]
+    outs = [node_of(t) for t in found]
+    return aminmax_result(*record_many("AminmaxBackward0", (input,), (node_of(input),), outs))
 
 
 def _arg(name: str, op: Any) -> Any:

@@ -73,7 +73,7 @@ def _combined(
     input: Tensor, index: Tensor, src: Tensor, axis: int, reduce: str, with_self: bool
 ) -> Tensor:
     if reduce in _COMBINE:
-        return _Combine.apply(input, index.long(), src, axis, reduce, with_self)
+        return _Combine.apply(input, (index.long(),), src, axis, reduce, with_self)
     base = input if with_self else input.scatter(axis, index, 0)
     total = base.scatter_add(axis, index, src)
     if reduce == "sum":
@@ -105,8 +105,9 @@ class _Combine(Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, index: Tensor, src: Tensor, axis: int, reduce: str, with_self: bool
+        ctx: Any, x: Tensor, by: Any, src: Tensor, axis: int, reduce: str, with_self: bool
     ) -> Tensor:
+        (index,) = by  # no input of the record
         values, places, data = (host_values(t) for t in (x, index, src))
         out = np.array(values)
         grids = list(np.ogrid[tuple(slice(0, n) for n in places.shape)])

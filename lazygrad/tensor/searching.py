@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.autograd.function import Function
 from lazygrad.ir import dtypes as D
 from lazygrad.ir import ops
 from lazygrad.ir.node import Node
@@ -18,7 +19,6 @@ from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, axis_of, node_of, shape_of, wrap, wrap_as
 from lazygrad.tensor.creation import dense_order, from_values
 from lazygrad.tensor.declare import check_kind, check_tensor, declare, inplace_form, named
-from lazygrad.tensor.functions import rename
 from lazygrad.tensor.history import record, record_many
 from lazygrad.tensor.kernels import require
 from lazygrad.tensor.reductions import drop_axes
@@ -112,6 +112,36 @@ def _at_rank(
     return result(*record_many(name, (input,), (x,), outs))
 
 
+class _Median(Function):
+    """The median of all elements. Those that are it, or those that are NaN, share its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        value: Tensor = median(x.reshape(-1), 0)[0]
+        ctx.save_for_backward(x, value)
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Tensor:
+        x, value = ctx.saved_tensors
+        same = ((x == value) | (x.isnan() & value.isnan())).to(g.dtype)
+        return g / same.sum() * same
+
+
+class _Nanmedian(_Median):
+    """The same of those that are not NaN."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        value: Tensor = nanmedian(x.reshape(-1), 0)[0]
+        ctx.save_for_backward(x, value)
+        return value
+
+
+_Median._record.__name__ = "MedianBackward0"
+_Nanmedian._record.__name__ = "NanmedianBackward0"
+
+
 @declare(out=True)
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The lower of the middle values."""
@@ -120,8 +150,7 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
         flat = input.reshape(-1)
         if not flat.numel():
             return input.new_full((), float("nan"))
-        made = median(flat, 0)[0]
-        return rename(made, "MedianBackward0")
+        return _Median.apply(input)
     x = node_of(input)
     axis = axis_of(dim, len(x.shape))
     extent = x.shape[axis] if x.shape else 1
@@ -134,18 +163,24 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
 def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     require("median" if dim is None else "median dim", input.dtype)
     if dim is None:
-        flat = input.reshape(-1)
-        return nanmedian(flat, 0)[0]
+        return _Nanmedian.apply(input)
     axis = axis_of(dim, input.ndim)
     x = node_of(input)
     valid = (input == input).sum(axis, keepdim=True)
     order = wrap(ops.argsort(x, arg=(axis, False)))
     middle = ((valid - 1).clamp(min=0)) // 2
     index = order.gather(axis, middle)
-    values = input.gather(axis, index)
-    if not keepdim:
-        values, index = values.squeeze(axis), index.squeeze(axis)
-    return median_result(values, index)
+    return median_result(*_picked("NanmedianBackward1", input, index, axis, keepdim))
+
+
+def _picked(
+    name: str, input: Tensor, index: Tensor, axis: int, keepdim: bool
+) -> tuple[Tensor, Tensor]:
+    """The elements at an index of extent 1 along the axis, and that index."""
+    x, place = node_of(input), node_of(index)
+    picked = drop_axes(ops.gather(x, place, arg=axis), (axis,), keepdim)
+    where_from = drop_axes(ops.copy(place), (axis,), keepdim)
+    return record(name, (input,), (x,), picked), wrap(where_from)
 
 
 @declare()
@@ -162,10 +197,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
 
     where = np.apply_along_axis(pick, axis, values)
     index = from_values(np.expand_dims(where, axis), D.int64, input._storage.device)
-    picked = input.gather(axis, index)
-    if not keepdim:
-        picked, index = picked.squeeze(axis), index.squeeze(axis)
-    return mode_result(picked, index)
+    return mode_result(*_picked("ModeBackward0", input, index, axis, keepdim))
 
 
 # -- running ------------------------------------------------------------------------------------
@@ -397,46 +429,3 @@ def isin(
     )
     made = from_values(np.isin(a, b, invert=invert), D.bool_)
     return made.to(elements.device) if isinstance(elements, Tensor) else made
-
-
-@declare()
-def quantile(
-    input: Tensor,
-    q: Any,
-    dim: int | None = None,
-    keepdim: bool = False,
-    *,
-    interpolation: str = "linear",
-) -> Tensor:
-    """Values below which a share q of the elements lies."""
-    if input.dtype not in (D.float32, D.float64):
-        raise RuntimeError("quantile() input tensor must be either float or double dtype")
-    shares = q if isinstance(q, Tensor) else input.new_tensor(q)
-    flat = input if dim is not None else input.reshape(-1)
-    axis = axis_of(0 if dim is None else dim, flat.ndim)
-    ordered = sort(flat.movedim(axis, -1), -1)[0]
-    count = shape_of(ordered)[-1]
-    place = shares.detach() * (count - 1)
-    low = place.floor()
-    rank = low.long()
-    above = (rank + 1).clamp(max=count - 1)
-    a = ordered.index_select(-1, rank.reshape(-1))
-    b = ordered.index_select(-1, above.reshape(-1))
-    weight = (place - low).reshape(-1)
-    picks = {
-        "lower": a,
-        "higher": ordered.index_select(-1, place.ceil().long().reshape(-1)),
-        "nearest": ordered.index_select(-1, place.round().long().reshape(-1)),
-        "midpoint": (a + b) / 2,
-    }
-    result = picks.get(interpolation)
-    if result is None:
-        result = a + (b - a) * weight
-    if keepdim:
-        result = result.unsqueeze(axis if dim is not None else 0)
-        if dim is None:
-            result = result.reshape((1,) * input.ndim + (-1,))
-        else:
-            result = result.movedim(-1, 0).movedim(0, -1)
-    result = result.movedim(-1, 0)
-    return result if shares.ndim else result.squeeze(0)

@@ -60,10 +60,16 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
         return diag_embed(input, diagonal)
     if input.ndim != 2:
         raise RuntimeError("diag(): Supports 1D or 2D tensors. Got " + f"{input.ndim}D")
-    return input.diagonal(diagonal).clone()
+    return _diagonal_copy(input, diagonal)
+
+
+@composite("DiagonalBackward0_copy", saves=())
+def _diagonal_copy(input: Tensor, offset: int) -> Tensor:
+    return input.diagonal(offset).clone()
 
 
 @declare()
+@composite("DiagEmbedBackward0", saves=())
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """Matrices with these diagonals."""
     rank = input.ndim + 1
@@ -76,7 +82,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
         shape.insert(axis, size)
     room = input.new_zeros(shape)
     room.diagonal(offset, a, b).copy_(input)
-    return rename(room, "DiagEmbedBackward0")
+    return room
 
 
 @declare()
@@ -85,6 +91,7 @@ def diagflat(input: Tensor, offset: int = 0) -> Tensor:
 
 
 @declare()
+@composite("DiagonalScatterBackward0", saves=())
 def diagonal_scatter(
     input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1
 ) -> Tensor:
@@ -94,6 +101,7 @@ def diagonal_scatter(
 
 
 @declare()
+@composite("SelectScatterBackward0", saves=())
 def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     made = input.clone()
     made.select(dim, index).copy_(src)
@@ -101,6 +109,7 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
 
 
 @declare()
+@composite("SliceScatterBackward0", saves=())
 def slice_scatter(
     input: Tensor,
     src: Tensor,
@@ -235,7 +244,17 @@ _INDEXED: dict[str, tuple[Any, str]] = {
 
 def _indexed(name: str, change: Any) -> Any:
     """index_add and its kin: whole slices at given indices along a dim."""
-    grad = "".join(part.capitalize() for part in name.split("_")) + "Backward0"
+    stem = "".join(part.capitalize() for part in name.split("_")) + "Backward"
+
+    def changed(input: Tensor, axis: int, places: Tensor, source: Any, **options: Any) -> Tensor:
+        key = (slice(None),) * axis + (places,)
+        fills = name == "index_fill" or input.is_contiguous()
+        made = input.clone() if fills else input.contiguous()  # the others' results are row-major
+        change(made if made.ndim else made.view(1), key, source, **options)
+        return made
+
+    with_tensor = composite(f"{stem}{int(name == 'index_fill')}")(changed)
+    with_number = composite(f"{stem}0")(changed)
 
     def function(input: Tensor, dim: int, index: Tensor, source: Any, **options: Any) -> Tensor:
         axis = axis_of(dim, input.ndim)
@@ -253,11 +272,8 @@ def _indexed(name: str, change: Any) -> Any:
                 P.check_fits(source, input.dtype)
         else:
             _check_source(name, input, axis, index, source)
-        key = (slice(None),) * axis + (index.reshape(-1),)
-        fills = name == "index_fill" or input.is_contiguous()
-        made = input.clone() if fills else input.contiguous()  # the others' results are row-major
-        change(made if made.ndim else made.view(1), key, source, **options)
-        return rename(made, grad)
+        run = with_tensor if isinstance(source, Tensor) else with_number
+        return run(input, axis, index.reshape(-1), source, **options)
 
     function.__name__ = function.__qualname__ = name
     if name == "index_fill":

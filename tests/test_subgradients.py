@@ -1,0 +1,100 @@
+"""Gradients where a function has none, or several: at ties, at zeros, of NaN and infinities.
+
+Each call's value and gradients are PyTorch's, with the choices that PyTorch makes.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lazygrad as lg
+
+pytestmark = pytest.mark.torch
+torch = pytest.importorskip("torch")
+nan = math.nan
+
+TIES = """
+x.max() | x.min() | x.amax() | x.amin(1) | x.max(1)[0] | x.min(0)[0] | T.aminmax(x).max
+T.aminmax(x, dim=1).min | x.median() | x.nanmedian() | x.median(1)[0] | x.mode(1)[0]
+x.sort(1)[0] * w | x.topk(2, 1)[0] * w[:, :2] | x.cummax(1)[0] * w | x.cummin(1)[0] * w
+x.sort(1, descending=True)[0] * w | x.amax((0, 1)) | x.softmax(1).max(1)[0]
+T.maximum(x, y) | T.minimum(x, y) | T.fmax(x, y) | T.fmin(x, y) | x.clamp(0, 1)
+x.clamp(y, y + 1) | x.clamp(min=1) | x.clamp_max(1) | T.clamp(x, 1, 1) | x.abs() | x.sign()
+F.relu(x) | F.relu6(x * 6) | F.leaky_relu(x) | F.elu(x) | F.celu(x) | F.selu(x) | F.hardtanh(x)
+F.hardsigmoid(x * 3) | F.hardswish(x * 3) | F.hardshrink(x, 1.0) | F.softshrink(x, 1.0)
+F.threshold(x, 1.0, 5.0) | F.threshold(x, 0.0, 5.0) | F.softsign(x) | F.prelu(x, y[0, :1])
+F.softplus(x, threshold=1.0) | F.logsigmoid(x) | F.l1_loss(x, y) | F.smooth_l1_loss(x, y)
+F.smooth_l1_loss(x, y, beta=0.0) | F.huber_loss(x, y) | F.smooth_l1_loss(x, y + 1)
+F.huber_loss(x, y + 1) | x.norm() | (x * 0).norm() | (x * 0).norm(1) | x.norm(1)
+x.norm(math.inf) | x.norm(-math.inf) | x.norm(0) | T.linalg.vector_norm(x, math.inf, 1)
+T.cdist(x, x) | T.cdist(x, x, p=1) | T.dist(x, x) | F.pairwise_distance(x, x)
+F.cosine_similarity(x * 0, y) | F.normalize(x * 0) | x.prod() | (x * 0).prod(1) | x.prod(1)
+x.cumprod(1) | x.sqrt() | T.hypot(x * 0, y * 0) | x.pow(0) | x.pow(y * 0) | (x * 0).pow(2)
+(x * 0).pow(0.5) | (x * 0).pow(y) | T.pow(0.0, x) | x.frac() | x.floor() | x.round() | x.trunc()
+T.fmod(x, y + 2) | T.remainder(x, y + 2) | T.nan_to_num(x / 0) | T.logaddexp(x, x)
+T.logsumexp(x - math.inf, 1) | T.logcumsumexp(x, 1) | x.std(1) | (x * 0).std(1) | (x * 0).var(1)
+T.sinc(x * 0) | T.where(x > 0, x.sqrt(), x * 0) | T.lerp(x, y, 1.0) | T.asin(x) | T.acos(x)
+T.acosh(x) | T.atanh(x) | T.log(x) | T.rsqrt(x.abs()) | T.renorm(x, 2, 0, 1.0)
+F.max_pool1d(x[None], 2, 1) | F.max_pool2d(x[None], 2, 1) | F.adaptive_max_pool1d(x[None], 2)
+F.max_pool1d(x[None] * 0, 2, 1) | T.scatter_reduce(x, 1, i, y, "amax")
+T.scatter_reduce(x, 1, i, x, "amin") | T.scatter_reduce(x, 1, i, x * 0, "prod")
+T.scatter_reduce(x, 1, i, y, "mean") | F.cross_entropy(x, i[:, 0]) | T.quantile(x, 0.5)
+F.binary_cross_entropy_with_logits(x * 0, y.clamp(0, 1)) | F.interpolate(x[None], size=3)
+T.quantile(x, 0.5, 1) | F.gelu(x * 0) | F.mish(x * 0) | F.silu(x * 0) | F.rms_norm(x * 0, (3,))
+F.layer_norm(x * 0, (3,)) | F.group_norm(x[None] * 0, 1) | T.linalg.matrix_norm(x, 1)
+F.batch_norm(x * 0, None, None, None, None, True) | T.linalg.matrix_norm(x, math.inf)
+T.linalg.matrix_norm(x * 0)
+"""
+
+
+def cases(text: str) -> list[str]:
+    return [call.strip() for call in re.split(r"[|\n]", text) if call.strip()]
+
+
+def found(T: Any, call: str, data: Any) -> list[Any]:
+    """The value of a call, and the gradients of x and y."""
+    x = T.tensor(data, requires_grad=True)
+    y = T.tensor([[1.0, 0.0, 1.0], [0.0, -0.0, 1.0], [2.0, 1.0, -1.0]], requires_grad=True)
+    w, i = T.tensor([[1.0, 2.0, 3.0]] * 3), T.tensor([[0, 0, 1], [1, 1, 1], [2, 0, 2]])
+    out = eval(call, {"T": T, "F": T.nn.functional, "math": math, **locals()})
+    out.sum().backward()
+    grads = [None if t.grad is None else np.array(t.grad.tolist()) for t in (x, y)]
+    return [np.array(out.tolist()), *grads]
+
+
+def check(call: str, data: Any) -> None:
+    for ours, theirs in zip(found(lg, call, data), found(torch, call, data), strict=True):
+        assert (ours is None) == (theirs is None)
+        if ours is not None:
+            np.testing.assert_allclose(ours, theirs, 1e-4, 1e-5, equal_nan=True)
+
+
+@pytest.mark.parametrize("call", cases(TIES))
+def test_at_ties_and_zeros(call: str) -> None:
+    check(call, [[1.0, 1.0, 0.0], [0.0, -0.0, 0.0], [2.0, -1.0, 2.0]])
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("name", ["quantile", "nanquantile"])
+def test_quantiles_and_their_gradients_are_pytorchs(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    nan = float("nan")
+    data = [[3.0, 1.0, 2.0, nan], [4.0, 0.5, 2.5, 7.0], [nan] * 4]
+
+    def found(T: Any, q: Any, dim: Any, keepdim: bool, between: str) -> Any:
+        x = T.tensor(data, requires_grad=True)
+        share = T.tensor(q) if isinstance(q, list) else q
+        made = getattr(T, name)(x, share, dim, keepdim, interpolation=between)
+        made.nansum().backward()
+        return repr((tuple(made.shape), made.tolist(), x.grad.tolist()))
+
+    for q in (0.0, 0.3, 1.0, [0.1, 0.5]):
+        for dim in (None, 0, -1):
+            for between in ("linear", "lower", "higher", "midpoint", "nearest"):
+                case = (q, dim, dim == 0, between)
+                assert found(lg, *case) == found(torch, *case), case
