@@ -455,14 +455,22 @@ def state_of(optimizer: lg.optim.Optimizer) -> list[lg.Tensor]:
 
 
 def test_more_instances_than_fit_into_a_launch(monkeypatch: pytest.MonkeyPatch) -> None:
-    tensors = [lg.tensor(rows(n, 4)).cuda() for n in range(1, 71)]
+    """32 and 256 where arguments may be many bytes; older toolkits and drivers: all that fit."""
+    tensors = [lg.tensor(np.float32([n, 1])).cuda() for n in range(300)]
     lg.realize(*tensors)
-    made = [t * 2 + 1 for t in tensors]
-    driver = Driver(monkeypatch)
-    lg.realize(*made)
-    assert driver.launches == 3  # of at most 32
-    for t, m in zip(tensors, made):
-        assert (m == t * 2 + 1).all().item()
+    for limit, sign, count, launches in (
+        (32764, 1, 70, 1),
+        (32764, 1, 300, 2),
+        (4096, -1, 70, 1),
+        (4096, -1, 300, 4),
+    ):
+        monkeypatch.setitem(device("cuda:0").__dict__, "argument_bytes", limit)
+        made = [t * 2 + count if sign > 0 else t * 2 - count for t in tensors[:count]]
+        driver = Driver(monkeypatch)
+        lg.realize(*made)
+        assert driver.launches == launches
+        wanted = [[2 * n + sign * count, 2 + sign * count] for n in range(count)]
+        assert [m.cpu().tolist() for m in made] == wanted
 
 
 def test_a_captured_graph_runs_again_and_takes_new_addresses(gpu: Backend) -> None:

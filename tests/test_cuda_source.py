@@ -174,7 +174,7 @@ def kernels(make: Make, many: bool = False) -> dict[str, tuple[str, str]]:
     function that runs several instances of one."""
     schedule = make_schedule([node_of(make())])
     made = [render(step.kernels[0]) for step in schedule.steps if isinstance(step, KernelStep)]
-    made += [one.together() for one in made if one.together is not None and many]
+    made += [one.together(2) for one in made if one.together is not None and many]
     texts = {one.name: (one.body, one.shown) for one in made}
     for step in schedule.steps:
         if isinstance(step, HostStep) and (found := routine(step.node)) is not None:

@@ -48,7 +48,8 @@ class Rendered:
     scratch: int
     streams: tuple[tuple[int, int], ...] = ()  # (buffer, parameter): 1 stores past the caches
     at_once: int = 1  # instances that one call runs
-    together: Callable[[], Rendered] | None = None  # a function of the same kernel that runs more
+    # a function of the same kernel that runs more of them: so many, if it can
+    together: Callable[[int], Rendered] | None = None
 
     @property
     def shown(self) -> str:

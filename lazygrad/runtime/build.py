@@ -60,7 +60,8 @@ class Code:
     def __init__(self, device: Device):
         self.device = device
         self.rendered: dict[int, Rendered] = {}
-        self.many: dict[str, Rendered] = {}  # functions of several instances, by the name of one
+        # functions of several instances, by the name of one and the number
+        self.many: dict[tuple[str, int], Rendered] = {}
         self.texts: dict[str, Text] = {}  # by the name of a kernel
         self.products: dict[int, Product] = {}  # by step object
         self.routines: dict[int, Product | None] = {}  # by step object
@@ -109,9 +110,10 @@ class Code:
         made = self.of(kernels[0])
         if made.together is None or len(kernels) == 1:
             return made
-        if made.name not in self.many:
-            self.many[made.name] = made.together()
-        return self.many[made.name]
+        key = made.name, len(kernels)
+        if key not in self.many:
+            self.many[key] = made.together(len(kernels))
+        return self.many[key]
 
     def add(self, schedule: Schedule) -> None:
         for step in schedule.steps:

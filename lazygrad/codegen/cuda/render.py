@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lazygrad.codegen.cpu import heading, readable_name
+from lazygrad.codegen.cuda import ARGUMENT_BYTES
 from lazygrad.codegen.cuda import plan as plans
 from lazygrad.codegen.cuda.expr import Emitter
 from lazygrad.codegen.cuda.plan import Plan, divisor
@@ -26,8 +27,7 @@ from lazygrad.ir import ops
 from lazygrad.ir.fusion import FULL
 from lazygrad.ir.kernel import Kernel
 
-ARGUMENT_BYTES = 4096  # of a launch, on any GPU and driver
-MOST_INSTANCES = 32
+INSTANCES = (32, 256)  # that a launch may run, if their arguments fit
 _HEADER = Path(__file__).parent.parent / "c" / "device.cuh"
 
 
@@ -382,8 +382,9 @@ def _sorting(kernel: Kernel, symbol: str, threads: int) -> tuple[tuple[Phase, ..
     return (sorting, *merging, last), 16 * n
 
 
-def render(kernel: Kernel) -> Rendered:
-    """The kernel as CUDA C. Equal structure gives equal text, whatever the sizes."""
+def render(kernel: Kernel, argument_bytes: int = ARGUMENT_BYTES) -> Rendered:
+    """The kernel as CUDA C. Equal structure gives equal text, whatever the sizes. A launch may be
+    given so many bytes of arguments."""
     writer = _Writer(kernel, plans.plan(kernel))
     strategy = writer.plan.strategy
     context = writer.context() | getattr(writer, strategy)()
@@ -416,9 +417,11 @@ def render(kernel: Kernel) -> Rendered:
         tuple(writer.e.errors),
         scratch,
     )
-    count, many = instances_at_once(writer), f"{symbol}_many"
+    counts = instances_at_once(writer, argument_bytes)
 
-    def together() -> Rendered:
+    def together(wanted: int) -> Rendered:
+        count = next((n for n in counts if n >= wanted), counts[-1])
+        many = f"{symbol}_many{count}"
         return replace(
             made,
             name=many,
@@ -428,16 +431,17 @@ def render(kernel: Kernel) -> Rendered:
             at_once=count,
         )
 
-    return replace(made, together=together) if count else made
+    return replace(made, together=together) if counts else made
 
 
-def instances_at_once(writer: _Writer) -> int:
-    """How many instances of a kernel one launch may run: their arguments must fit into its own."""
+def instances_at_once(writer: _Writer, argument_bytes: int) -> list[int]:
+    """How many instances of a kernel one launch may run, for few and for many: their arguments must
+    fit into its own. Few have a function of their own, as all arguments travel with a launch."""
     if writer.plan.strategy != "pointwise":
-        return 0
+        return []
     words = len(writer.e.pointers()) + len(writer.e.params.values)
-    count = min(MOST_INSTANCES, ARGUMENT_BYTES // (8 * words + 4)) & ~1
-    return count if count > 1 else 0
+    counts = {min(most, argument_bytes // (8 * words + 4)) & ~1 for most in INSTANCES}
+    return sorted(n for n in counts if n > 1)
 
 
 @cache

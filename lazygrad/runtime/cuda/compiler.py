@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from lazygrad.codegen.cuda import ARGUMENT_BYTES, MANY_ARGUMENT_BYTES
 from lazygrad.config import config
 from lazygrad.ir.structure import digest
 from lazygrad.runtime import cache
@@ -73,6 +74,14 @@ def version(path: str) -> str:
     if done.returncode or not lines:
         raise CompileError(f"{path} --version failed: {done.stderr.strip()}", "", done.stderr)
     return lines[-1]
+
+
+def argument_bytes(driver_version: int) -> int:
+    """How many bytes of arguments a launch takes with this nvcc and a driver of CUDA 12.1 (12010)
+    or whatever: NVIDIA's blog "CUDA 12.1 Supports Large Kernel Parameters"."""
+    found = re.search(r"(?:release |cuda_)(\d+)\.(\d+)", version(required()))
+    new = found is not None and (int(found[1]), int(found[2])) >= (12, 1)
+    return MANY_ARGUMENT_BYTES if new and driver_version >= 12010 else ARGUMENT_BYTES
 
 
 def architectures(path: str) -> list[int]:

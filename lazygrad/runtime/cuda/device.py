@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lazygrad.codegen.cuda import ARGUMENT_BYTES
 from lazygrad.runtime.cuda import blas, compiler, streams
 from lazygrad.runtime.cuda.driver import Gpu
 from lazygrad.runtime.cuda.memory import GpuBuffer, GpuPool
@@ -89,7 +90,8 @@ class Backend(Device):
         return True
 
     def identity(self) -> tuple[str, ...]:
-        return (*compiler.identity(self.arch), "cublas" if self.blas is not None else "")
+        blas = "cublas" if self.blas is not None else ""
+        return (*compiler.identity(self.arch), blas, str(self.argument_bytes))
 
     def unit_text(self, texts: Sequence[Text]) -> str:
         from lazygrad.codegen.cuda.render import translation_unit
@@ -121,10 +123,14 @@ class Backend(Device):
     def target(self) -> Any:
         return f"sm_{self.arch}"
 
+    @functools.cached_property
+    def argument_bytes(self) -> int:
+        return compiler.argument_bytes(self.gpu.drv.get_driver_version())
+
     def render(self, kernel: Kernel) -> Rendered:
         from lazygrad.codegen.cuda.render import render
 
-        return render(kernel)
+        return render(kernel, self.argument_bytes)
 
     def plan_record(self, kernel: Kernel, made: Rendered) -> dict[str, Any]:
         from lazygrad.codegen.cuda.printer import plan_record
@@ -212,6 +218,7 @@ class _Planner(Backend):
     """Plans and text for a GPU that need not be there, without a driver and without cuBLAS."""
 
     blas = None
+    argument_bytes = ARGUMENT_BYTES
 
     def __init__(self, number: int):
         self.name = f"cuda:{number}"

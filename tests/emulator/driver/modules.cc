@@ -162,6 +162,7 @@ API cuLaunchKernel(CUfunction handle, unsigned gx, unsigned gy, unsigned gz, uns
     return refuse(CUDA_ERROR_INVALID_VALUE, std::to_string(dynamic) + " bytes of dynamic shared memory");
 
   size_t want = k.count ? k.parameters[k.count - 1].offset + k.parameters[k.count - 1].size : 0;
+  if (want > 32764) return refuse(CUDA_ERROR_INVALID_VALUE, std::to_string(want) + " bytes of arguments");
   std::string arguments(want, '\0');
   if (extra) {
     const char *buffer = nullptr;

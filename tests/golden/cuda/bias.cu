@@ -28,7 +28,7 @@ extern "C" __global__ void __launch_bounds__(256) lg_add_mul_erf_add_mul_ac0bc2b
   v_store(p5 + i0 * d[4] + x0, y0, 4);
 }
 
-LG_FN void lg_add_mul_erf_add_mul_ac0bc2b86f40_many_block(const i32 block, const f32 *__restrict__ p0, const f32 *__restrict__ p1, const f64 *__restrict__ p2, const f64 *__restrict__ p3, const f64 *__restrict__ p4, f32 *__restrict__ p5, const Dims<i32, 5> d) {
+LG_FN void lg_add_mul_erf_add_mul_ac0bc2b86f40_many32_block(const i32 block, const f32 *__restrict__ p0, const f32 *__restrict__ p1, const f64 *__restrict__ p2, const f64 *__restrict__ p3, const f64 *__restrict__ p4, f32 *__restrict__ p5, const Dims<i32, 5> d) {
   const i32 total = d[0] * d[1];
   const f32 v3 = (f32)*p2;
   const f32 v5 = (f32)*p3;
@@ -56,9 +56,9 @@ LG_FN void lg_add_mul_erf_add_mul_ac0bc2b86f40_many_block(const i32 block, const
   }
   v_store(p5 + i0 * d[4] + x0, y0, 4);
 }
-struct lg_add_mul_erf_add_mul_ac0bc2b86f40_many_arguments { const f32 *p0; const f32 *p1; const f64 *p2; const f64 *p3; const f64 *p4; f32 *p5; Dims<i32, 5> d; };
-extern "C" __global__ void __launch_bounds__(256) lg_add_mul_erf_add_mul_ac0bc2b86f40_many(const __grid_constant__ Instances<lg_add_mul_erf_add_mul_ac0bc2b86f40_many_arguments, 32> all) {
+struct lg_add_mul_erf_add_mul_ac0bc2b86f40_many32_arguments { const f32 *p0; const f32 *p1; const f64 *p2; const f64 *p3; const f64 *p4; f32 *p5; Dims<i32, 5> d; };
+extern "C" __global__ void __launch_bounds__(256) lg_add_mul_erf_add_mul_ac0bc2b86f40_many32(const __grid_constant__ Instances<lg_add_mul_erf_add_mul_ac0bc2b86f40_many32_arguments, 32> all) {
   const int n = all.of(blockIdx.x);
-  const lg_add_mul_erf_add_mul_ac0bc2b86f40_many_arguments &one = all.at[n];
-  lg_add_mul_erf_add_mul_ac0bc2b86f40_many_block(blockIdx.x - all.first[n], one.p0, one.p1, one.p2, one.p3, one.p4, one.p5, one.d);
+  const lg_add_mul_erf_add_mul_ac0bc2b86f40_many32_arguments &one = all.at[n];
+  lg_add_mul_erf_add_mul_ac0bc2b86f40_many32_block(blockIdx.x - all.first[n], one.p0, one.p1, one.p2, one.p3, one.p4, one.p5, one.d);
 }
