@@ -17,7 +17,7 @@ import numpy as np
 from lazygrad.config import config
 from lazygrad.ir import ops
 from lazygrad.ir.interp import evaluate, to_storage
-from lazygrad.ir.node import Node, computed, place_text, toposort, user_place
+from lazygrad.ir.node import Node, Place, computed, place_text, toposort, user_place
 from lazygrad.ir.ops import Lowering
 from lazygrad.ir.skeleton import skeleton
 from lazygrad.ir.structure import Numbering, Structure, structure
@@ -89,14 +89,16 @@ def one_place(nodes: Sequence[Node | None]) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def run_known(program: Any, leaves: Sequence[Node], nodes: int) -> list[Buffer]:
+def run_known(
+    program: Any, leaves: Sequence[Node], nodes: int, places: Sequence[Place] = ()
+) -> list[Buffer]:
     """Run a program that was made for a graph of the same structure, of so many nodes.
 
-    `leaves` are the values for its leaf slots and scalars alone. Raises what its kernels report,
-    without the lines.
+    `leaves` are the values for its leaf slots and scalars alone; `places`: the line of each of its
+    sites. Raises what its kernels report.
     """
     with stats.stage("run"):
-        made: list[Buffer] = program.run(leaves)
+        made: list[Buffer] = program.run(leaves, places=places)
     stats.realizes += 1
     stats.nodes += nodes
     stats.program_hits += 1

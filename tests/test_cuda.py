@@ -20,7 +20,10 @@ from lazygrad.bench import device as benchmark
 from lazygrad.runtime.cuda import compiler
 from lazygrad.runtime.cuda import program as programs
 from lazygrad.runtime.cuda.device import Backend
+from lazygrad.runtime.cuda.driver import Gpu
 from lazygrad.runtime.cuda.graphs import Graph
+from lazygrad.runtime.cuda.memory import GpuBuffer
+from lazygrad.runtime.cuda.reports import MOST_OPEN
 from lazygrad.runtime.device import device
 from lazygrad.runtime.stats import stats
 
@@ -296,6 +299,78 @@ def test_an_index_out_of_range_names_the_line() -> None:
     assert (x + 1).sum().item() == 30  # the device goes on
 
 
+def test_a_wrong_number_is_not_seen_and_other_values_are() -> None:
+    """The error comes when something is read, as often as that depends on it."""
+    x, index = lg.ones(5, 3, device="cuda"), lg.tensor([0, 7], device="cuda")
+    other = (x + 1).realize()
+    picked = x[index * 1].realize()  # nothing is waited for
+    made = picked * 2
+    for wrong in (made, picked, made.sum(), picked[0, 0] + other):
+        for _ in range(2):
+            with pytest.raises(IndexError, match=r"index 7 is out of bounds.*test_cuda.py"):
+                wrong.tolist()
+    assert other.sum().item() == 30  # it has been said
+    lg.cuda.synchronize()
+    assert (x * 3).sum().item() == 45
+
+
+def test_an_error_that_nothing_depends_on_is_said_once() -> None:
+    x = lg.ones(5, device="cuda")
+    for wait in (lg.cuda.synchronize, (x + 1).realize().tolist, lambda: (x + 2).tolist()):
+        x[lg.tensor([9], device="cuda") * 1].realize()
+        with pytest.raises(IndexError, match="index 9 is out of bounds"):
+            wait()
+        lg.cuda.synchronize()
+        assert (x + 1).tolist() == [2] * 5
+
+
+def trained(jit: bool) -> Callable[[lg.Tensor], None]:
+    """A step that trains an embedding on words."""
+    lg.manual_seed(0)
+    model = lg.nn.Sequential(lg.nn.Embedding(20, 8), lg.nn.Linear(8, 5)).to("cuda")
+    optimizer = lg.optim.SGD(model.parameters(), lr=0.1)
+    target = lg.arange(6, device="cuda") % 5
+
+    def step(words: lg.Tensor) -> None:
+        optimizer.zero_grad()
+        F.cross_entropy(model(words), target).backward()
+        optimizer.step()
+
+    return lg.jit(step) if jit else step
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_steps_that_may_report_errors_are_not_waited_for(
+    jit: bool, gpu: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = trained(jit)
+    words = lg.arange(6, device="cuda")
+    for _ in range(5):
+        step(words)
+    gpu.synchronize()
+    waits = []
+    monkeypatch.setattr(Gpu, "synchronize", lambda self: waits.append(self))
+    monkeypatch.setattr(GpuBuffer, "fetched", lambda *rest: waits.append(rest))
+    for _ in range(20):
+        step(words)
+    assert not waits
+    monkeypatch.undo()
+    error = r"index out of range in self \(recorded at test_cuda.py"
+    with pytest.raises(IndexError, match=error):
+        step(words + 20)
+        step(words)  # here if it is known by now
+        lg.cuda.synchronize()
+
+
+def test_reports_on_their_way_are_few(gpu: Backend) -> None:
+    x, index = lg.ones(5, device="cuda"), lg.tensor([1], device="cuda")
+    for _ in range(3 * MOST_OPEN):
+        x[index * 1].realize()
+        assert len(gpu.pool.reports._open) <= MOST_OPEN
+    gpu.synchronize()
+    assert len(gpu.pool.reports._free[2]) <= MOST_OPEN
+
+
 def test_out_of_memory_names_the_largest(gpu: Backend) -> None:
     kept = lg.ones(1 << 20, device="cuda") * 2
     lg.realize(kept)
@@ -531,7 +606,7 @@ def test_a_replay_reads_new_memory_new_numbers_and_reports_errors() -> None:
         want = [[row * number / 2, (row + 1) * number / 2], [number, 3 * number / 2]]
         assert out.tolist() == want
     with pytest.raises(IndexError, match=r"index 7 is out of bounds.*test_cuda.py"):
-        scaled(lg.tensor([7, 0], device="cuda"), 1.0)
+        scaled(lg.tensor([7, 0], device="cuda"), 1.0).tolist()
     assert scaled(lg.tensor([4, 0], device="cuda"), 1.0).tolist() == [[8, 9], [0, 1]]
 
 

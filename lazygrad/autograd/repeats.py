@@ -16,7 +16,7 @@ from typing import Any
 from lazygrad.autograd.graph import AccumulateGrad, BaseFn, GradFn
 from lazygrad.autograd.late import tensors
 from lazygrad.autograd.modes import mode
-from lazygrad.ir.node import Node, computed, stand_in
+from lazygrad.ir.node import Node, Place, computed, stand_in
 from lazygrad.ir.structure import Numbering
 from lazygrad.realize import Ran, one_place, run_known, watched
 from lazygrad.runtime.device import HOST
@@ -39,12 +39,13 @@ class Result:
 @dataclass(frozen=True)
 class Known:
     """The program of a pass: the numbers of its leaves, of the outputs that were recorded by the
-    forward pass, and the gradient of each end."""
+    forward pass, the gradient of each end, and of the nodes that errors may be of."""
 
     program: Any
     leaves: list[int]
     outputs: list[tuple[int, int]]  # (number of the node, output of the program)
     results: list[Result]
+    sites: list[int]
 
 
 LIMIT = 1024  # structures that are remembered
@@ -71,7 +72,9 @@ class Pass:
             return None
         order = self.nodes.order
         try:
-            buffers = run_known(known.program, [order[i] for i in known.leaves], len(order))
+            leaves = [order[i] for i in known.leaves]
+            places = self._places(known.sites)
+            buffers = run_known(known.program, leaves, len(order), places)
         except (IndexError, MemoryError, RuntimeError, ValueError):
             # a check of values, or no memory: the pass that is recorded says so, with its line
             return None
@@ -94,6 +97,17 @@ class Pass:
         if not self.keep:
             for fn in self.fns:
                 fn.release()
+        return found
+
+    def _places(self, sites: list[int]) -> list[Place]:
+        """The lines of these nodes; those inside of a template that was not made have its own."""
+        found = []
+        for number in sites:
+            node = self.nodes.order[number] if number >= 0 else None
+            if node is None and number >= 0:
+                starts = ((at, block) for block, at in self.nodes.wholes.items() if at <= number)
+                node = max(starts, key=operator.itemgetter(0), default=(0, None))[1]
+            found.append(None if node is None else node.place)
         return found
 
     def learn(self, ran: Ran | None, gradients: Sequence[Node | None]) -> None:
@@ -135,7 +149,9 @@ class Pass:
         taken = [number for number, _ in outputs] + [r.number for r in results if r.number >= 0]
         if any(self.nodes.order[number] is None for number in taken):
             return None  # a value inside of a template, which is not made again
-        return Known(ran.program, [index[leaf] for leaf in ran.leaves], outputs, results)
+        leaves = [index[leaf] for leaf in ran.leaves]
+        sites = [places.get(id(place), -1) for place in ran.program.places(ran.order)]
+        return Known(ran.program, leaves, outputs, results, sites)
 
 
 def look(

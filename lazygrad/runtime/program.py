@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from lazygrad.ir.interp import apply, from_storage, to_storage
-from lazygrad.ir.node import Node
+from lazygrad.ir.node import Node, Place
 from lazygrad.ir.ops.checks import complaint, recorded_at
 from lazygrad.runtime import library
 from lazygrad.runtime.memory import Buffer, pool
@@ -144,10 +144,15 @@ class Program:
 
     # -- running ----------------------------------------------------------------------------------
     def run(
-        self, leaves: Sequence[Node], observe: Any = None, order: Sequence[Node] = ()
+        self,
+        leaves: Sequence[Node],
+        observe: Any = None,
+        order: Sequence[Node] = (),
+        places: Sequence[Place] = (),
     ) -> list[Buffer]:
         """Buffers of the outputs. `observe(launch, nanoseconds)` sees each launch (and each
-        HostCall) if given; `order` is the graph that is run, whose lines errors name.
+        HostCall) if given; `order` is the graph that is run, whose lines errors name. `places` are
+        these lines where there is no graph: for a backend whose errors are known later.
 
         Raises IndexError or RuntimeError for errors that kernels report.
         """
@@ -201,13 +206,20 @@ class Program:
         result = apply(host.node, arrays)
         view(call.target, host.node)[...] = to_storage(result, host.node.dtype)
 
-    def check(self, errors: Any, order: Sequence[Node]) -> None:
-        """Raise the first error that a kernel has reported."""
-        for number, site in enumerate(self.sites):
+    def places(self, order: Sequence[Node]) -> list[Place]:
+        """For each site the line of the graph that is run; none where `order` is not known."""
+        return [
+            order[site.number].place if 0 <= site.number < len(order) else None
+            for site in self.sites
+        ]
+
+    def first_error(self, errors: Any, places: Sequence[Place]) -> Exception | None:
+        """The first error that a kernel has reported; `places`: the line of each site."""
+        for number, (site, place) in enumerate(zip(self.sites, places)):
             if errors[2 * number]:
-                known = 0 <= site.number < len(order)
-                at = recorded_at(order[site.number].place) if known else ""
-                raise complaint(site.error, errors[2 * number + 1], site.size, at)
+                value = int(errors[2 * number + 1])
+                return complaint(site.error, value, site.size, recorded_at(place))
+        return None
 
 
 class Frame:
@@ -274,7 +286,9 @@ class Frame:
         errors = self._errors
         if errors is not None and any(errors):
             try:
-                self.program.check(errors, order)
+                error = self.program.first_error(errors, self.program.places(order))
+                if error is not None:
+                    raise error
             finally:
                 for number in range(len(errors)):
                     errors[number] = 0

@@ -62,6 +62,8 @@ class Backend(Device):
 
     def synchronize(self) -> None:
         self.gpu.synchronize()
+        with self.gpu.active(), self.gpu.failures():
+            self.pool.reports.settled()
 
     @property
     def stream(self) -> int:  # type: ignore[override]
@@ -73,6 +75,8 @@ class Backend(Device):
     def before(self, stream: int | None) -> None:
         if stream == 0:
             raise BufferError("stream 0 is not allowed: 1 is the legacy default stream")
+        with self.gpu.active(), self.gpu.failures():
+            self.pool.reports.settled()  # others cannot be told later
         streams.follow(self.gpu, self.stream, streams.LEGACY if stream is None else stream)
 
     def after(self, stream: int) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from lazygrad.config import config
 from lazygrad.ir.node import Node, place_text
 from lazygrad.runtime.cuda.driver import Gpu
+from lazygrad.runtime.cuda.reports import Reports
 from lazygrad.runtime.cuda.staging import Staging
 from lazygrad.runtime.memory import OutOfMemoryError, Pool, usage
 
@@ -28,6 +29,7 @@ class GpuPool(Pool):
         super().__init__()
         self.gpu = gpu
         self.staging = Staging(gpu)
+        self.reports = Reports(gpu)
         self.reserved = 0  # bytes that the driver has given us
         self.peak_reserved = 0
         gpu.at_close(self.trim)
@@ -93,12 +95,21 @@ class GpuBuffer:
 
     def __del__(self) -> None:
         if self._size:
+            self.pool.reports.forget(self.address)
             self.pool.give(self._size, self.address, self.owner)
         elif self.owner is not None and self.pool.gpu.usable():
             self.pool.gpu.synchronize()  # its owner may use it in another stream at once
 
     def array(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> np.ndarray:
-        """A copy of the values in the host's memory, when all work so far has ended."""
+        """A copy of the values in the host's memory, when all work so far has ended. Raises what
+        kernels have reported so far."""
+        out = self.fetched(dtype, shape)
+        with self.pool.gpu.active(), self.pool.gpu.failures():
+            self.pool.reports.settled(self.address)
+        return out
+
+    def fetched(self, dtype: np.dtype[Any], shape: tuple[int, ...]) -> np.ndarray:
+        """`array`, whatever has been reported."""
         out = np.empty(shape, dtype)
         gpu = self.pool.gpu
         with gpu.active(), gpu.failures():

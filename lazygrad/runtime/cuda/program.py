@@ -11,12 +11,13 @@ import struct
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lazygrad.ir.interp import apply, from_storage, to_storage
-from lazygrad.ir.node import Node
+from lazygrad.ir.node import Node, Place
 from lazygrad.runtime.cuda.driver import Issued
 from lazygrad.runtime.cuda.memory import GpuBuffer
 from lazygrad.runtime.program import ERROR_BYTES, HostCall, Instance, Launch, Program, wrapped
@@ -49,15 +50,20 @@ class GpuProgram(Program):
     the number of threads of one."""
 
     def run(
-        self, leaves: Sequence[Node], observe: Any = None, order: Sequence[Node] = ()
+        self,
+        leaves: Sequence[Node],
+        observe: Any = None,
+        order: Sequence[Node] = (),
+        places: Sequence[Place] = (),
     ) -> list[Any]:
         """Buffers of the outputs; their values are there when the stream has come so far.
 
-        Raises IndexError or RuntimeError for errors that kernels report.
+        What kernels report is raised by who reads the values or waits for them (`reports`), and
+        here where a value that is read is known to be spoilt.
         """
         backend = self.backend(leaves, order)
         with backend.gpu.active(), backend.gpu.failures():
-            return self._run(backend, leaves, observe, order)
+            return self._run(backend, leaves, observe, order, places)
 
     def backend(self, leaves: Sequence[Node], order: Sequence[Node]) -> Backend:
         from lazygrad.runtime.device import device
@@ -67,9 +73,16 @@ class GpuProgram(Program):
         return found
 
     def _run(
-        self, backend: Backend, leaves: Sequence[Node], observe: Any, order: Sequence[Node]
+        self,
+        backend: Backend,
+        leaves: Sequence[Node],
+        observe: Any,
+        order: Sequence[Node],
+        places: Sequence[Place],
     ) -> list[Any]:
         launches = self.loaded(backend)
+        reports, read = backend.pool.reports, [leaves[at].buffer.address for at in self.leaf_slots]
+        inherited = reports.before(read)
         cells = self._cells(backend, leaves)
         errors = None
         if self.sites:
@@ -81,7 +94,7 @@ class GpuProgram(Program):
             for o in self.outputs
         ]
         addresses = [0 if b is None else b.address for b in (cells, errors, arena)]
-        addresses += [leaves[leaf].buffer.address for leaf in self.leaf_slots]
+        addresses += read
         addresses += [b.address for b, o in zip(made, self.outputs) if o.leaf < 0]
         table = np.array(addresses, np.uint64)
         for part, loaded in zip(self.parts, launches):
@@ -93,8 +106,10 @@ class GpuProgram(Program):
                 continue
             for launch, calls in zip(part, loaded):
                 _watched_issue(backend, launch, calls, table, observe, order)
-        if errors is not None:
-            self.check(errors.array(np.dtype(np.int64), (2 * len(self.sites),)), order)
+        judge = partial(self.first_error, places=places or self.places(order))
+        reports.after(inherited, [b.address for b in made], errors, judge)
+        if BLOCKING:
+            backend.synchronize()
         return made
 
     def _cells(self, backend: Backend, leaves: Sequence[Node]) -> GpuBuffer | None:
@@ -153,7 +168,7 @@ class GpuProgram(Program):
             return GpuBuffer(backend.pool, size, addresses[at[0]] + at[1])
 
         arrays = [
-            from_storage(buffer(at, src).array(src.dtype.np, src.shape), src.dtype)
+            from_storage(buffer(at, src).fetched(src.dtype.np, src.shape), src.dtype)
             for at, src in zip(call.sources, host.sources)
         ]
         result = to_storage(apply(host.node, arrays), host.node.dtype)

@@ -35,7 +35,9 @@ class GpuReplay:
         self.program, self.backend = program, backend
         self.leaves = program.leaf_slots
         self.scalars = [leaf for leaf, _ in program.scalars]
-        self.places: Sequence[Any] = ()
+        self.places: Sequence[Any] = ()  # per node of the graph what has its line: for errors
+        at = {leaf: number for number, leaf in enumerate(self.leaves)}
+        self._in_place = [at[output.leaf] for output in program.outputs if output.leaf >= 0]
         self._kinds = [kind for _, kind in program.scalars]
         self._pack = struct.Struct(f"={''.join('d' if k == 'f' else 'q' for k in self._kinds)}")
         with backend.gpu.active(), backend.gpu.failures():
@@ -61,21 +63,25 @@ class GpuReplay:
             self._cells.load(np.frombuffer(self._pack.pack(*fitting), np.uint8))
 
     def run(self, addresses: Sequence[int]) -> None:
-        """Run on the memory of the leaves and of the outputs that are not leaves' own.
-
-        Raises as `GpuProgram.run`; the outputs' memory is undefined then.
-        """
-        backend = self.backend
+        """Run on the memory of the leaves and of the outputs that are not leaves' own. Errors are
+        as those of `GpuProgram.run`."""
+        backend, reports = self.backend, self.backend.pool.reports
+        count = len(self.leaves)
         with backend.gpu.active(), backend.gpu.failures():
+            inherited = reports.before(addresses[:count])
             if self._errors is not None:
                 self._errors.clear()
             if programs.BLOCKING:  # an error is to name its kernel: every launch by itself
                 self._issue(addresses)
             else:
                 self._launch(tuple(addresses))
-        if self._errors is not None:
-            cells = self._errors.array(np.dtype(np.int64), (2 * len(self.program.sites),))
-            self.program.check(cells, self.places)
+            written = [*addresses[count:], *(addresses[at] for at in self._in_place)]
+            reports.after(inherited, written, self._errors, self._first_error)
+        if programs.BLOCKING:
+            backend.synchronize()
+
+    def _first_error(self, cells: np.ndarray) -> Exception | None:
+        return self.program.first_error(cells, self.program.places(self.places))
 
     def _launch(self, addresses: tuple[int, ...]) -> None:
         graphs = self._graphs.pop(addresses, None) or self._captured(addresses)
