@@ -13,17 +13,18 @@ from dataclasses import dataclass
 from math import prod
 
 from lazygrad.codegen.environment import environment
-from lazygrad.ir.sizes import at_least, larger
+from lazygrad.ir.sizes import larger, smaller
 
 ITEM_ROWS = 32  # rows of C that are one work item
-ITEM_COLS = 192  # columns of C that are one work item,
-THIN_COLS = 48  # or so many if there would be fewer than
+ITEM_COLS = 576  # columns of C that are one work item, at most,
+THIN_COLS = 48  # and at least where there would be fewer than
 FEW_ITEMS = 32  # so many items
 DEPTH = 256  # terms that are summed up before they are added to C: part of the results' bits
 NO_EPILOGUE = 0  # in place of a function's address
 GRAIN_FLOPS = 1_000_000  # arithmetic worth giving to another thread, some microseconds
 
-PACK_BYTES = 768  # width of a packed block of B; times DEPTH it is to fit the L2 cache
+PACK_BYTES = 2304  # width of a packed block of B: of so many columns A is read once
+_PACK_ROWS = 384  # bytes of a column of a packed block of A, which is to stay in the L2 cache
 _EARLY = 8  # rows that lie apart are asked for so many before they are copied
 _TILE_VECTORS = 3  # columns of a register tile, in vectors
 _SOON_BYTES = 1 << 18  # A and B of the next product of a batch, asked for while this one is made
@@ -144,6 +145,8 @@ def gemm_source(dtype: str, symbol: str, vector_bytes: int) -> str:
     kind = _TYPES[dtype]
     lanes = vector_bytes // kind.size
     rows = 8 if vector_bytes == 64 else 4  # 24 accumulators of 32 registers, or 12 of 16
+    high = rows * 3 // 2  # of tiles of two vectors: as many accumulators
+    shapes = ((rows, 1), (rows, 2), (rows, 3), (high, 2))
     g = f"gm_{dtype}"
     names = {"V": f"{g}_v", "U": f"{g}_vu", "I": f"{g}_i", "S": f"{g}_su"}
     load, narrow = (text.format(**names) for text in _CONVERSIONS.get(dtype, _SAME))
@@ -162,8 +165,9 @@ def gemm_source(dtype: str, symbol: str, vector_bytes: int) -> str:
         narrow=narrow,
         fma=_fma(f"{g}_fma", kind.compute, vector_bytes, lanes),
         shuffles=_shuffles(lanes),
-        tiles=((1, 3), (rows, 1), (rows, 2), (rows, 3)),
+        tiles=((1, 3, False), *((r, v, keeps) for r, v in shapes for keeps in (False, True))),
         tile_rows=rows,
+        high_rows=high,
         tile_step=DEPTH + max(1, lanes // rows),  # the last vector of a tile may stick out
         tile_vectors=_TILE_VECTORS,
         tile_cols=_TILE_VECTORS * lanes,
@@ -171,9 +175,8 @@ def gemm_source(dtype: str, symbol: str, vector_bytes: int) -> str:
         early=_EARLY,
         soon_elements=_SOON_BYTES // kind.size,
         pack_cols=pack_cols,
-        pack_rows=pack_cols // 4,
-        buffer_rows=pack_cols // 2,
-        offsets=max(DEPTH, pack_cols),
+        pack_rows=_PACK_ROWS // kind.size,
+        buffer_rows=_PACK_ROWS // kind.size,
         unpacked_rows=_UNPACKED_ROWS,
         item_rows=ITEM_ROWS,
         item_cols=ITEM_COLS,
@@ -268,8 +271,8 @@ def gemm_items(d: Sequence[int]) -> int:
     if m > 1 and (n == 1 or (d[9] != 1 and d[8] == 1)):
         m, n = n, m
     down = _batches(d) * -(-m // ITEM_ROWS)
-    many = at_least(down * -(-n // ITEM_COLS), FEW_ITEMS)
-    return down * -(-n // (THIN_COLS + (ITEM_COLS - THIN_COLS) * many))
+    across = larger(-(-n // ITEM_COLS), -(-FEW_ITEMS // larger(1, down)))
+    return down * smaller(across, -(-n // THIN_COLS))
 
 
 def gemm_grain(d: Sequence[int]) -> int:

@@ -25,7 +25,6 @@ _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
     "%": operator.mod,
     "max": max,
     "min": min,
-    "at least": operator.ge,
 }
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
@@ -59,11 +58,6 @@ def larger(a: Any, b: Any) -> Any:
 def smaller(a: Any, b: Any) -> Any:
     """The smaller of two, which nobody has asked about where they are Sizes."""
     return _joined("min", a, b)
-
-
-def at_least(a: Any, b: Any) -> Any:
-    """1 where a >= b, else 0, as a number of which nothing is asked."""
-    return _joined("at least", a, b)
 
 
 def _joined(op: str, a: Any, b: Any) -> Any:
