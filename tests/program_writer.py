@@ -292,7 +292,7 @@ class Writer:
             view = ""
         how = self.rng.choice(("from_numpy", "from_numpy", "from_dlpack"))
         if on_device.name() != on_device.HOST:
-            how = "from_numpy"  # which copies there: DLPack would make a tensor of the host's
+            how = "tensor"  # numpy shares the host's memory alone
         return f"{self.fresh()} = T.{how}({name}{view})"
 
     def to_numpy(self) -> str:
@@ -305,8 +305,8 @@ class Writer:
             "{}[1:].numpy()",
             "np.from_dlpack({}.detach())",
         )
-        if on_device.name() != on_device.HOST:
-            how = how[:-1]  # numpy takes no other device's memory
+        if on_device.name() != on_device.HOST:  # numpy takes no other device's memory: copies
+            how = tuple(f"{taken}.copy()" for taken in how[:-1])
         return f"{self.fresh('n')} = {self.rng.choice(how).format(name)}"
 
     def write_array(self) -> str:

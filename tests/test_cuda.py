@@ -216,6 +216,11 @@ def test_an_index_may_mix_what_the_host_and_the_device_have() -> None:
     assert y[mask, places.cuda()].tolist() == y[mask, places].tolist() == want
     y[mask, places.cuda()] = np.array([7.0, 8.0], np.float32)
     assert y.cpu()[mask, places].tolist() == [7, 8]
+    y[lg.arange(12).reshape(3, 4) > 7] = 0
+    y[[False, True, False]] = 1
+    assert y.cpu()[1:].tolist() == [[1, 1, 1, 1], [0, 0, 0, 0]]
+    with pytest.raises(IndexError, match="index 3 is out of bounds"):
+        y[[3]]  # at the call: the host has it
 
 
 # -- lazygrad.cuda --------------------------------------------------------------------------------

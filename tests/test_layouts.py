@@ -51,6 +51,42 @@ def test_elementwise_results_lie_as_their_operand(name: str) -> None:
         assert t.stride() == (1, 3)
 
 
+ARRAY = np.arange(24.0).reshape(2, 3, 4)
+COPIES = [
+    (ARRAY.T, (1, 4, 12)),
+    (ARRAY.transpose(2, 0, 1), (1, 12, 4)),
+    (ARRAY[:, ::2], (8, 4, 1)),
+    (ARRAY[:, :, ::2].transpose(1, 0, 2), (2, 6, 1)),
+    (np.broadcast_to(ARRAY, (2, 2, 3, 4)), (24, 12, 4, 1)),
+    (ARRAY[:, :1].T, (1, 4, 4)),
+    (np.zeros((0, 3)), (0, 0)),
+    (ARRAY[:, :0].T, (1, 4, 12)),
+]
+
+
+@pytest.mark.parametrize(("array", "strides"), COPIES)
+@pytest.mark.parametrize("make", [lg.tensor, lg.Tensor, lg.ones(1).new_tensor])
+def test_a_copy_of_an_array_lies_as_the_array(make: Any, array: Any, strides: Any) -> None:
+    made = make(array)
+    assert made.stride() == strides and not made._is_view() and made.is_leaf
+    assert made.tolist() == array.tolist()
+
+
+@pytest.mark.parametrize("make", [lg.tensor, lg.as_tensor, lg.from_numpy])
+@pytest.mark.parametrize(
+    ("array", "error", "words"),
+    [
+        (ARRAY[::-1], ValueError, "At least one stride in the given numpy array is negative"),
+        (ARRAY.astype(">f8"), ValueError, "byte order different from the native byte order"),
+        (np.zeros(3, "i4,i1")["f0"], ValueError, "not a multiple of the element byte size"),
+        (np.array(["a"]), TypeError, "can't convert np.ndarray of type numpy.str_"),
+    ],
+)
+def test_arrays_that_no_tensor_can_be_on(make: Any, array: Any, error: Any, words: str) -> None:
+    with pytest.raises(error, match=words):
+        make(array)
+
+
 @pytest.mark.parametrize("name", ["rand_like", "randn_like", "full_like", "randint_like"])
 def test_new_tensors_lie_as_the_one_they_are_like(name: str) -> None:
     made = getattr(lg, name)(turned(3, 4), *([2] if "r" in name[:1] and "int" in name else []),

@@ -76,11 +76,12 @@ def dtype_of(name: str) -> DType:
 
 def from_numpy_dtype(dtype: Any) -> DType:
     """The dtype that a numpy dtype is stored as. Raises TypeError where there is none."""
-    found = _BY_NUMPY.get(np.dtype(dtype))
+    found = _BY_NUMPY.get(np.dtype(dtype).newbyteorder("="))
     if found is None:
         raise TypeError(
-            f"can't convert np.ndarray of type {np.dtype(dtype)}. The only supported types are: "
-            "float64, float32, float16, int64, int32, int16, int8, uint8, and bool."
+            f"can't convert np.ndarray of type numpy.{np.dtype(dtype).type.__name__}. "
+            "The only supported types are: float64, float32, float16, int64, int32, int16, int8, "
+            "uint8, and bool."
         )
     return found
 

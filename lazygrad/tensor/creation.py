@@ -17,11 +17,12 @@ from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
 from lazygrad.ir.interp import to_storage
 from lazygrad.ir.node import Node
+from lazygrad.ir.views import View, contiguous_strides
 from lazygrad.realize import FROM_NUMPY, value_read
 from lazygrad.runtime.device import from_array
 from lazygrad.tensor import promotion as P
-from lazygrad.tensor.core import Tensor, node_of, shape_of, wrap, wrap_as
-from lazygrad.tensor.declare import check_tensor, declare, layout_order
+from lazygrad.tensor.core import Tensor, node_of, shape_of, wrap, wrap_as, wrap_viewed
+from lazygrad.tensor.declare import check_tensor, declare, layout_order, order_of
 from lazygrad.tensor.out import makes
 from lazygrad.tensor.size import device_name, extents
 from lazygrad.tensor.views import size_args
@@ -207,20 +208,62 @@ def tensor(
 
 def _from_data(data: Any, dtype: DType | None, where: str, requires_grad: bool) -> Tensor:
     if isinstance(data, (np.ndarray, np.generic)):
-        array = np.asarray(data)
-        if array.ndim:
-            value_read(FROM_NUMPY)
-        kind = D.from_numpy_dtype(array.dtype.newbyteorder("="))
-        buffer = from_array(array.astype(kind.np, copy=False), where)
-        made = wrap(ops.buffer_leaf(buffer, array.shape, kind, where))
-        if dtype is not None and dtype is not kind:
-            made = made.to(dtype)
+        made = _of_array(np.asarray(data), dtype, where)
     else:
         values, kind = list_values(data, dtype)
         made = from_values(values, kind, where)
     if requires_grad:
         made.requires_grad = True
     return made
+
+
+def array_dtype(array: np.ndarray) -> DType:
+    """The dtype of an array whose memory can be a tensor's.
+
+    Raises TypeError for another dtype, ValueError for bytes in another order and strides that a
+    tensor cannot have.
+    """
+    dtype = D.from_numpy_dtype(array.dtype)
+    if not array.dtype.isnative:
+        raise ValueError(
+            "given numpy array has byte order different from the native byte order. Conversion "
+            "between byte orders is currently not supported."
+        )
+    if any(step < 0 for step in array.strides):
+        raise ValueError(
+            "At least one stride in the given numpy array is negative, and tensors with negative "
+            "strides are not currently supported. (You can probably work around this by making a "
+            "copy of your array  with array.copy().) "
+        )
+    if any(step % dtype.itemsize for step in array.strides):
+        raise ValueError(
+            "given numpy array strides not a multiple of the element byte size. Copy the numpy "
+            "array to reallocate the memory."
+        )
+    return dtype
+
+
+def _of_array(array: np.ndarray, dtype: DType | None, where: str) -> Tensor:
+    """A copy of an array, whose axes lie in memory in the order of the array's."""
+    kind = array_dtype(array)
+    if not array.size:  # numpy's strides of no elements are kept, whatever they are
+        view = View(array.shape, tuple(step // kind.itemsize for step in array.strides))
+        empty = np.empty(array.shape, (dtype or kind).np)
+        base = ops.buffer_leaf(from_array(empty, where), array.shape, dtype or kind, where)
+        return wrap_viewed(base, view, base)
+    if array.ndim:
+        value_read(FROM_NUMPY)
+    order = None if array.flags.c_contiguous else order_of([array.strides], array.shape)
+    if order is None:
+        made = wrap(ops.buffer_leaf(from_array(array, where), array.shape, kind, where))
+    else:
+        turned = array.transpose(order)
+        base = ops.buffer_leaf(from_array(turned, where), turned.shape, kind, where)
+        back = tuple(order.index(axis) for axis in range(array.ndim))
+        steps = contiguous_strides(turned.shape)
+        view = View(array.shape, tuple(steps[at] for at in back))
+        made = wrap_viewed(base, view, ops.permute(base, arg=back))
+    return made if dtype is None or dtype is kind else made.to(dtype)
 
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:

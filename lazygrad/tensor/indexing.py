@@ -77,7 +77,7 @@ def _sequence_index(item: Any) -> Tensor:
         item = list(item)
     if isinstance(item, list) and not item:
         return from_values(np.zeros(0, np.int64), D.int64)
-    made = tensor(item)
+    made = tensor(item, device="cpu")  # where its range is seen at once
     if made.dtype.kind == "f":
         raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
     return made
@@ -469,6 +469,8 @@ def _fill_mask(self: Tensor, mask: Tensor, value: Any) -> None:
     mask = mask_of_places(self, mask)
     x = node_of(self)
     m = node_of(mask)
+    if mask.is_cpu and m.device != x.device:  # indices on the host serve any device
+        m = ops.to_device(m, x.device)
     if isinstance(value, Tensor):
         check_filling(value, x.dtype)
         nodes = nodes_of(self, value)

@@ -20,6 +20,7 @@ from lazygrad.runtime.device import Device, device
 from lazygrad.runtime.memory import Buffer
 from lazygrad.tensor import storage as memory
 from lazygrad.tensor.core import Tensor, view_of
+from lazygrad.tensor.creation import array_dtype
 from lazygrad.tensor.declare import declare
 from lazygrad.tensor.history import needs_grad
 from lazygrad.tensor.storage import Shared
@@ -30,24 +31,8 @@ def from_numpy(array: Any) -> Tensor:
     if not isinstance(array, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
     value_read(FROM_NUMPY)
-    dtype = D.from_numpy_dtype(array.dtype)
-    if not array.dtype.isnative:
-        raise ValueError(
-            "given numpy array has byte order different from the native byte order. Conversion "
-            "between byte orders is currently not supported."
-        )
-    if any(step < 0 for step in array.strides):
-        raise ValueError(
-            "At least one stride in the given numpy array is negative, and tensors with negative "
-            "strides are not currently supported. (You can probably work around this by making a "
-            "copy of your array  with array.copy().) "
-        )
+    dtype = array_dtype(array)
     size = dtype.itemsize
-    if any(step % size for step in array.strides):
-        raise ValueError(
-            "given numpy array strides not a multiple of the element byte size. Copy the numpy "
-            "array to reallocate the memory."
-        )
     if not array.flags.writeable:
         warnings.warn(
             "The given NumPy array is not writable, and PyTorch does not support non-writable "
