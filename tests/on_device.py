@@ -65,6 +65,8 @@ HOST_ONLY: dict[str, str] = {
     "test_docs.py::test_python_examples_run[guide.md]": _SHARED,
     "test_epilogue.py": _FINISHES,
     "test_fusion.py::test_a_value_between_two_kernels_is_not_fused_around": _FINISHES,
+    "test_indexing.py::test_bad_indices_are_refused"
+    "[key6-IndexError-index 5 is out of bounds for dimension 0 with size 3]": _INDEX,
     "test_jit.py::test_memory_shared_with_numpy": _SHARED,
     "test_jit.py::test_what_cannot_be_replayed_runs_and_is_said_once"
     "[<lambda>-needs the memory of a tensor]": _NUMPY,
