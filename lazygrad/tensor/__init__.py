@@ -33,8 +33,6 @@ from lazygrad.tensor import size as _size
 from lazygrad.tensor.convert import realize
 from lazygrad.tensor.core import Tensor
 from lazygrad.tensor.creation import (
-    as_tensor,
-    asarray,
     empty,
     empty_like,
     empty_strided,
@@ -42,13 +40,17 @@ from lazygrad.tensor.creation import (
     full_like,
     ones,
     ones_like,
-    scalar_tensor,
-    tensor,
-    typed_constructor,
     zeros,
     zeros_like,
 )
 from lazygrad.tensor.dlpack import from_dlpack, to_dlpack
+from lazygrad.tensor.from_data import (
+    as_tensor,
+    asarray,
+    scalar_tensor,
+    tensor,
+    typed_constructor,
+)
 from lazygrad.tensor.joining import constant_pad_nd
 from lazygrad.tensor.numpy_bridge import from_numpy
 from lazygrad.tensor.printing import get_printoptions, set_printoptions

@@ -98,7 +98,7 @@ class Tensor:
     __array_priority__ = 1000
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        from lazygrad.tensor.creation import legacy_new
+        from lazygrad.tensor.from_data import legacy_new
 
         return as_class(legacy_new(*args, **kwargs), cls)
 

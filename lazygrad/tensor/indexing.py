@@ -71,7 +71,7 @@ def _as_items(index: Any) -> list[Any]:
 
 
 def _sequence_index(item: Any) -> Tensor:
-    from lazygrad.tensor.creation import tensor
+    from lazygrad.tensor.from_data import tensor
 
     if isinstance(item, (tuple, range)):
         item = list(item)

@@ -36,7 +36,6 @@ from lazygrad.tensor import (
     views,
 )
 from lazygrad.tensor.core import Tensor, as_class, shape_of
-from lazygrad.tensor.creation import as_tensor
 from lazygrad.tensor.declare import (
     DECLARED,
     SUBCLASSES,
@@ -48,6 +47,7 @@ from lazygrad.tensor.declare import (
     takes_more,
 )
 from lazygrad.tensor.elementwise import OPERANDS
+from lazygrad.tensor.from_data import as_tensor
 from lazygrad.tensor.history import needs_grad
 from lazygrad.tensor.inplace import inplace_operator
 
@@ -344,7 +344,7 @@ def _setstate(self: Tensor, state: Any) -> None:
 
 def _apply(self: Tensor, function: Callable[[Any], Any]) -> Tensor:
     values = [function(v) for v in self.reshape(-1).tolist()]
-    from lazygrad.tensor.creation import tensor
+    from lazygrad.tensor.from_data import tensor
 
     return self.copy_(tensor(values, dtype=self.dtype).reshape(self.shape))
 

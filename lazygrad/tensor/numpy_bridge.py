@@ -20,8 +20,8 @@ from lazygrad.runtime.device import Device, device
 from lazygrad.runtime.memory import Buffer
 from lazygrad.tensor import storage as memory
 from lazygrad.tensor.core import Tensor, view_of
-from lazygrad.tensor.creation import array_dtype
 from lazygrad.tensor.declare import declare
+from lazygrad.tensor.from_data import array_dtype
 from lazygrad.tensor.history import needs_grad
 from lazygrad.tensor.storage import Shared
 
