@@ -48,7 +48,22 @@ F.binary_cross_entropy_with_logits(x * 0, y.clamp(0, 1)) | F.interpolate(x[None]
 T.quantile(x, 0.5, 1) | F.gelu(x * 0) | F.mish(x * 0) | F.silu(x * 0) | F.rms_norm(x * 0, (3,))
 F.layer_norm(x * 0, (3,)) | F.group_norm(x[None] * 0, 1) | T.linalg.matrix_norm(x, 1)
 F.batch_norm(x * 0, None, None, None, None, True) | T.linalg.matrix_norm(x, math.inf)
-T.linalg.matrix_norm(x * 0)
+T.linalg.matrix_norm(x * 0) | (x * 0).norm(3) | (x * 0).norm(0.5) | T.atan2(x * 0, y * 0)
+T.copysign(x, y) | T.copysign(x * 0, y) | T.logit(x.clamp(0, 1)) | T.xlogy(x * 0, y.detach())
+T.xlogy(x, y.detach()) | T.logit(x.clamp(0, 1), 0.1)
+F.binary_cross_entropy(x.clamp(0, 1), y.detach().clamp(0, 1))
+F.binary_cross_entropy(x.clamp(0, 1), y.detach().clamp(0, 1), w)
+"""
+INFINITE = """
+F.smooth_l1_loss(x, y) | F.huber_loss(x, y) | F.hardswish(x) | F.l1_loss(x, y) | F.relu(x)
+F.softplus(x) | F.sigmoid(x) | T.logsumexp(x, 1) | F.softmax(x, 1) | x.max() | x.amax(1)
+x.clamp(0, 1) | T.logit(x.clamp(0, 1)) | F.gelu(x) | F.elu(x) | F.silu(x) | x.norm(math.inf)
+"""
+MISSING = """
+T.fmax(x, y) | x.median() | x.nanmedian() | x.nansum() | x.nanmean() | x.max(1)[0] | x.cummax(1)[0]
+F.max_pool1d(x[None], 2, 1) | F.max_pool2d(x[None], 2, 1) | F.relu(x) | T.where(x > 0, x, x * 0)
+T.heaviside(x, y).detach() * x | F.smooth_l1_loss(x, y) | F.huber_loss(x, y + 1) | x.sort(1)[0] * w
+T.nan_to_num(x) | x.clamp(0, 1) | F.leaky_relu(x) | x.masked_fill(x.isnan(), 0.0)
 """
 
 
@@ -77,6 +92,23 @@ def check(call: str, data: Any) -> None:
 @pytest.mark.parametrize("call", cases(TIES))
 def test_at_ties_and_zeros(call: str) -> None:
     check(call, [[1.0, 1.0, 0.0], [0.0, -0.0, 0.0], [2.0, -1.0, 2.0]])
+
+
+@pytest.mark.parametrize("call", cases(INFINITE))
+def test_at_infinities(call: str) -> None:
+    check(call, [[1.0, math.inf, math.inf], [-math.inf, -math.inf, 0], [math.inf, -math.inf, 1.0]])
+
+
+@pytest.mark.parametrize("call", cases(MISSING))
+def test_beside_nan(call: str) -> None:
+    check(call, [[1.0, nan, 0.0], [nan, nan, 1.0], [2.0, 1.0, nan]])
+
+
+def test_what_has_no_derivative_says_so() -> None:
+    x = lg.tensor([1.0, 1.0], requires_grad=True)
+    for call in (x.unique, x.unique_consecutive, lambda: x.unique(dim=0)):
+        with pytest.raises(NotImplementedError, match=r"derivative for '.*unique"):
+            call().sum().backward()
 
 
 @pytest.mark.torch

@@ -313,7 +313,8 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
 @function("HardswishBackward0")
 def _hardswish(x: Tensor) -> Tensor:
     # At either end the gradient is that of the outer piece.
-    return where(x <= -3, 0.0, where(x < 3, x * (x + 3.0) / 6.0, x))
+    inner = x.clamp(-3.0, 3.0)  # no infinity may come into the gradient
+    return where(x <= -3, x * 0.0, where(x < 3, inner * (inner + 3.0) / 6.0, x))
 
 
 _hardswish_into = inplace_form("hardswish", _hardswish)

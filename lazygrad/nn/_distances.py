@@ -68,7 +68,8 @@ def _smooth_l1(input: Tensor, target: Tensor, *, beta: float, reduction: str) ->
     difference = input - target
     size = difference.abs()
     # The parabola is in the difference, not its size: its gradient at zero is then zero.
-    curved = 0.5 * difference * difference / beta
+    near = where(size > beta, 0.0, difference)  # beyond, no infinity may come into its gradient
+    curved = 0.5 * near * near / beta
     return reduced(where(size < beta, curved, size - 0.5 * beta), reduction)
 
 
@@ -100,7 +101,8 @@ def _huber(input: Tensor, target: Tensor, *, delta: float, reduction: str) -> Te
     difference = input - target
     size = difference.abs()
     # As `smooth_l1_loss`.
-    curved = 0.5 * difference * difference
+    near = where(size > delta, 0.0, difference)
+    curved = 0.5 * near * near
     return reduced(where(size < delta, curved, delta * (size - 0.5 * delta)), reduction)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from lazygrad.nn._common import function, log1p_exp, need_floats
 from lazygrad.nn._reduction import legacy_reduction, reduced
-from lazygrad.tensor import Tensor, exp, int64, log, uint8, where
+from lazygrad.tensor import Tensor, exp, int64, log, log1p, uint8, where
 from lazygrad.tensor.checks import (
     check_classes,
     check_probabilities,
@@ -256,11 +256,18 @@ def _clamped_log(x: Tensor) -> Tensor:
 _NOT_UNIT = "RuntimeError: all elements of {} should be between 0 and 1"
 
 
-@function("BinaryCrossEntropyBackward0")
-def _bce(p: Tensor, target: Tensor, *weight: Tensor, reduction: str) -> Tensor:
+@function("BinaryCrossEntropyBackward0", outline=lambda *_, **__: (0, 1, 3))
+def _bce(p: Tensor, target: Tensor, fixed: Tensor, *weight: Tensor, reduction: str) -> Tensor:
+    """`fixed` is p without gradient. Where p (1 - p) is next to nothing, PyTorch's gradient is
+    (p - t) / 1e-12, however far the logarithm is from its limit: that of a line through the loss.
+    """
     p = checked_probabilities(p, _NOT_UNIT.format("input"))
     target = checked_probabilities(target, _NOT_UNIT.format("target"))
-    loss = (target - 1.0) * _clamped_log(1.0 - p) - target * _clamped_log(p)
+    edge = fixed * (1.0 - fixed) < 1e-12
+    inner = where(edge, 0.5, p)
+    curve = (target - 1.0) * log1p(-inner) - target * log(inner)
+    limit = (target - 1.0) * _clamped_log(1.0 - fixed) - target * _clamped_log(fixed)
+    loss = where(edge, limit + (p - fixed) * ((fixed - target) / 1e-12), curve)
     return reduced(loss * weight[0] if weight else loss, reduction)
 
 
@@ -293,7 +300,7 @@ def binary_cross_entropy(
     check_probabilities(input, _NOT_UNIT.format("input"))
     check_probabilities(target, _NOT_UNIT.format("target"))
     extra = () if weight is None else (weight,)
-    return _bce(input, target, *extra, reduction=reduction)
+    return _bce(input, target, input.detach(), *extra, reduction=reduction)
 
 
 @function("BinaryCrossEntropyWithLogitsBackward0")

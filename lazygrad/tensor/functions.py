@@ -238,7 +238,10 @@ def copysign(input: Tensor, other: Any) -> Tensor:
     tensors, nodes, (a, b), order = operands("copysign", input, other, to_float=True)
     minus = node_of(signbit(wrap(b)))
     minus_a = node_of(signbit(wrap(a)))
-    value = ops.where(ops.ne(minus, minus_a), ops.neg(a), a)
+    flip = ops.ne(minus, minus_a)
+    zero = ops.eq(a, ops.lit(0, a))  # of either sign: no gradient
+    plain = ops.where(flip, ops.neg(a), a)
+    value = ops.where(zero, ops.where(minus, ops.lit(-0.0, a), ops.lit(0.0, a)), plain)
     return record(f"CopysignBackward{2 - len(tensors)}", tensors, nodes, value, order)
 
 
@@ -272,8 +275,12 @@ def _log_sum(name: str, input: Tensor, other: Tensor, rest: Any) -> Tensor:
 @declare(inplace=True, out=True)
 def xlogy(input: Any, other: Any) -> Tensor:
     tensors, nodes, (a, b), order = operands("xlogy", input, other, to_float=True)
-    zero = ops.bit_and(ops.eq(a, ops.lit(0, a)), ops.eq(b, b))
-    value = ops.where(zero, ops.lit(0, a), ops.mul(a, ops.log(b)))
+    nothing = ops.bit_and(ops.eq(a, ops.lit(0, a)), ops.eq(b, b))
+    # 0 times a logarithm is 0; the gradient of that 0 is the logarithm where there is one
+    beyond = ops.bit_or(ops.le(b, ops.lit(0, b)), ops.eq(b, ops.lit(math.inf, b)))
+    fixed = ops.bit_and(nothing, beyond)
+    product = ops.mul(a, ops.log(ops.where(fixed, ops.lit(1, b), b)))
+    value = ops.where(fixed, ops.lit(0, a), product)
     return record("XlogyBackward0", tensors, nodes, value, order)
 
 
@@ -282,7 +289,11 @@ def xlogy(input: Any, other: Any) -> Tensor:
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
     z = input.to(P.float_dtype(input.dtype))
     z = z if eps is None else clamp(z, eps, 1 - eps)
-    return (z / (1 - z)).log()
+    # at 0 and 1 the gradient is infinite, not that of a quotient of nothing
+    low, high = z == 0, z == 1
+    inner = where(low | high, 0.5, z)
+    value = where(high, -(-where(high, z, 0.0)).log1p(), (inner / (1 - inner)).log())
+    return where(low, (where(low, z, 1.0) + 0.0).log(), value)  # of 0, where it was -0
 
 
 @declare(inplace=True, out=True)
@@ -308,8 +319,8 @@ def rad2deg(input: Tensor) -> Tensor:
 def heaviside(input: Tensor, values: Tensor) -> Tensor:
     one = ops.lit(1, node_of(input))
     tensors, nodes, (a, b), order = operands("heaviside", input, values)
-    zero = ops.lit(0, a)
-    value = ops.where(ops.eq(a, zero), b, ops.where(ops.lt(a, zero), zero, one))
+    zero = ops.lit(0, a)  # and so it is for NaN
+    value = ops.where(ops.eq(a, zero), b, ops.where(ops.lt(zero, a), one, zero))
     return not_differentiated(record("", tensors, nodes, value, order), "heaviside")
 
 

@@ -41,10 +41,25 @@ def _norm_node(x: Node, p: float, axes: tuple[int, ...], keepdim: bool) -> Node:
     elif p in (1, 2):
         value = ops.sum_(size, arg=axes) if axes else size
     else:
-        power = ops.power(size, P.scalar(p, x.dtype, x.device))
-        power = ops.sum_(power, arg=axes) if axes else power
-        value = ops.power(power, P.scalar(1 / p, x.dtype, x.device))
+        value = _power_norm(size, p, axes)
     return drop_axes(value, axes, keepdim)
+
+
+def _power_norm(size: Node, p: float, axes: tuple[int, ...]) -> Node:
+    """(sum of size^p)^(1/p). Its gradient is 0 where it is 0, and for a zero where p < 1."""
+    zero, one = ops.lit(0, size), ops.lit(1, size)
+    exponent = P.scalar(p, size.dtype, size.device)
+    if 0 < p < 1:
+        flat = ops.eq(size, zero)
+        power = ops.where(flat, zero, ops.power(ops.where(flat, one, size), exponent))
+    else:
+        power = ops.power(size, exponent)
+    total = ops.sum_(power, arg=axes) if axes else power
+    root = P.scalar(1 / p, size.dtype, size.device)
+    if p < 0:
+        return ops.power(total, root)
+    flat = ops.eq(total, zero)
+    return ops.where(flat, zero, ops.power(ops.where(flat, one, total), root))
 
 
 def _safe_root(total: Node) -> Node:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lazygrad.autograd.function import Function
+from lazygrad.autograd.graph import refusing
 from lazygrad.ir import dtypes as D
 from lazygrad.ir import ops
 from lazygrad.ir.node import Node
@@ -19,7 +20,7 @@ from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, axis_of, node_of, shape_of, wrap, wrap_as
 from lazygrad.tensor.creation import dense_order, from_values
 from lazygrad.tensor.declare import check_kind, check_tensor, declare, inplace_form, named
-from lazygrad.tensor.history import record, record_many
+from lazygrad.tensor.history import record, record_many, relabelled
 from lazygrad.tensor.kernels import require
 from lazygrad.tensor.reductions import drop_axes
 
@@ -192,8 +193,10 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
         return mode_result(input.clone(), wrap(ops.zeros((), D.int64, input._storage.device)))
 
     def pick(row: np.ndarray) -> int:
-        found, counts = np.unique(row, return_counts=True)
-        return int(np.flatnonzero(row == found[counts.argmax()])[-1])
+        found, counts = np.unique(row, return_counts=True, equal_nan=False)
+        most = found[counts.argmax()]
+        same = row == most if most == most else row != row  # NaNs are the largest, each for itself
+        return int(np.flatnonzero(same)[-1])
 
     where = np.apply_along_axis(pick, axis, values)
     index = from_values(np.expand_dims(where, axis), D.int64, input._storage.device)
@@ -286,6 +289,14 @@ def logcumsumexp(input: Tensor, dim: int) -> Tensor:
 # -- sets and bins ------------------------------------------------------------------------------
 
 
+def _without_gradient(input: Tensor, values: np.ndarray, name: str) -> Tensor:
+    """What was found among the values of `input`: backward raises."""
+    node = node_of(from_values(values, input.dtype, input._storage.device))
+    result = record("NotImplemented", (input,), (node_of(input),), node)
+    words = f"the derivative for '{name}' is not implemented."
+    return relabelled(result, refusing("NotImplemented", NotImplementedError, words))
+
+
 @declare()
 def unique(
     input: Tensor,
@@ -300,7 +311,7 @@ def unique(
     found, inverse, counts = np.unique(
         values, return_inverse=True, return_counts=True, axis=dim, equal_nan=False
     )
-    parts = [from_values(found, input.dtype, input._storage.device)]
+    parts = [_without_gradient(input, found, "_unique2" if dim is None else "unique_dim")]
     if return_inverse:
         shape = values.shape if dim is None else (values.shape[dim],)
         parts.append(
@@ -324,7 +335,7 @@ def unique_consecutive(
     kept = flat[starts]
     if dim is not None:
         kept = np.moveaxis(kept, 0, dim)
-    parts = [from_values(kept, input.dtype, input._storage.device)]
+    parts = [_without_gradient(input, kept, "unique_consecutive")]
     inverse = np.cumsum(starts) - 1
     if return_inverse:
         parts.append(

@@ -1,4 +1,4 @@
-"""The first of the largest elements over some axes: its value, and its place.
+"""The first of the largest elements (or the last NaN) over some axes: its value, and its place.
 
 Owns: `first_max` and `first_place`, which max pooling is made of. Few elements (a window's) are
 compared one after the other, each a view of its own: so a kernel walks the windows, not the few
@@ -18,9 +18,9 @@ from lazygrad.ir.node import Node, Shape
 from lazygrad.ir.ops.core import Lowering, Op, register
 from lazygrad.ir.ops.indexed import gather
 from lazygrad.ir.ops.leaf import iota, lit
-from lazygrad.ir.ops.movement import expand, permute, reshape, slice_, zeros
-from lazygrad.ir.ops.pointwise import bit_and, bit_or, cast, eq, lt, ne, where
-from lazygrad.ir.ops.reduce import argmax, spread
+from lazygrad.ir.ops.movement import expand, flip, permute, reshape, slice_, zeros
+from lazygrad.ir.ops.pointwise import bit_or, cast, eq, lt, ne, sub, where
+from lazygrad.ir.ops.reduce import argmax, max_, spread
 
 FEW = 32  # elements that are compared one by one; more are copied into rows, and reduced
 
@@ -45,7 +45,7 @@ def _rows(x: Node, axes: tuple[int, ...]) -> Node:
 
 
 def _one_by_one(x: Node, axes: tuple[int, ...]) -> tuple[Node, Node]:
-    """(value, place) by comparisons: a larger element takes over, as the first NaN does."""
+    """(value, place) by comparisons: a larger element takes over, and so does every NaN."""
     shape = _reduced(x.shape, axes)
     best: Node | None = None
     place = zeros(shape, int32, x.device)
@@ -59,7 +59,7 @@ def _one_by_one(x: Node, axes: tuple[int, ...]) -> tuple[Node, Node]:
             continue
         takes = lt(best, element)
         if x.dtype.kind == "f":
-            takes = bit_or(takes, bit_and(ne(element, element), eq(best, best)))
+            takes = bit_or(takes, ne(element, element))
         best, place = where(takes, element, best), where(takes, lit(number, place), place)
     assert best is not None
     return best, place
@@ -69,20 +69,30 @@ def _is_few(x: Node, axes: tuple[int, ...]) -> bool:
     return 0 < prod(x.shape[axis] for axis in axes) <= FEW
 
 
+def _place_in_rows(rows: Node) -> Node:
+    """The first of the largest along the last axis, or the last NaN."""
+    last = rows.ndim - 1
+    place = argmax(rows, arg=(last,))
+    if rows.dtype.kind != "f":
+        return place
+    missing = ne(rows, rows)
+    from_end = argmax(flip(missing, arg=(last,)), arg=(last,))
+    last_one = sub(lit(rows.shape[last] - 1, place), from_end)
+    return where(max_(missing, arg=(last,)), last_one, place)
+
+
 def _written_value(x: Node, *, arg: Any) -> Node:
     shape = _reduced(x.shape, arg)
     if _is_few(x, arg):
         return _one_by_one(x, arg)[0]
     rows = _rows(x, arg)
-    last = rows.ndim - 1
-    return reshape(gather(rows, argmax(rows, arg=(last,)), arg=last), arg=shape)
+    return reshape(gather(rows, _place_in_rows(rows), arg=rows.ndim - 1), arg=shape)
 
 
 def _written_place(x: Node, *, arg: Any) -> Node:
     if _is_few(x, arg):
         return _one_by_one(x, arg)[1]
-    rows = _rows(x, arg)
-    place = argmax(rows, arg=(rows.ndim - 1,))
+    place = _place_in_rows(_rows(x, arg))
     return reshape(cast(place, arg=int32), arg=_reduced(x.shape, arg))
 
 
@@ -92,13 +102,19 @@ def _numpy_rows(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     return x.transpose(*kept, *axes).reshape(shape)
 
 
+def _numpy_first(rows: np.ndarray) -> np.ndarray:
+    missing = rows != rows
+    last_one = rows.shape[-1] - 1 - missing[..., ::-1].argmax(-1)
+    return np.where(missing.any(-1), last_one, rows.argmax(-1))
+
+
 def _numpy_place(x: np.ndarray, *, node: Node) -> np.ndarray:
-    return _numpy_rows(x, node.arg).argmax(-1).reshape(node.shape).astype(np.int32)
+    return _numpy_first(_numpy_rows(x, node.arg)).reshape(node.shape).astype(np.int32)
 
 
 def _numpy_value(x: np.ndarray, *, node: Node) -> np.ndarray:
     rows = _numpy_rows(x, node.arg)
-    return np.take_along_axis(rows, rows.argmax(-1)[..., None], -1).reshape(node.shape)
+    return np.take_along_axis(rows, _numpy_first(rows)[..., None], -1).reshape(node.shape)
 
 
 def _value_vjp(g: Node, y: Node, x: Node, *, arg: Any) -> tuple[Node]:

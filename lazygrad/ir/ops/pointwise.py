@@ -372,5 +372,7 @@ def _power_vjp(g: Node, y: Node, a: Node, b: Node) -> tuple[Node, Node]:
 
 
 def _atan2_vjp(g: Node, a: Node, b: Node) -> tuple[Node, Node]:
-    scale = div(g, add(mul(a, a), mul(b, b)))
+    size = add(mul(a, a), mul(b, b))
+    origin = eq(size, _zero(size))  # where there is no angle, nor a gradient: 0, as PyTorch's
+    scale = where(origin, _zero(g), div(g, where(origin, lit(1, size), size)))
     return mul(scale, b), neg(mul(scale, a))
