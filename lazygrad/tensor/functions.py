@@ -280,7 +280,8 @@ def xlogy(input: Any, other: Any) -> Tensor:
     beyond = ops.bit_or(ops.le(b, ops.lit(0, b)), ops.eq(b, ops.lit(math.inf, b)))
     fixed = ops.bit_and(nothing, beyond)
     product = ops.mul(a, ops.log(ops.where(fixed, ops.lit(1, b), b)))
-    value = ops.where(fixed, ops.lit(0, a), product)
+    zero = ops.where(nothing, ops.lit(0.0, a), ops.lit(-0.0, a))  # -0.0 makes no difference
+    value = ops.where(fixed, ops.lit(0, a), ops.add(product, zero))
     return record("XlogyBackward0", tensors, nodes, value, order)
 
 
