@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from lazygrad.autograd.composite import composite
 from lazygrad.autograd.function import Function
 from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, shape_of, view_of
@@ -424,11 +423,6 @@ def pinv(A: Tensor, *, rtol: float | None = None) -> Tensor:
     require_float("linalg.pinv", A.dtype, low=False)
     if rtol is None:
         rtol = max(A.shape[-2:]) * float(np.finfo(A.dtype.np).eps)
-    return _pinv(A, rtol)
-
-
-@composite("LinalgPinvBackward0", saves=("A", "result"))
-def _pinv(A: Tensor, rtol: float) -> Tensor:
     u, s, vh = svd(A, False)
     kept = s > rtol * s.detach().amax(-1, True)
     inverse = (1 / s.masked_fill(~kept, 1.0)).masked_fill(~kept, 0.0)
