@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -105,7 +105,8 @@ WIDE_FORMS = [
 ]
 GOLDEN_PRODUCTS = ("lg_matmul_f32_0_128kow", "lg_matmul_f16_1_64xx")
 PLAIN, WINDOWS = (0, 0, 0, 0), (0, 0, 3, 2)  # axes in an index of the matrices
-PRODUCTS = (
+Which = tuple[lg.dtype, int, tuple[int, ...]]  # with so many axes of a batch, and in an index
+PRODUCTS: tuple[Which, ...] = (
     (float32, 0, PLAIN),
     (float32, 2, PLAIN),
     (float32, 1, WINDOWS),
@@ -114,12 +115,18 @@ PRODUCTS = (
     (int64, 0, PLAIN),
     (int32, 0, PLAIN),
 )
+OTHER_PRODUCTS: tuple[Which, ...] = tuple(
+    (dtype, axes, PLAIN)
+    for dtype in ALL[1:]  # there are no products of bools
+    for axes in (0, 1)
+    if (dtype, axes, PLAIN) not in PRODUCTS
+)
 
 
-def products() -> dict[str, str]:
+def products(which: Sequence[Which] = PRODUCTS) -> dict[str, str]:
     """Texts of matrix products, with accesses of 16 bytes and without, by name."""
     found = {}
-    for dtype, axes, digits in PRODUCTS:
+    for dtype, axes, digits in which:
         tail = [v for count in digits for v in (count, *(4, 1) * count)]
         dims = (axes, 64, 64, 64, 64, 1, 64, 1, 64, 1, *(2, 0, 0, 0) * axes, *tail)
         wide = () if any(digits) else WIDE_FORMS if dtype.kind == "f" else WIDE_FORMS[::3]
@@ -131,23 +138,24 @@ def products() -> dict[str, str]:
 
 
 SCANS = (ops.cumsum, ops.logcumsumexp, ops.argcummax)
+ALL_SCANS = (*SCANS, ops.argcummin)
 SCANNED = (bool_, uint8, int32, int64, float16, float32, float64)  # others are held like these
 AXES = (((100, 1024), 1), ((100, 33), 1), ((4, 5000), 1), ((300, 7), 0))  # one of each form
 
 
-def routines() -> dict[str, str]:
-    """Texts of scans and sorts, of every kind of register, by name."""
+def routines(scans: Sequence[ops.Op] = SCANS, of: Sequence[lg.dtype] = SCANNED) -> dict[str, str]:
+    """Texts of scans and sorts, by name; by default of every kind of register."""
     nodes = [
         op(ops.zeros(shape, dtype, "cpu"), arg=axis)
-        for op in SCANS
-        for dtype in SCANNED
+        for op in scans
+        for dtype in of
         for shape, axis in AXES
         if dtype.kind in op.kinds and (dtype.kind != "b" or op is not ops.cumsum)
     ]
     nodes += [ops.argcummin(ops.zeros(shape, float32, "cpu"), arg=axis) for shape, axis in AXES]
     nodes += [
         ops.recurrence(*(ops.zeros(shape, dtype, "cpu") for _ in range(2)), arg=axis)
-        for dtype in SCANNED
+        for dtype in of
         for shape, axis in AXES
         if dtype.kind == "f"
     ]
@@ -279,7 +287,29 @@ def real_nvcc() -> bool:
 def test_kernels_compile_without_warnings_stack_or_spills(arch: str, tmp_path: Path) -> None:
     bodies = {n: body for make in CASES.values() for n, (body, _) in kernels(make, True).items()}
     bodies |= products() | routines() | attentions()
-    report = ptxas(translation_unit(list(bodies.values())), arch, tmp_path)
+    check(bodies, arch, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not real_nvcc(), reason="needs NVIDIA's nvcc")
+@pytest.mark.parametrize("arch", ["sm_80", "sm_90"])
+@pytest.mark.parametrize("part", ["scans", "products"])
+def test_every_dtype_compiles_without_warnings_stack_or_spills(
+    part: str, arch: str, tmp_path: Path
+) -> None:
+    """Dtypes that the test above leaves out, as their registers are those of others."""
+    if part == "products":
+        check(products(OTHER_PRODUCTS), arch, tmp_path)
+    else:
+        known = routines()
+        every = routines(ALL_SCANS, ALL)
+        assert len(every) > len(known)
+        check({n: body for n, body in every.items() if n not in known}, arch, tmp_path)
+
+
+def check(bodies: dict[str, str], arch: str, folder: Path) -> None:
+    """One call of the compiler for all of these functions."""
+    report = ptxas(translation_unit(list(bodies.values())), arch, folder)
     assert sum("registers" in used for used in report.values()) >= len(bodies)
     for name, used in report.items():
         assert used["spills"] == 0, name
