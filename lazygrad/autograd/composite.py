@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from lazygrad.autograd.late import tensors
 from lazygrad.autograd.modes import mode
 from lazygrad.autograd.steps import Part, renumbered
-from lazygrad.ir.node import user_place
+from lazygrad.ir.node import innermost_place
 from lazygrad.ir.thread import thread
 from lazygrad.realize import traces
 
@@ -39,7 +39,7 @@ def composite(
             now = thread.__dict__
             outer = now["place"]
             if outer is None:  # all nodes of the body stand for the user's one line
-                now["place"] = user_place()
+                now["place"] = innermost_place()
             try:
                 if now["value"] or now["anomaly"] or traces or tensors.storage.reads:
                     return general(*args, **kwargs)
@@ -168,11 +168,11 @@ def _note(
     for wanted in saves:
         if wanted == "result":
             for number, t in enumerate(outputs):
-                entry = history.saved_entry(t, core.node_of(t), fn.name(), number, is_result=True)
+                entry = history.saved_entry(t, core.node_of(t), type(fn), number, is_result=True)
                 fn.saved.append(entry)
             continue
         t = given.get(wanted)
         if hasattr(t, "_storage"):
             meta = t._meta
-            maker = meta.fn.name() if meta is not None and meta.fn is not None else None
-            fn.saved.append(history.saved_entry(t, core.node_of(t), maker, meta.nr if meta else 0))
+            nr = meta.nr if meta else 0
+            fn.saved.append(history.saved_entry(t, core.node_of(t), history.maker_of(t), nr))

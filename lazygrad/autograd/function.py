@@ -73,9 +73,9 @@ class FunctionCtx(BaseFn):
             if now != version:
                 meta = t._meta
                 maker = (
-                    type(self).__name__
+                    type(self)
                     if number is not None
-                    else (meta.fn.name() if meta is not None and meta.fn is not None else None)
+                    else (type(meta.fn) if meta is not None and meta.fn is not None else None)
                 )
                 raise RuntimeError(modified(t._storage, now, version, maker, number or 0))
             if number is not None:  # an output: its history is this record, held weakly there

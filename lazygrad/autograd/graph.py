@@ -97,7 +97,9 @@ class AccumulateGrad(BaseFn):
     __slots__ = ("variable",)
 
     def __init__(self, variable: Any):
-        super().__init__((), LAST)
+        self.edges = ()
+        self.seq = LAST
+        self.extras = None
         self.variable = variable
 
 
@@ -113,6 +115,7 @@ def outlined(node: Node, op: Op, srcs: tuple[Node, ...], arg: Any, ins: tuple[in
     return op, arg, like, likes, tuple(map(srcs.index, srcs)), ins
 
 
+_UNSET = frozenset({"block", "made", "node", "outline"})  # fields that are None if they are not set
 # whose other operand is a number if there is one input: to PyTorch a tensor without gradient
 WITH_NUMBERS = {f"{name}Backward0" for name in ("Add", "Sub", "Mul", "Div")}
 
@@ -171,10 +174,12 @@ class GradFn(BaseFn):
             self.stack = "".join(traceback.format_stack()[:-1])
 
     def __getattr__(self, name: str) -> Any:
-        if name == "block":
+        if name in _UNSET:
             return None
         if name not in ("captured", "in_nodes", "out_nodes", "stops"):
             raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        if self.released:
+            return ()
         node = self.node
         if node is None:
             self._draw_block()
@@ -208,6 +213,10 @@ class GradFn(BaseFn):
             return walk(self, inputs)
         numbered = self.name() in WITH_NUMBERS and len(self.edges) == 1
         return (*super().next_functions, *([(None, 0)] if numbered else []))
+
+    def keep_also(self, nodes: Sequence[Node]) -> None:
+        """Keep further nodes, which had not been made before."""
+        self.kept = Kept((*self.kept, *nodes))
 
     def keep(self, given: Sequence[Node] = ()) -> tuple[Node, ...]:
         """Find which values the rules will read, and tell the executor so.
@@ -364,11 +373,14 @@ class GradFn(BaseFn):
         """Let go of the values. A record that reads none goes on working, on shapes alone."""
         self.kept = ()
         self.saved = []
-        node = self.node
-        if self.block is not None and not self.reads_values:
+        if self.block is not None:
+            if self.reads_values:  # nothing else has been made
+                self.block = self.made = None
+                self.released = True
+                return
             self._draw_block()
+        node = self.node
         if self.reads_values or node is not None:
-            self.block = self.made = None
             if self.reads_values:
                 self.released = True
             elif node is not None:

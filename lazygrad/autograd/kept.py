@@ -5,7 +5,7 @@ Owns: the counts of who keeps a node. Must not know: records.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from lazygrad.ir.node import Node
 
@@ -23,26 +23,4 @@ class Kept(tuple[Node, ...]):
 
     def __del__(self) -> None:
         for node in self:
-            node.saves -= 1
-
-
-class KeptLate:
-    """`Kept`, to which values may be added that are made only when somebody asks for them."""
-
-    __slots__ = ("__weakref__", "nodes")
-
-    def __init__(self, nodes: Iterable[Node]):
-        self.nodes: list[Node] = []
-        self.add(nodes)
-
-    def add(self, nodes: Iterable[Node]) -> None:
-        for node in nodes:
-            node.saves += 1
-            self.nodes.append(node)
-
-    def __iter__(self) -> Iterator[Node]:
-        return iter(self.nodes)
-
-    def __del__(self) -> None:
-        for node in self.nodes:
             node.saves -= 1

@@ -16,7 +16,7 @@ from lazygrad.autograd.modes import mode
 from lazygrad.ir import ops
 from lazygrad.ir.node import Node
 
-# storage, version and all writes then, who made the value, output number, value, view, where
+# storage, version and all writes then, the class of the record that made the value, output number, value, view, where
 # versions are counted, if not in the storage, and a weak reference to the tensor if it was an input
 Saved = tuple[Any, int, int, Any, int, Node, Any, list[int] | None, Any]
 
@@ -81,7 +81,7 @@ def modified(storage: Any, now: int, version: int, maker: Any, number: int) -> s
     from lazygrad.tensor.promotion import type_name
 
     shape = list(storage.shape)
-    source = f", which is output {number} of {maker}," if maker else ""
+    source = f", which is output {number} of {maker.__name__}," if maker else ""
     return (
         "one of the variables needed for gradient computation has been modified by an inplace "
         f"operation: [lazygrad.{type_name(storage.dtype)}Tensor {shape}]{source} is at version "

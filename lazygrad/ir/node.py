@@ -31,6 +31,7 @@ _PACKAGE_LEN = len(_PACKAGE)
 # written as a user would: the demo's lines are shown, and the benchmark's cost what a user's do
 _USERS = (_PACKAGE + "cli" + os.sep, _PACKAGE + "bench" + os.sep)
 _INTERNAL: dict[str, bool] = {}  # named cache: is this file ours?
+_OURS: set[str] = set()  # those that are
 
 
 # `override.place`: backward records its nodes under the line of the forward op, set for the while
@@ -41,22 +42,31 @@ starts(lambda now: now.update(place=None))
 def user_place(depth: int = 2) -> Place:
     """The innermost frame outside lazygrad, as (code, instruction offset)."""
     place: Place = override.place
-    if place is not None:
-        return place
+    return innermost_place(depth + 1) if place is None else place
+
+
+def innermost_place(depth: int = 2) -> Place:
+    """The same, whatever place is set."""
     frame: Any = sys._getframe(depth)
-    internal = _INTERNAL
-    while frame is not None:
-        code = frame.f_code
-        name = code.co_filename  # its hash is known, a code object's is worked out each time
-        try:
-            ours = internal[name]
-        except KeyError:
-            ours = name[:_PACKAGE_LEN] == _PACKAGE and not name.startswith(_USERS)
-            internal[name] = ours
-        if not ours:
-            return (code, frame.f_lasti)
-        frame = frame.f_back
-    return None
+    internal = _OURS
+    try:
+        while True:  # a name's hash is known, a code object's is worked out each time
+            while frame.f_code.co_filename in internal:
+                frame = frame.f_back
+            code = frame.f_code
+            if not _is_ours(code.co_filename):
+                return (code, frame.f_lasti)
+    except AttributeError:  # there is no further frame
+        return None
+
+
+def _is_ours(name: str) -> bool:
+    ours = _INTERNAL.get(name)
+    if ours is None:
+        ours = _INTERNAL[name] = name[:_PACKAGE_LEN] == _PACKAGE and not name.startswith(_USERS)
+        if ours:
+            _OURS.add(name)
+    return ours
 
 
 def place_line(place: Place) -> tuple[str, int] | None:
@@ -84,11 +94,13 @@ class Node:
     `arg` holds what is part of the program's structure (axes, a target dtype, a literal);
     `value` is a run-time scalar or the host object behind an external leaf, which is not.
     `saves` counts the live autograd records whose gradient will read this node's value; `holder`
-    is a weak reference to the storage whose current value it is, if it is one's.
+    is a weak reference to the storage whose current value it is, if it is one's. `about` is not
+    set before somebody asks (see `About`).
     """
 
     __slots__ = (
         "__weakref__",
+        "about",
         "arg",
         "buffer",
         "device",
@@ -139,6 +151,38 @@ class Node:
     def __repr__(self) -> str:
         dims = ",".join(map(str, self.shape))
         return f"<{self.op.name} {self.dtype.short}[{dims}] {place_text(self.place)}>"
+
+
+class About:
+    """What a value is to whoever reads it: dtype, shape, device, and of a pending one its op. There
+    is one for each, so that keys are made of these and not of what they stand for."""
+
+    __slots__ = ("computed", "needing")
+
+    computed: About  # of the same value once it is known
+    needing: About  # of the same value where a gradient flows to it
+
+
+_abouts: dict[Any, About] = {}  # named cache
+_MOST_ABOUTS = 1 << 16
+
+
+def about(node: Node) -> About:
+    """What is known of a node; it is kept there, and right whether or not it is computed."""
+    op = None if node.buffer is not None else node.op
+    made = node.about = _about((node.dtype, node.shape, node.device, op))
+    return made
+
+
+def _about(key: tuple[Any, ...]) -> About:
+    found = _abouts.get(key)
+    if found is None:
+        if len(_abouts) >= _MOST_ABOUTS:
+            _abouts.clear()
+        found = _abouts[key] = About()
+        found.needing = About()
+        found.computed = found if key[3] is None else _about((*key[:3], None))
+    return found
 
 
 _new = object.__new__
@@ -197,6 +241,8 @@ class Block:
 
     __slots__ = ("given", "inside", "keeper", "place", "template")
 
+    keeper: Any  # weak reference to the record, if it keeps nodes that are not made yet
+
     def __init__(
         self, template: Any, given: list[Node], place: Place, inside: list[Node] | None = None
     ):
@@ -204,8 +250,7 @@ class Block:
         self.given = given
         self.place = place
         self.inside = inside
-        # weak reference to what is told of those whose values are to be kept, once they are made
-        self.keeper: Any = None
+        self.keeper = None
 
     def drawn(self) -> list[Node]:
         with _drawing:
@@ -214,8 +259,8 @@ class Block:
                 draw(self.template.steps[:-1], table, self.place)
                 self.inside = table[len(self.given) :]
                 keeper = self.keeper and self.keeper()
-                if keeper is not None:
-                    keeper.add([self.inside[at] for at in self.template.kept])
+                if keeper is not None and keeper.block is self:  # it has not been released
+                    keeper.keep_also([self.inside[at] for at in self.template.kept])
             return self.inside
 
 

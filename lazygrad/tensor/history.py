@@ -217,15 +217,20 @@ def note_saved(
     for t, node in zip(tensors, nodes):
         if node in kept:
             meta = t._meta
-            maker = meta.fn.name() if meta is not None and meta.fn is not None else None
-            fn.saved.append(saved_entry(t, node, maker, meta.nr if meta else 0))
+            fn.saved.append(saved_entry(t, node, maker_of(t), meta.nr if meta else 0))
     for number, (t, node) in enumerate(zip(results, outs)):
         if node in kept:
-            fn.saved.append(saved_entry(t, node, fn.name(), number, is_result=True))
+            fn.saved.append(saved_entry(t, node, type(fn), number, is_result=True))
+
+
+def maker_of(t: Tensor) -> type[BaseFn] | None:
+    """The class of the record that made a tensor."""
+    meta = t._meta
+    return None if meta is None or meta.fn is None else type(meta.fn)
 
 
 def saved_entry(
-    t: Tensor, node: Node, maker: str | None, number: int, is_result: bool = False
+    t: Tensor, node: Node, maker: type[BaseFn] | None, number: int, is_result: bool = False
 ) -> Saved:
     """What a record remembers of a tensor that it saves. A result is saved by its value, anything
     else as itself: it is read in backward wherever it is then (`t.data = ...`)."""
@@ -258,8 +263,7 @@ def saving(result: Tensor, *tensors: Tensor) -> Tensor:
     if isinstance(fn, GradFn):
         fn.reads_values = True
         for t in tensors:
-            maker = t._meta.fn.name() if t._meta is not None and t._meta.fn is not None else None
-            fn.saved = [*fn.saved, saved_entry(t, node_of(t), maker, 0)]
+            fn.saved = [*fn.saved, saved_entry(t, node_of(t), maker_of(t), 0)]
     return result
 
 

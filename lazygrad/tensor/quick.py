@@ -61,13 +61,13 @@ def _recorder(name: str, op: Op) -> Callable[[Tensor, Meta, Node, Node, dict[str
         fn.reads_values = reads_any
         made = fresh(node, now)
         if reads_source:
-            maker = None if before is None else before.name()
+            maker = None if before is None else before.__class__
             fn.saved = [saved_entry(t, a, maker, meta.nr)]
             fn.kept = Kept((a, node) if reads_result else (a,))
         elif reads_result:
             fn.kept = Kept((node,))
         if reads_result:
-            fn.saved = [*fn.saved, saved_entry(made, node, name, 0, is_result=True)]
+            fn.saved = [*fn.saved, saved_entry(made, node, kind, 0, is_result=True)]
         own = made._meta = _alloc(Meta)
         own.requires_grad = True
         own.fn, own.nr, own.base, own.loose = fn, 0, None, None

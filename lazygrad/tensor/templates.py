@@ -19,15 +19,15 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from lazygrad.autograd.graph import GradFn, _sequence
-from lazygrad.autograd.kept import Kept, KeptLate
+from lazygrad.autograd.kept import Kept
 from lazygrad.ir.dtypes import DType
-from lazygrad.ir.node import Block, Member, Node, draw, toposort, user_place
+from lazygrad.ir.node import Block, Member, Node, about, draw, innermost_place, toposort
 from lazygrad.ir.ops import BUFFER, DRAWS, SCALAR, Lowering
 from lazygrad.ir.thread import starts, thread
 from lazygrad.ir.views import View
 from lazygrad.realize import traces
 from lazygrad.tensor.core import Meta, Tensor, fresh, node_of, wrap_viewed
-from lazygrad.tensor.history import edge_of, needs_grad, saved_entry
+from lazygrad.tensor.history import accumulator_of, edge_of, maker_of, needs_grad, saved_entry
 from lazygrad.tensor.promotion import default
 from lazygrad.tensor.size import Size
 from lazygrad.tensor.storage import reads
@@ -68,6 +68,7 @@ class Template:
     alone: bool
     record: Record | None
     whole: bool  # the last node is the result, which needs all the others: these may be left out
+    like: tuple[Any, ...]  # of a whole one: what the last node is
     kept: tuple[int, ...]  # which of these the record keeps, the first being 0
     inside: list[Node | None]  # for each of these None, or a stand-in for a number
     scalars: list[Node]  # the latter
@@ -83,7 +84,7 @@ def templated(function: F) -> F:
             return function(*args, **kwargs)
         outer = now["place"]
         if outer is None:
-            now["place"] = user_place()
+            now["place"] = innermost_place()
         try:
             return repeated(function, function, args, kwargs, now)
         finally:
@@ -115,7 +116,7 @@ def repeated(
     name = tuple(key)
     template = _templates.get(name)
     if template.__class__ is Template:
-        return _made(template, tensors, nodes, now)
+        return (_whole if template.whole else _made)(template, tensors, nodes, now)
     if template is None:
         if len(_templates) >= LIMIT:
             _templates.clear()
@@ -130,32 +131,36 @@ def _describe(
 ) -> bool:
     """Add what the nodes of a call depend on to the key. False where that cannot be said."""
     for value in values:
-        kind = type(value)
-        if kind in _PLAIN:
-            key.append(kind)
-            key.append(value)
-        elif kind is float:
-            key.append(value.hex())
-        elif isinstance(value, Tensor):
+        kind = value.__class__
+        if kind is Tensor or isinstance(value, Tensor):
             stored = value._storage
             node = stored.node
             if node is None or stored.inference or (kind is not Tensor and value._keeps_class):
                 return False
-            view, meta = value._view, value._meta
+            view = value._view
             if view is not None:
                 node = node_of(value)
-            key.append(
-                (
-                    node.dtype,
-                    node.shape,
-                    node.device,
-                    view,
-                    node.op if node.buffer is None else None,
-                    grad and meta is not None and needs_grad(value),
-                )
-            )
+                key.append(view)
+            try:
+                what = node.about
+            except AttributeError:
+                what = about(node)
+            if node.buffer is not None:
+                what = what.computed
+            meta = value._meta
+            if meta is None or not grad:
+                key.append(what)
+            elif meta.requires_grad or (meta.base is not None and needs_grad(meta.base)):
+                key.append(what.needing)
+            else:
+                key.append(what)
             tensors.append(value)
             nodes.append(node)
+        elif kind in _PLAIN:
+            key.append(kind)
+            key.append(value)
+        elif kind is float:
+            key.append(value.hex())
         elif kind is tuple or kind is list or kind is Size:
             key.append((kind, len(value)))
             if not _describe(value, key, tensors, nodes, grad):
@@ -165,34 +170,85 @@ def _describe(
     return True
 
 
+def _whole(
+    template: Template, tensors: list[Tensor], nodes: list[Node], now: dict[str, Any]
+) -> Tensor:
+    """The result of another call of which all other nodes are left out: as `_made`, spelled out."""
+    node: Any = _alloc(Member)
+    node.op, node.arg, node.shape, node.dtype, node.device, node.value, node.about = template.like
+    place = node.place = now["place"]
+    node.buffer = None
+    node.saves = 0
+    block = node.block = _alloc(Block)
+    block.template, block.given, block.place = template, nodes, place
+    block.inside = block.keeper = None
+    made = fresh(node, now)
+    record = template.record
+    if record is None:
+        return made
+    kind = record.kind
+    fn: Any = _alloc(kind)
+    edges = []
+    for at in record.tensors:
+        meta: Any = tensors[at]._meta
+        if meta.base is not None:
+            edges.append(edge_of(tensors[at]))
+            continue
+        before = meta.fn
+        edges.append((accumulator_of(tensors[at], meta), 0) if before is None else (before, meta.nr))
+    fn.edges = tuple(edges)
+    fn.seq = next(_sequence)
+    fn.extras = None
+    fn.released = False
+    fn.reads_values = record.reads_values
+    fn.block = block
+    fn.made = node
+    if record.inputs is not None:
+        fn.inputs = record.inputs
+    if record.kept:
+        count = len(nodes)
+        kept = [nodes[at] if at < count else node for at in record.kept]
+        # what is known need not be kept
+        fn.kept = Kept(kept) if None in [one.buffer for one in kept] else ()
+    else:
+        fn.kept = ()
+    if template.kept:
+        block.keeper = _ref(fn)
+    saved = fn.saved = []
+    for at, is_result in record.saved:
+        if is_result:
+            saved.append((made._storage, 0, 0, kind, 0, node, None, None, None))
+            continue
+        t = tensors[at]
+        meta = t._meta
+        maker, nr = None, 0
+        if meta is not None:
+            before, nr = meta.fn, meta.nr
+            maker = None if before is None else before.__class__
+            if meta.loose is not None:
+                saved.append(saved_entry(t, nodes[at], maker, nr))
+                continue
+        stored = t._storage
+        version = stored.version
+        writes = version + stored.loose + stored.exports
+        saved.append((stored, version, writes, maker, nr, nodes[at], t._view, None, _ref(t)))
+    own = made._meta = _alloc(Meta)
+    own.requires_grad = True
+    own.fn, own.nr, own.base, own.loose = fn, 0, None, None
+    return made
+
+
 def _made(template: Template, tensors: list[Tensor], nodes: list[Node], now: dict[str, Any]) -> Any:
     """The results of another call."""
     place, record, given = now["place"], template.record, [*nodes]
     table: list[Any] = nodes
-    block = None
-    if template.whole:
-        table += template.inside
-        _, op, _, _, arg, shape, dtype, device, value = template.steps[-1]
-        node = _alloc(Member)
-        node.op, node.arg, node.shape, node.dtype, node.device = op, arg, shape, dtype, device
-        node.value, node.place = value, place
-        node.buffer = node.holder = None
-        node.saves = 0
-        block = node.block = Block(template, given, place)
-        table.append(node)
-    else:
-        draw(template.steps, table, place)
-        if record is not None:
-            block = Block(template, given, place, table[len(given) :])
+    draw(template.steps, table, place)
     made = []
     fn: Any = None
     if record is not None:
         fn = _recorded(record, tensors, table)
-        fn.block, fn.made = block, table[-1] if template.whole else None
-        if template.kept:
-            late = fn.kept = KeptLate([table[i] for i in record.kept])
-            block.keeper = _ref(late)  # type: ignore[union-attr]
-        elif record.kept:
+        fn.block = Block(template, given, place, table[len(given) :])
+        if record.kept:
             fn.kept = Kept([table[i] for i in record.kept])
     for number, (base, at, view, attached) in enumerate(template.results):
         t = fresh(table[at], now) if view is None else wrap_viewed(table[base], view, table[at])
@@ -205,11 +261,10 @@ def _made(template: Template, tensors: list[Tensor], nodes: list[Node], now: dic
         saved = fn.saved
         for which, is_result in record.saved:
             if is_result:
-                t, at, maker, nr = made[which], template.results[which][1], fn.name(), which
+                t, at, maker, nr = made[which], template.results[which][1], type(fn), which
             else:
                 t, at, meta = tensors[which], which, tensors[which]._meta
-                maker = meta.fn.name() if meta is not None and meta.fn is not None else None
-                nr = 0 if meta is None else meta.nr
+                maker, nr = maker_of(t), 0 if meta is None else meta.nr
             saved.append(saved_entry(t, table[at], maker, nr, is_result))
     return made[0] if template.alone else tuple(made)
 
@@ -218,7 +273,7 @@ def _recorded(record: Record, tensors: list[Tensor], table: list[Any]) -> GradFn
     fn: Any = _alloc(record.kind)
     fn.edges = tuple([edge_of(tensors[i]) for i in record.tensors])
     fn.seq = next(_sequence)
-    fn.extras = fn.outline = fn.node = None
+    fn.extras = None
     fn.srcs = ()
     fn.released = False
     fn.reads_values = record.reads_values
@@ -318,7 +373,10 @@ def _drawn(result: Any, tensors: list[Tensor], nodes: list[Node]) -> Template | 
     if record is not None:
         kept = tuple(at - len(nodes) for at in record.kept if at in between)
         record = replace(record, kept=tuple(at for at in record.kept if at not in between))
-    return Template(tuple(steps), results, alone, record, whole, kept, inside, scalars)
+    like: tuple[Any, ...] = ()
+    if whole:
+        like = (last.op, last.arg, last.shape, last.dtype, last.device, last.value, about(last))
+    return Template(tuple(steps), results, alone, record, whole, like, kept, inside, scalars)
 
 
 def _number_like(node: Node) -> Node:
