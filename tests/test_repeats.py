@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 import lazygrad as lg
-from lazygrad.autograd import repeats
+from lazygrad.autograd import patterns, repeats
 from lazygrad.nn import functional as F
+from lazygrad.realize import run_known
 from lazygrad.runtime import compiler
 from lazygrad.runtime.stats import stats
 
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.skipif(compiler.compiler() is None, reason="programs ar
 @pytest.fixture(autouse=True)
 def known() -> dict[Any, Any]:
     repeats._known.clear()
+    patterns._patterns.clear()
     return repeats._known
 
 
@@ -28,18 +30,18 @@ def leaves(*rows: list[float]) -> list[Any]:
 
 def hits(function: Callable[[], object]) -> int:
     """How many passes were taken for known ones."""
-    count, original = 0, repeats.run_known
+    count, original = 0, run_known
 
     def counted(*args: Any) -> Any:
         nonlocal count
         count += 1
         return original(*args)
 
-    repeats.run_known = counted  # type: ignore[assignment]
+    repeats.run_known = patterns.run_known = counted  # type: ignore[assignment]
     try:
         function()
     finally:
-        repeats.run_known = original
+        repeats.run_known = patterns.run_known = original
     return count
 
 
@@ -213,3 +215,147 @@ def test_other_shapes_are_other_passes() -> None:
         (x * 3.0).sum().backward()
         assert x.grad.tolist() == [3.0] * n
     assert len(repeats._known) == 3
+
+
+# -- passes along templates, known by their pattern (autograd/patterns.py) ----------------------
+
+TARGET = lg.tensor([1, 0, 2])
+
+
+class Net:
+    """Two square layers, so that any of their tensors may be another's."""
+
+    def __init__(self) -> None:
+        def leaf(*shape: int, seed: int) -> lg.Tensor:
+            made = lg.randn(*shape, generator=lg.Generator().manual_seed(seed)).realize()
+            return made.requires_grad_()
+
+        self.w, self.v, self.b = leaf(4, 4, seed=1), leaf(4, 4, seed=2), leaf(4, seed=3)
+        self.x = leaf(3, 4, seed=4).detach()
+
+    def hidden(self) -> lg.Tensor:
+        return lg.relu(F.linear(self.x, self.w, self.b))
+
+    def loss(self, hidden: lg.Tensor) -> lg.Tensor:
+        return F.cross_entropy(F.linear(hidden, self.v, self.b), TARGET)
+
+
+def plain(net: Net) -> None:
+    net.loss(net.hidden()).backward()
+
+
+def same_leaf(net: Net) -> None:
+    net.v = net.w
+    plain(net)
+
+
+def other_bias(net: Net) -> None:
+    hidden = net.hidden()
+    net.b = net.w[0]
+    net.loss(hidden).backward()
+
+
+def frozen(net: Net) -> None:
+    net.w.requires_grad_(False)
+    plain(net)
+
+
+def pending_input(net: Net) -> None:
+    net.x = net.x * 2.0
+    plain(net)
+
+
+def held(net: Net) -> Any:
+    hidden = net.hidden()
+    net.loss(hidden).backward()
+    return (hidden * 2).tolist()
+
+
+def read_before(net: Net) -> Any:
+    loss = net.loss(net.hidden())
+    value = loss.item()
+    loss.backward()
+    return value
+
+
+def hooked(net: Net) -> Any:
+    seen: list[Any] = []
+    hidden = net.hidden()
+    hidden.register_hook(lambda g: seen.append(g.tolist()))
+    net.v.register_hook(lambda g: g * 2)
+    net.loss(hidden).backward()
+    return seen
+
+
+def added(net: Net) -> None:
+    plain(net)
+    plain(net)
+
+
+def written(net: Net) -> None:
+    loss = net.loss(net.hidden())
+    with lg.no_grad():
+        net.v.mul_(2.0)
+    loss.backward()
+
+
+def written_unseen(net: Net) -> None:
+    loss = net.loss(net.hidden())
+    net.v.data.mul_(2.0)
+    loss.backward()
+
+
+def shared_memory(net: Net) -> None:
+    array = net.v.detach().numpy()
+    loss = net.loss(net.hidden())
+    array *= 2.0
+    loss.backward()
+
+
+def other_reader(net: Net) -> Any:
+    hidden = net.hidden()
+    other = net.loss(hidden)
+    net.loss(hidden).backward(retain_graph=True)
+    del hidden
+    net.w.grad = net.v.grad = net.b.grad = None
+    other.backward()
+
+
+def twice(net: Net) -> None:
+    loss = net.loss(net.hidden())
+    loss.backward()
+    loss.backward()
+
+
+def crossed(net: Net) -> None:
+    """The record that is made first is used last."""
+    first, second = F.linear(net.x, net.w, net.b), F.linear(net.x, net.v, net.b)
+    F.mse_loss(lg.relu(second), lg.sigmoid(first)).backward()
+
+
+@pytest.mark.parametrize(
+    "twist",
+    [
+        plain, same_leaf, other_bias, frozen, pending_input, held, read_before, hooked, added,
+        written, written_unseen, shared_memory, other_reader, twice, crossed,
+    ],
+)  # fmt: skip
+def test_what_is_not_as_in_the_pattern(twist: Callable[[Net], Any]) -> None:
+    def outcome() -> Any:
+        net = Net()
+        try:
+            found = twist(net)
+        except RuntimeError as error:
+            found = str(error)
+        grads = [t.grad.tolist() if t.grad is not None else None for t in (net.w, net.v, net.b)]
+        return found, grads, net.x.tolist()
+
+    expected = outcome()
+    for _ in range(4):
+        plain(Net())
+    (known,) = patterns._patterns.values()
+    before = len(known)
+    assert [outcome() for _ in range(4)] == [expected] * 4
+    repeats._known.clear()
+    plain(Net())  # by the pattern alone
+    assert not repeats._known and len(known) >= before

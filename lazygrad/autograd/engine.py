@@ -11,7 +11,7 @@ import heapq
 from collections.abc import Sequence
 from typing import Any
 
-from lazygrad.autograd import graph, repeats
+from lazygrad.autograd import graph, patterns, repeats
 from lazygrad.autograd.graph import AccumulateGrad, BaseFn, GradFn
 from lazygrad.autograd.late import tensors
 from lazygrad.autograd.modes import mode, no_grad, set_grad_enabled
@@ -29,6 +29,9 @@ def backward(
     inputs: Any = None,
 ) -> None:
     """Add the gradients of `tensors` to the `.grad` of the leaves they were computed from."""
+    plain = grad_tensors is None and inputs is None and not create_graph and not retain_graph
+    if plain and patterns.run(tensors):
+        return
     roots = _as_tuple(tensors)
     seeds = _as_tuple(grad_tensors) if grad_tensors is not None else (None,) * len(roots)
     if inputs is not None:
@@ -39,6 +42,7 @@ def backward(
     seeds = _check_seeds(roots, seeds)  # type: ignore[assignment]
     targets = None if inputs is None else [_target(t) for t in inputs]
     job = _Job(keep, create_graph, targets, accumulate=True)
+    job.plain = plain and len(roots) == 1
     if create_graph:
         job.run(roots, seeds)
     else:
@@ -197,13 +201,14 @@ class _Job:
         self.found: dict[tuple[BaseFn, int], Any] = {}  # gradients at the targets
         self.touched: list[Any] = []  # leaf gradients that were written
         self.pending: dict[BaseFn, list[Any]] = {}
+        self.plain = False  # one root and its own seed: see patterns.py
 
     def run_and_compute(self, roots: Sequence[Any], seeds: Sequence[Any]) -> None:
         """Run the records and compute all results in one program: one that is known, if this pass
         was met before."""
         edges = [tensors.history.edge_of(root) for root in roots]
         seen = repeats.look(roots, edges, seeds, self.targets, self.accumulate, self.keep)
-        found = None if seen is None else seen.run()
+        found = None if seen is None else seen.run(roots[0] if self.plain else None)
         if seen is not None and found is not None:
             self._take(seen.ends, found)
             return

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lazygrad.autograd import patterns
 from lazygrad.autograd.graph import AccumulateGrad, BaseFn, GradFn
 from lazygrad.autograd.late import tensors
 from lazygrad.autograd.modes import mode
@@ -64,18 +65,23 @@ class Pass:
         self.ends = ends  # where gradients are wanted: leaves, or targets
         self.keep = keep
 
-    def run(self) -> list[Node] | None:
+    def run(self, root: Any = None) -> list[Node] | None:
         """The gradient of each end, all computed. None where the pass is not a known one, or has
-        failed: nothing has happened then, and the engine is to say how."""
+        failed: nothing has happened then, and the engine is to say how.
+
+        `root` is what `backward()` was called on, if there was nothing more to it.
+        """
         known = _known.get(self.key)
         if known is None:
             return None
+        if root is not None:
+            patterns.learn(root, self.fns, self.ends, self.nodes, known)
         order = self.nodes.order
         try:
             leaves = [order[i] for i in known.leaves]
             places = self._places(known.sites)
             buffers = run_known(known.program, leaves, len(order), places)
-        except (IndexError, MemoryError, RuntimeError, ValueError):
+        except patterns.FAILURES:
             # a check of values, or no memory: the pass that is recorded says so, with its line
             return None
         for number, output in known.outputs:
@@ -242,7 +248,9 @@ def _walk(starts: list[BaseFn], accumulate: bool) -> tuple[list[Any], list[Any]]
                 return None
             leaves.append(fn)
             continue
-        if fn.released or fn.outline is not None or (fn.saved and not _is_unchanged(fn)):
+        if fn.block is None and (fn.released or fn.outline is not None):
+            return None
+        if fn.saved and not _is_unchanged(fn):
             return None
         fns.append(fn)
         age = fn.seq
