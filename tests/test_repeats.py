@@ -282,9 +282,21 @@ def hooked(net: Net) -> Any:
     seen: list[Any] = []
     hidden = net.hidden()
     hidden.register_hook(lambda g: seen.append(g.tolist()))
-    net.v.register_hook(lambda g: g * 2)
     net.loss(hidden).backward()
     return seen
+
+
+def hooked_leaf(net: Net) -> None:
+    net.v.register_hook(lambda g: g * 2)
+    plain(net)
+
+
+def result_written(net: Net) -> None:
+    hidden = net.hidden()
+    loss = net.loss(hidden)
+    with lg.no_grad():
+        hidden.mul_(2.0)
+    loss.backward()
 
 
 def added(net: Net) -> None:
@@ -336,8 +348,8 @@ def crossed(net: Net) -> None:
 @pytest.mark.parametrize(
     "twist",
     [
-        plain, same_leaf, other_bias, frozen, pending_input, held, read_before, hooked, added,
-        written, written_unseen, shared_memory, other_reader, twice, crossed,
+        plain, same_leaf, other_bias, frozen, pending_input, held, read_before, hooked, hooked_leaf,
+        added, result_written, written, written_unseen, shared_memory, other_reader, twice, crossed,
     ],
 )  # fmt: skip
 def test_what_is_not_as_in_the_pattern(twist: Callable[[Net], Any]) -> None:
