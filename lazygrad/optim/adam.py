@@ -68,7 +68,7 @@ class Adam(Optimizer):
         }
         super().__init__(params, defaults)
 
-    def _plan(self, params: list[Tensor], group: dict[str, Any]) -> Plan:
+    def _plan(self, params: list[Tensor], grads: list[Tensor], group: dict[str, Any]) -> Plan:
         names = ["exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * bool(group["amsgrad"])
         realize(*self._zeros(params, *names))
         lr, decay, eps = (number(group[name]) for name in ("lr", "weight_decay", "eps"))
@@ -81,7 +81,7 @@ class Adam(Optimizer):
             numbers += [-(lr / (1.0 - beta1**step)), (1.0 - beta2**step) ** 0.5]
         kind = (len(names), bool(group["maximize"]), decay != 0, decoupled, 1.0 - beta1 < 0.5)
         written = [*params, *(self.state[param][name] for param in params for name in names)]
-        return Plan(kind, numbers, written, [param.grad for param in params])  # type: ignore[misc]
+        return Plan(kind, numbers, written, grads)
 
     def _update(
         self, params: list[Tensor], group: dict[str, Any], numbers: list[float]

@@ -14,7 +14,7 @@ from typing import Any
 
 from lazygrad.ir.traced import Traced
 from lazygrad.tensor import Tensor, enable_grad, no_grad, realize, zeros_like
-from lazygrad.tensor.updates import Plan
+from lazygrad.tensor.updates import Plan, with_gradients
 from lazygrad.tensor.updates import step as known_step
 
 __all__ = ["Optimizer"]
@@ -116,13 +116,12 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        with no_grad():
-            work = []
-            for group in self.param_groups:
-                params = [param for param in group["params"] if param.grad is not None]
-                if params:
-                    work.append((params, group))
-            self._run([(*each, self._plan(*each)) for each in work])
+        work = []
+        for group in self.param_groups:
+            params, grads = with_gradients(group["params"])
+            if params:
+                work.append((params, group, self._plan(params, grads, group)))
+        self._run(work)
         self._steps_taken += 1
         return loss
 
@@ -131,16 +130,19 @@ class Optimizer:
 
         def update(numbers: Sequence[Any]) -> list[Tensor]:
             changed = []
-            for (params, group, _), found in zip(work, numbers):
-                changed += self._update(params, group, found)
+            with no_grad():
+                for (params, group, _), found in zip(work, numbers):
+                    changed += self._update(params, group, found)
             return changed
 
-        plans = [plan for *_, plan in work if plan is not None]
+        plans = [plan for _, _, plan in work if plan is not None]
         if work and len(plans) == len(work) and known_step(type(self), plans, update):
             return
         realize(*update([None if plan is None else plan.numbers for *_, plan in work]))
 
-    def _plan(self, params: list[Tensor], group: dict[str, Any]) -> Plan | None:
+    def _plan(
+        self, params: list[Tensor], grads: list[Tensor], group: dict[str, Any]
+    ) -> Plan | None:
         """What the step of one group is, so that it can be known again. None: it is recorded each
         time, and `_update` gets no numbers."""
         return None

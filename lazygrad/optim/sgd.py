@@ -59,7 +59,7 @@ class SGD(Optimizer):
         }
         super().__init__(params, defaults)
 
-    def _plan(self, params: list[Tensor], group: dict[str, Any]) -> Plan:
+    def _plan(self, params: list[Tensor], grads: list[Tensor], group: dict[str, Any]) -> Plan:
         lr, momentum = number(group["lr"]), number(group["momentum"])
         decay, share = number(group["weight_decay"]), 1.0 - number(group["dampening"])
         numbers, written = [-lr, decay, momentum], list(params)
@@ -73,7 +73,7 @@ class SGD(Optimizer):
             # first step is the same program as all others.
             numbers += [1.0 if id(buffer) in fresh else share for buffer in buffers]
         kind = (bool(group["maximize"]), bool(group["nesterov"]), decay != 0, momentum != 0)
-        return Plan(kind, numbers, written, [param.grad for param in params])  # type: ignore[misc]
+        return Plan(kind, numbers, written, grads)
 
     def _update(
         self, params: list[Tensor], group: dict[str, Any], numbers: list[float]

@@ -7,15 +7,19 @@ whole, or that somebody looks into, is recorded as any operation is.
 
 from __future__ import annotations
 
+import operator
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lazygrad.ir.node import Node, blank, user_place
+from lazygrad.ir.node import Node, about, blank, user_place
 from lazygrad.realize import realize_soon, run_known, watched
 from lazygrad.tensor.core import Tensor
 from lazygrad.tensor.promotion import Numbered
-from lazygrad.tensor.storage import reads, write
+from lazygrad.tensor.storage import reads
+
+_ref = weakref.ref
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +35,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The program of a step: its leaves as numbers of tensors, or -1 - those of numbers; for each
-    tensor that is written the output, a node like its value, and how often it was written."""
+    """The program of a step: what takes its leaves from the values of all tensors and then all
+    numbers; for each tensor that is written the output, a node like its value, and how often it was
+    written."""
 
     program: Any
-    leaves: list[int]
+    pick: Callable[[Sequence[Any]], Sequence[Any]]
     written: list[tuple[int, Node, int]]
     nodes: int
 
@@ -49,6 +54,19 @@ class _Value:
         self.value = value
 
 
+def with_gradients(params: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    """Those of the tensors that have a gradient, and the gradients."""
+    found, grads = [], []
+    for param in params:
+        meta = param._meta
+        if meta is not None:
+            grad = meta.grad if meta.fn is None else param.grad
+            if grad is not None:
+                found.append(param)
+                grads.append(grad)
+    return found, grads
+
+
 LIMIT = 256  # kinds of steps that are remembered
 _known: dict[Any, Known | None] = {}  # named cache: None where there is no single program
 
@@ -58,42 +76,18 @@ def step(
 ) -> bool:
     """Run a step by its known program, or learn it. False: it has to be recorded, and nothing has
     happened. `update` records the rule with these numbers and gives what it has written."""
-    tensors = [t for plan in plans for t in (*plan.written, *plan.read)]
-    nodes = _values(tensors)
-    if nodes is None or reads or watched():
+    if reads or watched():
         return False
-    key = (
-        kind,
-        *[(plan.kind, len(plan.numbers), len(plan.written), len(plan.read)) for plan in plans],
-        *[(n.dtype, n.shape, n.device) for n in nodes],
-    )
-    if key not in _known:
-        if len(_known) >= LIMIT:
-            _known.clear()
-        _known[key] = _learn(plans, tensors, nodes, update)
-        return True
-    known = _known[key]
-    if known is None:
-        return False
-    numbers = [_Value(number) for plan in plans for number in plan.numbers]
-    leaves: list[Any] = [nodes[at] if at >= 0 else numbers[-1 - at] for at in known.leaves]
-    buffers = run_known(known.program, leaves, known.nodes)
-    place = user_place()
-    written = (t for plan in plans for t in plan.written)
-    for t, (output, like, times) in zip(written, known.written):
-        node = blank(like.op, like.shape, like.dtype, like.device, place)
-        node.buffer = buffers[output]
-        write(t._storage, node)
-        t._storage.version += times
-    return True
-
-
-def _values(tensors: Sequence[Tensor]) -> list[Node] | None:
-    """The computed values of tensors that each have their memory alone. None if some have not."""
-    nodes = []
+    key: list[Any] = [kind]
+    tensors: list[Tensor] = []
+    for plan in plans:
+        key += (plan.kind, len(plan.numbers), len(plan.written), len(plan.read))
+        tensors += plan.written
+        tensors += plan.read
+    nodes: list[Node] = []
     for t in tensors:
         stored, meta = t._storage, t._meta
-        node = stored.node
+        node: Any = stored.node
         if (
             node is None
             or node.buffer is None
@@ -101,9 +95,41 @@ def _values(tensors: Sequence[Tensor]) -> list[Node] | None:
             or stored.inference
             or (meta is not None and meta.loose is not None)
         ):
-            return None
+            return False  # not a computed value that has its memory alone
         nodes.append(node)
-    return nodes if len({t._storage for t in tensors}) == len(nodes) else None
+        try:
+            key.append(node.about.computed)
+        except AttributeError:
+            key.append(about(node).computed)
+    if len({t._storage for t in tensors}) != len(nodes):
+        return False
+    name = tuple(key)
+    if name not in _known:
+        if len(_known) >= LIMIT:
+            _known.clear()
+        _known[name] = _learn(plans, tensors, nodes, update)
+        return True
+    known = _known[name]
+    if known is None:
+        return False
+    values: list[Any] = nodes
+    for plan in plans:
+        values += map(_Value, plan.numbers)
+    buffers = run_known(known.program, known.pick(values), known.nodes)
+    place = user_place()
+    at = 0
+    for plan in plans:
+        for t in plan.written:
+            output, like, times = known.written[at]
+            at += 1
+            node = blank(like.op, like.shape, like.dtype, like.device, place)
+            node.buffer = buffers[output]
+            node.about = like.about
+            stored = t._storage  # whose memory is its own: nobody else has to be told
+            stored.node = node
+            node.holder = _ref(stored)
+            stored.version += times
+    return True
 
 
 def _learn(
@@ -129,7 +155,7 @@ def _learn(
     leaves = []
     for leaf in ran.leaves:
         if type(leaf.value) is Numbered:
-            leaves.append(-1 - leaf.value.index)
+            leaves.append(len(nodes) + leaf.value.index)
         elif leaf in index:
             leaves.append(index[leaf])
         else:
@@ -140,5 +166,7 @@ def _learn(
         if node is None or node not in output_of:
             return None
         like = blank(node.op, node.shape, node.dtype, node.device, None)
+        about(like)
         made.append((output_of[node], like, t._storage.version - version))
-    return Known(ran.program, leaves, made, len(ran.order))
+    pick = operator.itemgetter(*leaves) if len(leaves) > 1 else lambda values: [values[leaves[0]]]
+    return Known(ran.program, pick, made, len(ran.order))
