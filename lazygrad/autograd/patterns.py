@@ -28,7 +28,7 @@ class Record:
     values are the result of each record, then what was in memory, in the order they are met."""
 
     template: Any
-    kind: type
+    kind: Any  # its class
     edges: tuple[tuple[int, int], ...]  # the number of what each leads to, of which output
     given: tuple[int, ...]  # the values that it was computed from
     saves: int  # how often its result is kept, all by records of this pass
@@ -78,20 +78,20 @@ def run(root: Any) -> bool:
     return False
 
 
-def _matched(pattern: Pattern, fn: Any) -> tuple[list[Any], list[Any]] | None:
+def _matched(pattern: Pattern, root: Any) -> tuple[list[Any], list[Any]] | None:
     """The records and leaves of a pass from this record, and its values. None if it is another."""
     records = pattern.records
     found: list[Any] = [None] * (len(records) + pattern.leaves)
     values: list[Any] = [None] * pattern.values
-    found[0] = fn
-    at, age = 0, fn.seq + 1
+    found[0] = root
+    at, age = 0, root.seq + 1
     for record in records:
-        fn = found[at]
+        fn: Any = found[at]
         block = fn.block
         if (
             block is None
             or block.template is not record.template
-            or fn.__class__ is not record.kind
+            or type(fn) is not record.kind
             or fn.extras is not None
             or block.inside is not None
             or fn.seq >= age
@@ -130,10 +130,10 @@ def _matched(pattern: Pattern, fn: Any) -> tuple[list[Any], list[Any]] | None:
                     return None
                 values[number] = node
         at += 1
-    for fn in found[at:]:
-        if fn.__class__ is not AccumulateGrad or fn.extras is not None:
+    for leaf in found[at:]:
+        if leaf.__class__ is not AccumulateGrad or leaf.extras is not None:
             return None
-        meta = fn.variable._meta
+        meta = leaf.variable._meta
         if (
             meta is None
             or meta.grad is not None

@@ -16,8 +16,9 @@ from lazygrad.autograd.modes import mode
 from lazygrad.ir import ops
 from lazygrad.ir.node import Node
 
-# storage, version and all writes then, the class of the record that made the value, output number, value, view, where
-# versions are counted, if not in the storage, and a weak reference to the tensor if it was an input
+# storage, version and all writes then, the class of the record that made the value, output number,
+# value, view, where versions are counted, if not in the storage, and a weak reference to the tensor
+# if it was an input
 Saved = tuple[Any, int, int, Any, int, Node, Any, list[int] | None, Any]
 
 

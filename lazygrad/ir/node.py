@@ -114,6 +114,8 @@ class Node:
         "value",
     )
 
+    about: About
+
     def __init__(
         self,
         op: Op,

@@ -24,6 +24,7 @@ from lazygrad.recorded.record import state_of
 from lazygrad.recorded.watch import Guard
 from lazygrad.runtime.device import device as opened
 from lazygrad.runtime.memory import Buffer
+from lazygrad.runtime.program import picker
 from lazygrad.runtime.stats import stats
 from lazygrad.tensor.core import Meta, Tensor
 from lazygrad.tensor.storage import Storage
@@ -150,7 +151,7 @@ class Part:
     """One program: which buffers of the table it takes and gives."""
 
     replay: Any
-    pick: Callable[[Sequence[int]], tuple[int, ...]]
+    pick: Callable[[Sequence[Any]], Sequence[Any]]
     scalars: int  # position of its scalars among the numbers, or -1
 
 
@@ -282,10 +283,3 @@ def _write(write: Write, stored: Storage, given: Sequence[Buffer]) -> None:
         node.holder = holder if holder() is stored else weakref.ref(stored)
     stored.version += write.versions
     stored.loose += write.loose
-
-
-def picker(indexes: Sequence[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
-    """Those elements of a list, as a tuple."""
-    if len(indexes) > 1:
-        return operator.itemgetter(*indexes)
-    return lambda table: tuple(table[i] for i in indexes)

@@ -13,6 +13,7 @@ import ctypes
 import gc
 import mmap
 import threading
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -79,7 +80,7 @@ class Pool:
     """Free blocks by size. A block is (address, owner): the owner keeps the memory alive."""
 
     def __init__(self) -> None:
-        self._free: dict[int, list[tuple[int, Any]]] = {}
+        self._free: defaultdict[int, list[tuple[int, Any]]] = defaultdict(list)
         self._lock = _lock
         self.held = 0  # bytes in free blocks
         self.in_use = 0
@@ -159,7 +160,7 @@ class Pool:
             usage.in_use -= size
             if self.held + size <= _KEEP_BYTES:
                 self.held += size
-                self._free.setdefault(size, []).append((address, owner))
+                self._free[size].append((address, owner))
 
     def trim(self) -> None:
         """Give all free blocks back to the system."""
@@ -188,8 +189,15 @@ class Buffer:
             self._size, self.address, self.owner = 0, address, owner
 
     def __del__(self) -> None:
-        if self._size:
-            pool.give(self._size, self.address, self.owner)
+        size = self._size
+        if size:
+            with _lock:  # as `pool.give`, without a call
+                pool.in_use -= size
+                usage.in_use -= size
+                held = pool.held + size
+                if held <= _KEEP_BYTES:
+                    pool.held = held
+                    pool._free[size].append((self.address, self.owner))
 
     def assign(self, other: Buffer) -> None:
         """Copy another buffer's bytes here; it holds at least as many."""

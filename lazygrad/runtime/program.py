@@ -8,10 +8,11 @@ the user's line to name in an error.
 from __future__ import annotations
 
 import json
+import operator
 import struct
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any
@@ -26,6 +27,16 @@ from lazygrad.runtime.memory import Buffer, pool
 
 SCALARS, ERRORS, ARENA, FIRST = 0, 1, 2, 3  # slots; leaves follow, then outputs
 ERROR_BYTES = 16
+_value_of = operator.attrgetter("value")
+_held_at = operator.attrgetter("buffer.address")
+_address_of = operator.attrgetter("address")
+
+
+def picker(indexes: Sequence[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """What takes those elements from a sequence."""
+    if len(indexes) > 1:
+        return operator.itemgetter(*indexes)
+    return lambda items: [items[at] for at in indexes]
 
 
 @dataclass
@@ -161,7 +172,9 @@ class Program:
             frame = frames.pop()  # atomic: another thread may run the same program now
         except IndexError:
             frame = Frame(self)
-        if self.scalars:
+        if frame.floats:
+            frame.set_scalars(map(_value_of, frame.pick_scalars(leaves)))
+        elif self.scalars:
             frame.set_scalars(
                 [
                     leaves[leaf].value if kind == "f" else wrapped(leaves[leaf].value)
@@ -171,8 +184,8 @@ class Program:
         new = pool.buffers(frame.sizes)  # the outputs, and the arena if there is one
         arena = new.pop() if self.arena else None
         addresses = [0 if arena is None else arena.address]
-        addresses += [leaves[leaf].buffer.address for leaf in self.leaf_slots]
-        addresses += [buffer.address for buffer in new]
+        addresses += map(_held_at, frame.pick_leaves(leaves))
+        addresses += map(_address_of, new)
         try:
             frame.run(addresses, order, observe)
         finally:
@@ -231,6 +244,9 @@ class Frame:
         self.program = program
         self._cells = ffi.new("double[]", max(len(program.scalars), 1))
         self._cell_bytes = ffi.buffer(self._cells)
+        self.floats = bool(program.scalars) and all(kind == "f" for _, kind in program.scalars)
+        self.pick_scalars = picker([leaf for leaf, _ in program.scalars])
+        self.pick_leaves = picker(program.leaf_slots)
         kinds = "".join("d" if kind == "f" else "q" for _, kind in program.scalars)
         self._pack = struct.Struct(f"={kinds}").pack_into
         self._errors = ffi.new("int64_t[]", 2 * len(program.sites)) if program.sites else None
@@ -253,7 +269,7 @@ class Frame:
         self._null = ffi.NULL
         self._run = library.runtime().lg_run
 
-    def set_scalars(self, values: Sequence[Any]) -> None:
+    def set_scalars(self, values: Iterable[Any]) -> None:
         """The scalars' values, until they are set again."""
         self._pack(self._cell_bytes, 0, *values)
 

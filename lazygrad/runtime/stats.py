@@ -52,6 +52,10 @@ class Stats:
         """Add the time of the block to a stage."""
         return Stage(self.seconds, name)
 
+    def add(self, name: str, start: float) -> None:
+        """Add the time since `start` to a stage: as `stage`, in fewer steps."""
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
     def reset(self) -> None:
         self.__init__()  # type: ignore[misc]
 

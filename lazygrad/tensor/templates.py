@@ -195,7 +195,9 @@ def _whole(
             edges.append(edge_of(tensors[at]))
             continue
         before = meta.fn
-        edges.append((accumulator_of(tensors[at], meta), 0) if before is None else (before, meta.nr))
+        edges.append(
+            (accumulator_of(tensors[at], meta), 0) if before is None else (before, meta.nr)
+        )
     fn.edges = tuple(edges)
     fn.seq = next(_sequence)
     fn.extras = None
@@ -261,7 +263,8 @@ def _made(template: Template, tensors: list[Tensor], nodes: list[Node], now: dic
         saved = fn.saved
         for which, is_result in record.saved:
             if is_result:
-                t, at, maker, nr = made[which], template.results[which][1], type(fn), which
+                t, at, nr = made[which], template.results[which][1], which
+                maker: Any = type(fn)
             else:
                 t, at, meta = tensors[which], which, tensors[which]._meta
                 maker, nr = maker_of(t), 0 if meta is None else meta.nr

@@ -7,7 +7,6 @@ whole, or that somebody looks into, is recorded as any operation is.
 
 from __future__ import annotations
 
-import operator
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 
 from lazygrad.ir.node import Node, about, blank, user_place
 from lazygrad.realize import realize_soon, run_known, watched
+from lazygrad.runtime.program import picker
 from lazygrad.tensor.core import Tensor
 from lazygrad.tensor.promotion import Numbered
 from lazygrad.tensor.storage import reads
@@ -168,5 +168,4 @@ def _learn(
         like = blank(node.op, node.shape, node.dtype, node.device, None)
         about(like)
         made.append((output_of[node], like, t._storage.version - version))
-    pick = operator.itemgetter(*leaves) if len(leaves) > 1 else lambda values: [values[leaves[0]]]
-    return Known(ran.program, pick, made, len(ran.order))
+    return Known(ran.program, picker(leaves), made, len(ran.order))

@@ -8,6 +8,7 @@ reads it comes earlier in the stream than what writes it next.
 from __future__ import annotations
 
 import gc
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ class GpuPool(Pool):
 
     def trim(self) -> None:
         with self._lock:
-            free, self._free = self._free, {}
+            free, self._free = self._free, defaultdict(list)
             self.held = 0
         for size, blocks in free.items():
             for _, owner in blocks:
