@@ -589,7 +589,7 @@ def test_a_recorded_step_is_one_graph() -> None:
             stats.reset()
             losses.append(step(x, y).item())
         found.append(losses)
-        assert step.replays >= 8
+        assert where == "cpu" or step.replays >= 8
     assert (stats.captures, stats.graph_launches) == (0, 1)  # of the last step
     np.testing.assert_allclose(found[1], found[0], rtol=1e-4)
 

@@ -41,6 +41,15 @@ def test_a_model_trains() -> None:
     assert float(done.stdout) < 0.9
 
 
+def test_without_cffi_too() -> None:
+    """A compiler is of no use then: what it makes cannot be loaded."""
+    hidden = "import sys; sys.modules['_cffi_backend'] = None\n"
+    code = f"{hidden}import lazygrad as lg\nprint((lg.ones(3) + 1).tolist())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "[2.0, 2.0, 2.0]\n", done.stderr
+    assert done.stderr.count("cffi is not installed") == 1 and "pip install cffi" in done.stderr
+
+
 def test_one_warning_names_the_remedy() -> None:
     warned = [
         line for line in without_compiler("-c", STEP).stderr.splitlines() if "Warning" in line

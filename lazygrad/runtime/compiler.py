@@ -83,9 +83,21 @@ def candidates() -> list[str]:
     return [n for n in dict.fromkeys(names) if n]
 
 
+def loads() -> bool:
+    """Whether cffi is there to load what is compiled."""
+    try:
+        import _cffi_backend  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
 @functools.cache
 def compiler() -> Compiler | None:
-    """The first candidate that exists, or None."""
+    """The first candidate that exists, or None; None too where cffi, which loads what it makes, is
+    not installed."""
+    if not loads():
+        return None
     for name in candidates():
         path = shutil.which(name)
         if path is None or path in _broken:
@@ -212,10 +224,13 @@ def warn_no_compiler() -> None:
     """Once: say that the interpreter has taken over, and what would help."""
     if not _warned:
         _warned.append(True)
-        tried = ", ".join(candidates())
+        missing, remedy = "cffi is not installed", "Install cffi (pip install cffi)."
+        if loads():
+            missing = f"no C compiler was found (tried {', '.join(candidates())})"
+            remedy = "Install gcc or clang, or set CC to a compiler's path."
         warnings.warn(
-            f"lazygrad: no C compiler was found (tried {tried}), so programs run on the numpy "
-            "interpreter, which is slower. Install gcc or clang, or set CC to a compiler's path.",
+            f"lazygrad: {missing}, so programs run on the numpy interpreter, which is slower. "
+            f"{remedy}",
             RuntimeWarning,
             stacklevel=2,
         )
