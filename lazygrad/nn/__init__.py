@@ -39,6 +39,7 @@ from lazygrad.nn.activations import (
 from lazygrad.nn.attention import (
     MultiheadAttention,
 )
+from lazygrad.nn.collections import ParameterDict, ParameterList
 from lazygrad.nn.containers import (
     ModuleDict,
     ModuleList,
@@ -225,6 +226,8 @@ __all__ = [
     "PReLU",
     "PairwiseDistance",
     "Parameter",
+    "ParameterDict",
+    "ParameterList",
     "PixelShuffle",
     "PixelUnshuffle",
     "RMSNorm",

@@ -10,15 +10,17 @@ import math
 import warnings
 from typing import Any
 
-from lazygrad.tensor import Tensor, no_grad
+from lazygrad.tensor import Tensor, eye, linalg, no_grad
 
 __all__ = [
     "calculate_gain",
     "constant_",
+    "eye_",
     "kaiming_normal_",
     "kaiming_uniform_",
     "normal_",
     "ones_",
+    "orthogonal_",
     "uniform_",
     "xavier_normal_",
     "xavier_uniform_",
@@ -147,3 +149,26 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Any = None) ->
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
     """As `xavier_uniform_`, from a normal distribution."""
     return normal_(tensor, 0.0, _xavier_std(tensor, gain), generator)
+
+
+def eye_(tensor: Tensor) -> Tensor:
+    """Fill a matrix with ones on its diagonal and zeros elsewhere; ValueError for another rank."""
+    if tensor.dim() != 2:
+        raise ValueError("Only tensors with 2 dimensions are supported")
+    with no_grad():
+        return tensor.copy_(eye(*tensor.shape, dtype=tensor.dtype))
+
+
+def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tensor:
+    """Fill with a random matrix whose rows (or columns, of a tall one) are orthogonal and `gain`
+    long; further axes count as columns (Saxe et al., 2013). ValueError below two dimensions."""
+    if tensor.dim() < 2:
+        raise ValueError("Only tensors with 2 or more dimensions are supported")
+    if tensor.numel() == 0:
+        return tensor
+    with no_grad():
+        rows, columns = tensor.shape[0], tensor.numel() // tensor.shape[0]
+        drawn = tensor.new_empty((rows, columns)).normal_(0, 1, **_options(generator))
+        q, r = linalg.qr(drawn.t() if rows < columns else drawn)
+        q = q * r.diagonal().sign()  # so that all such matrices are equally likely
+        return tensor.copy_((q.t() if rows < columns else q).reshape(tensor.shape) * gain)

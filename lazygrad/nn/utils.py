@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable
 
 from lazygrad.autograd import no_grad
+from lazygrad.nn import rnn_utils as rnn
 from lazygrad.tensor import Tensor, cat, linalg, stack, tensor
 
 Tensors = Iterable[Tensor] | Tensor
@@ -95,5 +96,6 @@ __all__ = [
     "clip_grads_with_norm_",
     "get_total_norm",
     "parameters_to_vector",
+    "rnn",
     "vector_to_parameters",
 ]

@@ -429,6 +429,16 @@ def pinv(A: Tensor, *, rtol: float | None = None) -> Tensor:
     return (vh.mT * inverse.unsqueeze(-2)) @ u.mT
 
 
+def cond(A: Tensor, p: Any = None) -> Tensor:
+    """The condition number of (*, m, n): the largest singular value over the smallest one (p None,
+    2; -2: the reverse), else the norm of order p times that of the inverse."""
+    _check("linalg.cond", A, square=False)
+    if p in (None, 2, -2):
+        s = svdvals(A)
+        return s[..., 0] / s[..., -1] if p != -2 else s[..., -1] / s[..., 0]
+    return matrix_norm(A, p) * matrix_norm(inv(A), p)
+
+
 def matrix_rank(A: Tensor) -> Tensor:
     """How many singular values are larger than rounding makes of 0."""
     s = svdvals(A.detach())
@@ -484,6 +494,7 @@ matrix_power = out_form("linalg.matrix_power", matrix_power, "power")
 __all__ = [
     "LinAlgError",
     "cholesky",
+    "cond",
     "cross",
     "det",
     "diagonal",
