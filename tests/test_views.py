@@ -215,3 +215,11 @@ def test_what_is_a_view_to_pytorch(call: str) -> None:
 def _is_view(library: Any, call: str) -> bool:
     names = {"T": library, "F": library.nn.functional}
     return bool(eval(call, names)._is_view())
+
+
+def test_broadcast_tensors_gives_those_of_the_shape_as_they_are() -> None:
+    a, b = lg.ones(2, 3, requires_grad=True), lg.ones(3)
+    first, second = lg.broadcast_tensors(a, b)
+    assert first is a and second._is_view() and second.stride() == (0, 1)
+    (alone,) = lg.broadcast_tensors(b)
+    assert alone is b

@@ -385,7 +385,7 @@ def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
     shape: tuple[int, ...] = ()
     for t in _tensors(list(given), "broadcast_tensors"):
         shape = P.joint_shape(shape, shape_of(t))
-    return tuple(t.expand(shape) for t in given)
+    return tuple(t if shape_of(t) == shape else t.expand(shape) for t in given)
 
 
 @declare(method=False)
