@@ -248,9 +248,7 @@ def _walk(starts: list[BaseFn], accumulate: bool) -> tuple[list[Any], list[Any]]
                 return None
             leaves.append(fn)
             continue
-        if fn.block is None and (fn.released or fn.outline is not None):
-            return None
-        if fn.saved and not _is_unchanged(fn):
+        if fn.released or fn.outline is not None or (fn.saved and not _is_unchanged(fn)):
             return None
         fns.append(fn)
         age = fn.seq

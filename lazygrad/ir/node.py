@@ -54,7 +54,7 @@ def innermost_place(depth: int = 2) -> Place:
             while frame.f_code.co_filename in internal:
                 frame = frame.f_back
             code = frame.f_code
-            if not _is_ours(code.co_filename):
+            if _INTERNAL.get(code.co_filename) is False or not _is_ours(code.co_filename):
                 return (code, frame.f_lasti)
     except AttributeError:  # there is no further frame
         return None

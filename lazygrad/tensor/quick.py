@@ -16,7 +16,7 @@ from lazygrad.autograd.capture import read_values
 from lazygrad.autograd.graph import _sequence, fn_class
 from lazygrad.autograd.kept import Kept
 from lazygrad.ir.dtypes import DType, bool_
-from lazygrad.ir.node import _INTERNAL, Node, Place, user_place
+from lazygrad.ir.node import _INTERNAL, Node, Place, innermost_place, user_place
 from lazygrad.ir.ops import SCALAR, Op
 from lazygrad.ir.ops import mul as MUL
 from lazygrad.ir.thread import thread
@@ -93,7 +93,7 @@ def unary(op: Op, record_name: str, general: Callable[[Any], Tensor]) -> Callabl
             frame = _frame(1)
             code = frame.f_code
             if _INTERNAL.get(code.co_filename, True):
-                place = user_place()
+                place = innermost_place()
             else:
                 place = (code, frame.f_lasti)
         node = Node(op, (a,), None, a.shape, a.dtype, a.device, None, place)
@@ -154,7 +154,7 @@ def binary(
             frame = _frame(1)
             code = frame.f_code
             if _INTERNAL.get(code.co_filename, True):
-                place = user_place()
+                place = innermost_place()
             else:
                 place = (code, frame.f_lasti)
         device = a.device
