@@ -26,11 +26,13 @@ test-emulated-all: $(VENV)/.emulator
 	$(HARD) $(EMULATED) --device cuda tests
 
 # on a real GPU, with what is installed: numpy, jinja2, networkx, pytest, pycuda, an nvcc, and the
-# peers to compare with. Without pytest-xdist the generated tests of every op would take too long
+# peers to compare with. nvcc takes 0.8 s for a kernel, and these tests have some 560 units: without
+# pytest-xdist every third test runs, and none of those generated for every op
 SIDE_BY_SIDE := $(shell $(PYTHON) -c "import xdist; print('-n auto')" 2>/dev/null)
 test-gpu:
-	$(PYTHON) -m pytest -q $(SIDE_BY_SIDE) $(OF_CUDA) tests/test_cuda_source.py
-	$(PYTHON) -m pytest -q $(SIDE_BY_SIDE) --device cuda tests/test_autograd.py $(if $(SIDE_BY_SIDE),tests/test_ops.py)
+	$(PYTHON) -m pytest -q $(SIDE_BY_SIDE) tests/test_cuda_source.py
+	$(PYTHON) -m pytest -q $(or $(SIDE_BY_SIDE),--every 3) $(OF_CUDA)
+	$(PYTHON) -m pytest -q $(or $(SIDE_BY_SIDE),--every 3) --device cuda tests/test_autograd.py $(if $(SIDE_BY_SIDE),tests/test_ops.py)
 	$(PYTHON) -m lazygrad bench --device cuda
 
 lint: $(VENV)/.lint
