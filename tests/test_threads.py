@@ -142,3 +142,25 @@ def test_the_environment_says_how_many_threads(settings: dict[str, str], expecte
 def test_a_wrong_number_of_threads_is_refused(wrong: object, error: type[Exception]) -> None:
     with pytest.raises(error, match="set_num_threads expects"):
         lg.set_num_threads(wrong)  # type: ignore[arg-type]
+
+
+SMALL_STACK = """
+import threading
+import lazygrad as lg
+
+lg.set_num_threads(1)
+a, b = lg.rand(300, 700), lg.rand(700, 600)
+pairs = [(a, b), (a.half(), b.half()), (a.double(), b.double()), (b.T, a.T)]
+wanted = [(x @ y).tolist() for x, y in pairs]
+got = []
+threading.stack_size(256 * 1024)
+thread = threading.Thread(target=lambda: got.extend((x @ y).tolist() for x, y in pairs))
+thread.start()
+thread.join()
+assert got == wanted
+"""
+
+
+def test_products_need_no_large_stack() -> None:
+    """A thread may have been given a small one: 512 KiB is what macOS gives."""
+    subprocess.run([sys.executable, "-c", SMALL_STACK], check=True, timeout=120)

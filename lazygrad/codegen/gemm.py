@@ -150,7 +150,9 @@ def gemm_source(dtype: str, symbol: str, vector_bytes: int) -> str:
     g = f"gm_{dtype}"
     names = {"V": f"{g}_v", "U": f"{g}_vu", "I": f"{g}_i", "S": f"{g}_su"}
     load, narrow = (text.format(**names) for text in _CONVERSIONS.get(dtype, _SAME))
-    pack_cols = PACK_BYTES // kind.size
+    pack_cols, pack_rows = PACK_BYTES // kind.size, _PACK_ROWS // kind.size
+    tile_step = DEPTH + max(1, lanes // rows)  # the last vector of a tile may stick out
+    packed = (DEPTH * pack_cols + pack_rows * tile_step) * kind.size
     template = environment().get_template("gemm.c.j2")
     return template.render(
         symbol=symbol,
@@ -168,15 +170,16 @@ def gemm_source(dtype: str, symbol: str, vector_bytes: int) -> str:
         tiles=((1, 3, False), *((r, v, keeps) for r, v in shapes for keeps in (False, True))),
         tile_rows=rows,
         high_rows=high,
-        tile_step=DEPTH + max(1, lanes // rows),  # the last vector of a tile may stick out
+        tile_step=tile_step,
         tile_vectors=_TILE_VECTORS,
         tile_cols=_TILE_VECTORS * lanes,
         depth=DEPTH,
         early=_EARLY,
         soon_elements=_SOON_BYTES // kind.size,
         pack_cols=pack_cols,
-        pack_rows=_PACK_ROWS // kind.size,
-        buffer_rows=_PACK_ROWS // kind.size,
+        pack_rows=pack_rows,
+        packed_bytes=-(-packed // 64) * 64,
+        buffer_rows=pack_rows,
         unpacked_rows=_UNPACKED_ROWS,
         item_rows=ITEM_ROWS,
         item_cols=ITEM_COLS,
