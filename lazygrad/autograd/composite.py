@@ -7,6 +7,7 @@ particular function.
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -29,6 +30,7 @@ def composite(
 
     `saves` says what PyTorch keeps for the gradient: () nothing (backward may run again), names
     of tensor parameters or "result" (their versions are checked), None: something, unchecked.
+    `"weight?x"`: weight, if x wants a gradient.
     `outline` gives, for the arguments of a call, what PyTorch's graph has of it (steps.py); it
     counts the tensors of floating numbers among them.
     """
@@ -126,9 +128,9 @@ def _run(
         storage.settle(outs)
     if not any(node.dtype.kind == "f" for node in outs):
         return result
-    fn.reads_values = saves is None or bool(saves)
     if saves:
         _note(fn, saves, function, args, kwargs, outputs)
+    fn.reads_values = saves is None or bool(fn.saved)
     for number, t in enumerate(outputs):
         if outs[number].dtype.kind == "f":
             history.attach(t, fn, number)
@@ -155,7 +157,8 @@ def _tensors(result: Any) -> list[Any]:
     Tensor = tensors.core.Tensor
     if isinstance(result, Tensor):
         return [result]
-    return [t for t in result if isinstance(t, Tensor)]
+    parts = result if isinstance(result, (tuple, list)) else ()
+    return [t for t in parts if isinstance(t, Tensor)]
 
 
 def _note(
@@ -163,16 +166,27 @@ def _note(
 ) -> None:
     """Remember the versions of the tensors that PyTorch's record would save."""
     core, history = tensors.core, tensors.history
-    names = function.__code__.co_varnames[: function.__code__.co_argcount]
-    given = dict(zip(names, args)) | kwargs
+    given = _by_name(function, args, kwargs)
     for wanted in saves:
-        if wanted == "result":
+        name, _, reader = wanted.partition("?")
+        if reader and not any(map(history.needs_grad, _tensors(given.get(reader, ())))):
+            continue
+        if name == "result":
             for number, t in enumerate(outputs):
                 entry = history.saved_entry(t, core.node_of(t), type(fn), number, is_result=True)
                 fn.saved.append(entry)
             continue
-        t = given.get(wanted)
-        if hasattr(t, "_storage"):
+        for t in _tensors(given.get(name, ())):
             meta = t._meta
             nr = meta.nr if meta else 0
             fn.saved.append(history.saved_entry(t, core.node_of(t), history.maker_of(t), nr))
+
+
+def _by_name(function: Any, args: Any, kwargs: Any) -> dict[str, Any]:
+    """The arguments of a call by the parameters' names; `*rest` as a tuple."""
+    code = inspect.unwrap(function).__code__
+    named, more = code.co_argcount, code.co_kwonlyargcount
+    given = dict(zip(code.co_varnames[:named], args)) | kwargs
+    if code.co_flags & inspect.CO_VARARGS:
+        given[code.co_varnames[named + more]] = args[named:]
+    return given

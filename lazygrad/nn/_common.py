@@ -65,9 +65,13 @@ def _rounded_once(body: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def function(
-    name: str, dense: bool = False, outline: Callable[..., Any] | None = None
+    name: str,
+    saves: tuple[str, ...] | None = None,
+    *,
+    dense: bool = False,
+    outline: Callable[..., Any] | None = None,
 ) -> Callable[[Any], Any]:
-    """`composite` of this name whose body gets half tensors as float32 and is rounded once.
+    """`composite` of this name, which saves these, whose body gets half tensors as float32 and is rounded once.
 
     So is the gradient: it is computed in float32 and rounded at the end. `dense`: the result is
     row-major in memory whatever the operands are, as PyTorch's kernel makes it.
@@ -75,7 +79,7 @@ def function(
 
     def decorate(body: Callable[..., Any]) -> Any:
         once = _rounded_once(body)
-        return composite(name, outline=outline)(_row_major(once) if dense else once)
+        return composite(name, saves, outline)(_row_major(once) if dense else once)
 
     return decorate
 
