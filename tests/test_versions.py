@@ -2,12 +2,11 @@
 
 Each sample call runs with every set of operands that want gradients; then one operand, or the
 result, is written in place (its version changes, its values do not), and backward is asked for.
+`python tests/test_versions.py` records what PyTorch does.
 """
 
 from __future__ import annotations
 
-import json
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,14 @@ from typing import Any
 import pytest
 
 import lazygrad as lg
-from lazygrad.testing.coverage import Library, _function, quiet
-from lazygrad.testing.samples import SAMPLES, Call, Sample
+from lazygrad.config import config
+from lazygrad.testing.coverage import Library, _function, pytorch, quiet
+from lazygrad.testing.samples import SAMPLES, Call
 
-GOLDEN = Path(__file__).parent / "golden" / "versions.json"
+GOLDEN = Path(__file__).parent / "golden" / "versions.txt"
 RESULT = "result"
 DTYPE = "float64"
+DIFFERENT: frozenset[str] = frozenset()
 
 
 def settings(lib: Library, call: Call) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -87,3 +88,30 @@ def differences(ours: dict[str, str], theirs: dict[str, str]) -> dict[str, tuple
         if any(a != b and "-" not in (a, b) for a, b in pairs):
             differ[call] = (mine, text)
     return differ
+
+
+def recorded() -> dict[str, str]:
+    lines = GOLDEN.read_text(encoding="utf-8").splitlines()
+    return {call: text for call, _, text in (line.partition("\t") for line in lines)}
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_writes_are_refused_as_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "backend", "interp")  # values do not matter
+    with quiet(lg):
+        ours = outcomes(Library(lg))
+    assert len(ours) > 1500
+    assert differences(ours, recorded()).keys() <= DIFFERENT
+
+
+@pytest.mark.torch
+@pytest.mark.filterwarnings("ignore")
+def test_the_record_is_pytorchs() -> None:
+    torch = pytest.importorskip("torch")
+    assert outcomes(Library(torch)) == recorded()
+
+
+if __name__ == "__main__":
+    with quiet(lg):
+        found = outcomes(Library(pytorch()))
+    GOLDEN.write_text("".join(f"{call}\t{text}\n" for call, text in found.items()), "utf-8")

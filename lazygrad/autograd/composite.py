@@ -30,7 +30,7 @@ def composite(
 
     `saves` says what PyTorch keeps for the gradient: () nothing (backward may run again), names
     of tensor parameters or "result" (their versions are checked), None: something, unchecked.
-    `"weight?x"`: weight, if x wants a gradient.
+    `"weight?x"`: weight, if x wants a gradient; `"value?query|key"`: if one of them does.
     `outline` gives, for the arguments of a call, what PyTorch's graph has of it (steps.py); it
     counts the tensors of floating numbers among them.
     """
@@ -168,8 +168,9 @@ def _note(
     core, history = tensors.core, tensors.history
     given = _by_name(function, args, kwargs)
     for wanted in saves:
-        name, _, reader = wanted.partition("?")
-        if reader and not any(map(history.needs_grad, _tensors(given.get(reader, ())))):
+        name, _, readers = wanted.partition("?")
+        reading = [t for reader in readers.split("|") for t in _tensors(given.get(reader, ()))]
+        if readers and not any(map(history.needs_grad, reading)):
             continue
         if name == "result":
             for number, t in enumerate(outputs):

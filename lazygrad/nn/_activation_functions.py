@@ -36,12 +36,12 @@ def tanh(input: Tensor) -> Tensor:
     return input.tanh()
 
 
-@function("GeluBackward0")
+@function("GeluBackward0", ("x",))
 def _gelu(x: Tensor) -> Tensor:
     return x * 0.5 * (1.0 + erf(x * math.sqrt(0.5)))
 
 
-@function("GeluBackward0")
+@function("GeluBackward0", ("x",))
 def _gelu_tanh(x: Tensor) -> Tensor:
     inner = math.sqrt(2.0 / math.pi) * (x + 0.044715 * (x * x * x))
     return 0.5 * x * (1.0 + inner.tanh())
@@ -59,7 +59,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     return result
 
 
-@function("SiluBackward0")
+@function("SiluBackward0", ("x",))
 def _silu(x: Tensor) -> Tensor:
     return x * x.sigmoid()
 
@@ -74,7 +74,7 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
     return result
 
 
-@function("MishBackward0")
+@function("MishBackward0", ("x",))
 def _mish(x: Tensor) -> Tensor:
     return x * log1p_exp(x).tanh()
 
@@ -89,7 +89,7 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
     return result
 
 
-@function("SoftplusBackward0")
+@function("SoftplusBackward0", ("x",))
 def _softplus(x: Tensor, *, beta: float, threshold: float) -> Tensor:
     scaled = x * beta
     straight = scaled > threshold
@@ -104,7 +104,7 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
     return result
 
 
-@function("LogSigmoidBackward0", dense=True)
+@function("LogSigmoidBackward0", ("x",), dense=True)
 def _logsigmoid(x: Tensor) -> Tensor:
     return -log1p_exp(-x)
 
@@ -140,10 +140,10 @@ def _elu_body(x: Tensor, *, alpha: float, scale: float = 1.0, rate: float = 1.0)
     return where(x >= 0, high, low)
 
 
-_elu = function("EluBackward0")(_elu_body)
-_elu_into = inplace_form("elu", function("EluBackward1")(_elu_body))
-_celu = function("CeluBackward0")(_elu_body)
-_celu_into = inplace_form("celu", function("CeluBackward1")(_elu_body))
+_elu = function("EluBackward0", ("x",))(_elu_body)
+_elu_into = inplace_form("elu", function("EluBackward1", ("result",))(_elu_body))
+_celu = function("CeluBackward0", ("x",))(_elu_body)
+_celu_into = inplace_form("celu", function("CeluBackward1", ("result",))(_elu_body))
 # Constants of the self-normalising fixed point (Klambauer et al., 2017).
 _SELU = {"alpha": 1.6732632423543772848170429916717, "scale": 1.0507009873554804934193349852946}
 
@@ -203,8 +203,8 @@ def _leaky_body(x: Tensor, *, slope: float) -> Tensor:
     return where(x > 0, x, x * slope)
 
 
-_leaky_relu = function("LeakyReluBackward0")(_leaky_body)
-_leaky_into = inplace_form("leaky_relu", function("LeakyReluBackward1")(_leaky_body))
+_leaky_relu = function("LeakyReluBackward0", ("x",))(_leaky_body)
+_leaky_into = inplace_form("leaky_relu", function("LeakyReluBackward1", ("result",))(_leaky_body))
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
@@ -219,7 +219,7 @@ def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     return leaky_relu(input, negative_slope, True)
 
 
-@function("PreluKernelBackward0")
+@function("PreluKernelBackward0", ("x", "slope"))
 def _prelu(x: Tensor, slope: Tensor) -> Tensor:
     # At zero the gradient is the slope, but the slope's gradient does not lead back there.
     return where(x > 0, x, where(x < 0, slope, slope.detach()) * x)
@@ -261,7 +261,7 @@ def _hardtanh_body(x: Tensor, *, low: float, high: float) -> Tensor:
     return where(x <= low, low, where(x >= high, high, x))
 
 
-_hardtanh = function("HardtanhBackward0")(_hardtanh_body)
+_hardtanh = function("HardtanhBackward0", ("x",))(_hardtanh_body)
 _hardtanh_into = inplace_form("hardtanh", _hardtanh)
 
 
@@ -295,7 +295,7 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
     return hardtanh(input, 0.0, 6.0, inplace)
 
 
-@function("HardsigmoidBackward0")
+@function("HardsigmoidBackward0", ("x",))
 def _hardsigmoid(x: Tensor) -> Tensor:
     return where(x <= -3, 0.0, where(x >= 3, 1.0, (x + 3.0) / 6.0))
 
@@ -310,7 +310,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     return result
 
 
-@function("HardswishBackward0")
+@function("HardswishBackward0", ("x",))
 def _hardswish(x: Tensor) -> Tensor:
     # At either end the gradient is that of the outer piece.
     inner = x.clamp(-3.0, 3.0)  # no infinity may come into the gradient
@@ -327,7 +327,7 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     return result
 
 
-@function("HardshrinkBackward0")
+@function("HardshrinkBackward0", ("x",))
 def _hardshrink(x: Tensor, *, lambd: float) -> Tensor:
     return where((x >= -lambd) & (x <= lambd), 0.0, x)
 
@@ -339,7 +339,7 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     return result
 
 
-@function("SoftshrinkBackward0")
+@function("SoftshrinkBackward0", ("x",))
 def _softshrink(x: Tensor, *, lambd: float) -> Tensor:
     return where(x > lambd, x - lambd, where(x < -lambd, x + lambd, x * 0.0))
 
@@ -360,7 +360,7 @@ def _threshold_body(x: Tensor, *, threshold: float, value: float) -> Tensor:
     return where(x <= threshold, value, x)
 
 
-_threshold = function("ThresholdBackward0")(_threshold_body)
+_threshold = function("ThresholdBackward0", ("x",))(_threshold_body)
 _threshold_into = inplace_form("threshold", function("ThresholdBackward1")(_threshold_body))
 
 
@@ -386,7 +386,7 @@ def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
 # -- along a dim -------------------------------------------------------------------------------
 
 
-@function("GluBackward0")
+@function("GluBackward0", ("x",))
 def _glu(x: Tensor, *, dim: int) -> Tensor:
     half = x.shape[dim] // 2
     return x.narrow(dim, 0, half) * x.narrow(dim, half, half).sigmoid()

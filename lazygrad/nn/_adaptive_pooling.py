@@ -57,7 +57,7 @@ def _avg_body(x: Tensor, *counts: Tensor, outs: Sequence[int]) -> Tensor:
 
 
 _AVG = {
-    nd: function(f"AdaptiveAvgPool{nd}DBackward0", outline=lambda *_, **__: (0,))(
+    nd: function(f"AdaptiveAvgPool{nd}DBackward0", ("x",), outline=lambda *_, **__: (0,))(
         batched(nd, _avg_body)
     )
     for nd in (2, 3)
@@ -69,7 +69,9 @@ def _max_body(x: Tensor, *, outs: Sequence[int]) -> tuple[Tensor, Tensor]:
     return values, place
 
 
-_MAX = {nd: function(f"AdaptiveMaxPool{nd}DBackward0")(batched(nd, _max_body)) for nd in (2, 3)}
+_MAX = {
+    nd: function(f"AdaptiveMaxPool{nd}DBackward0", ("x",))(batched(nd, _max_body)) for nd in (2, 3)
+}
 
 
 def _wanted(name: str, x: Tensor, given: Wanted, nd: int) -> list[int]:

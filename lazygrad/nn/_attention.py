@@ -67,11 +67,10 @@ def _in_blocks(
     nodes = nodes_of(*seen)
     own = 1.0 / math.sqrt(query.shape[-1]) if scale is None else 1.0
     made = ops.attention(*nodes, arg=(own, causal))
-    return record("ScaledDotProductFlashAttentionForCpuBackward0", seen, nodes, made)
+    return record(_NAME, seen, nodes, made)
 
 
-@function("ScaledDotProductFlashAttentionForCpuBackward0")
-def _attend(
+def _attend_body(
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -94,7 +93,19 @@ def _attend(
     return weights @ value
 
 
-@function("SoftmaxBackward0")
+_NAME = "ScaledDotProductFlashAttentionForCpuBackward0"
+_attend_at_once = function(_NAME, ("query", "key", "value", "result"))(_attend_body)
+_attend = function(_NAME, ("value?query|key|extra",))(_attend_body)  # as a product of the weights
+_attend_repeated = function(_NAME)(_attend_body)  # of keys and values that are copies
+
+
+def _is_at_once(query: Tensor, key: Tensor, value: Tensor, dropped: bool) -> bool:
+    """Whether PyTorch computes it in one kernel, whose gradient reads all of it."""
+    given = (query, key, value)
+    return not dropped and all(t.dim() == 4 and t.stride(-1) == 1 and t.numel() for t in given)
+
+
+@function("SoftmaxBackward0", ("result",))
 def _weights(query: Tensor, key: Tensor, *mask: Tensor, scale: float) -> Tensor:
     return _weigh(query, key, *(mask or (None,)), scale=scale, causal=False, safe=False)
 
@@ -184,7 +195,9 @@ def scaled_dot_product_attention(
         kept = rand(*shape, dtype=float32, device=query.device) >= dropout_p
         rescale = 1.0 / (1.0 - dropout_p) if dropout_p < 1.0 else 0.0
         extra = (*extra, kept.to(query.dtype) * rescale)
-    result: Tensor = _attend(
+    whole = _is_at_once(query, key, value, dropout_p > 0)
+    attend = _attend_repeated if enable_gqa else _attend_at_once if whole else _attend
+    result: Tensor = attend(
         query,
         key,
         value,

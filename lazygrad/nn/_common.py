@@ -71,7 +71,8 @@ def function(
     dense: bool = False,
     outline: Callable[..., Any] | None = None,
 ) -> Callable[[Any], Any]:
-    """`composite` of this name, which saves these, whose body gets half tensors as float32 and is rounded once.
+    """`composite` of this name that saves these, whose body gets half tensors as float32 and is
+    rounded once.
 
     So is the gradient: it is computed in float32 and rounded at the end. `dense`: the result is
     row-major in memory whatever the operands are, as PyTorch's kernel makes it.

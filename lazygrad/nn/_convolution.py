@@ -23,7 +23,7 @@ from lazygrad.tensor.promotion import c_name
 # -- the products --------------------------------------------------------------------------------
 
 
-@function("ConvolutionBackward0", dense=True)
+@function("ConvolutionBackward0", ("x", "weight"), dense=True)
 def _convolve(
     x: Tensor,
     weight: Tensor,
@@ -53,7 +53,7 @@ def _product(x: Tensor, weight: Tensor, arg: Any) -> Tensor:
     return record("ConvolutionBackward0", (x, weight), (a, b), ops.conv(a, b, arg=arg))
 
 
-@function("ConvolutionBackward0", dense=True)
+@function("ConvolutionBackward0", ("x", "weight"), dense=True)
 def _convolve_back(
     x: Tensor,
     weight: Tensor,
@@ -205,14 +205,18 @@ def _conv(
         raise not_implemented("slow_conv_dilated<>", input)
     if input.dtype == bool_:
         raise not_implemented("compute_columns3d" if nd == 3 else "slow_conv2d_cpu", input)
+    given = input if input.dim() == nd + 2 else input.unsqueeze(0)
+    batched = given
+    if any(a != b for a, b in sides):  # of an even kernel: the odd one out is a function before
+        batched = constant_pad_nd(given, [w for a, b in reversed(sides) for w in (0, b - a)])
+        sides = [(a, a) for a, _ in sides]
     widths = [width for side in reversed(sides) for width in side]
-    batched = input if input.dim() == nd + 2 else input.unsqueeze(0)
     extra = () if bias is None else (bias,)
     out: Tensor = _convolve(
         batched, weight, *extra, step=step, widths=widths, spread=spread, groups=groups
     )
     with_inputs(out, (0, 1, 2))
-    return out if batched is input else out.squeeze(0)
+    return out if given is input else out.squeeze(0)
 
 
 def conv1d(

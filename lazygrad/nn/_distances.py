@@ -24,7 +24,7 @@ def _need_common(kernel: str, a: Tensor, b: Tensor) -> None:
         raise not_implemented(kernel, a)
 
 
-@function("MseLossBackward0")
+@function("MseLossBackward0", ("input", "target"))
 def _mse(input: Tensor, target: Tensor, *, reduction: str) -> Tensor:
     difference = input - target
     return reduced(difference * difference, reduction)
@@ -63,7 +63,7 @@ def l1_loss(
     return reduced(loss, reduction) if weight is None else weighted(loss, weight, reduction)
 
 
-@function("SmoothL1LossBackward0")
+@function("SmoothL1LossBackward0", ("input", "target"))
 def _smooth_l1(input: Tensor, target: Tensor, *, beta: float, reduction: str) -> Tensor:
     difference = input - target
     size = difference.abs()
@@ -96,7 +96,7 @@ def smooth_l1_loss(
     return result
 
 
-@function("HuberLossBackward0")
+@function("HuberLossBackward0", ("input", "target"))
 def _huber(input: Tensor, target: Tensor, *, delta: float, reduction: str) -> Tensor:
     difference = input - target
     size = difference.abs()
@@ -157,7 +157,11 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     return (parts[0] * parts[1]).sum(at)
 
 
-@function("NormBackward1", outline=lambda *_, **__: (("AddBackward1", ("SubBackward0", 0, 1)),))
+@function(
+    "NormBackward1",
+    ("result",),
+    outline=lambda *_, **__: (("AddBackward1", ("SubBackward0", 0, 1)),),
+)
 def _pairwise(a: Tensor, b: Tensor, *, p: float, eps: float, keepdim: bool) -> Tensor:
     return (a - b + eps).norm(p, -1, keepdim=keepdim)
 

@@ -15,7 +15,7 @@ from lazygrad.tensor.views import unsafe_view
 # -- linear maps -------------------------------------------------------------------------------
 
 
-@function("AddmmBackward0", outline=lambda *_: (2, 0, ("TBackward0", 1)))
+@function("AddmmBackward0", ("x?weight", "weight?x"), outline=lambda *_: (2, 0, ("TBackward0", 1)))
 def _addmm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return x @ weight.t() + bias
 
@@ -45,7 +45,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return unsafe_view(out, shape) if bias is None else out.view(shape)
 
 
-@function("TrilinearBackward0")
+@function("TrilinearBackward0", ("a", "weight", "b"))
 def _trilinear(a: Tensor, weight: Tensor, b: Tensor) -> Tensor:
     pairs = (a.unsqueeze(2) * b.unsqueeze(1)).flatten(1)
     return pairs @ weight.flatten(1).t()
@@ -87,7 +87,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
 # -- look-ups ----------------------------------------------------------------------------------
 
 
-@composite("EmbeddingBackward0")
+@composite("EmbeddingBackward0", saves=("index",))
 def _embedding(
     weight: Tensor, index: Tensor, *frozen: Tensor, at: int | None, by_frequency: bool
 ) -> Tensor:

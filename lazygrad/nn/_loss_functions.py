@@ -99,8 +99,8 @@ def _nll(logp: Tensor, target: Tensor, *weight: Tensor, ignore: int, reduction: 
     return loss.sum() / counted.sum()
 
 
-_nll1d = function("NllLossBackward0", dense=True)(_nll)
-_nll2d = function("NllLoss2DBackward0", dense=True)(_nll)
+_nll1d = function("NllLossBackward0", ("logp", "target", "weight"), dense=True)(_nll)
+_nll2d = function("NllLoss2DBackward0", ("logp", "target", "weight"), dense=True)(_nll)
 
 
 def nll_loss(
@@ -256,7 +256,7 @@ def _clamped_log(x: Tensor) -> Tensor:
 _NOT_UNIT = "RuntimeError: all elements of {} should be between 0 and 1"
 
 
-@function("BinaryCrossEntropyBackward0", outline=lambda *_, **__: (0, 1, 3))
+@function("BinaryCrossEntropyBackward0", ("p", "target", "weight"), outline=lambda *_, **__: (0, 1))
 def _bce(p: Tensor, target: Tensor, fixed: Tensor, *weight: Tensor, reduction: str) -> Tensor:
     """`fixed` is p without gradient. Where p (1 - p) is next to nothing, PyTorch's gradient is
     (p - t) / 1e-12, however far the logarithm is from its limit: that of a line through the loss.
@@ -303,7 +303,7 @@ def binary_cross_entropy(
     return _bce(input, target, input.detach(), *extra, reduction=reduction)
 
 
-@function("BinaryCrossEntropyWithLogitsBackward0")
+@function("BinaryCrossEntropyWithLogitsBackward0", ("x", "target", "scales"))
 def _bce_logits(
     x: Tensor, target: Tensor, *scales: Tensor, weighted: bool, positive: bool, reduction: str
 ) -> Tensor:

@@ -47,22 +47,24 @@ def _standardized(x: Tensor, axes: Sequence[int], eps: float) -> Tensor:
 # -- over the batch ----------------------------------------------------------------------------
 
 
-@function("NativeBatchNormBackward0", dense=True)
-def _batch_norm(x: Tensor, mean: Tensor, var: Tensor, *affine: Tensor, eps: float) -> Tensor:
+@function("NativeBatchNormBackward0", ("x", "weight", "mean", "var"), dense=True)
+def _batch_norm(
+    x: Tensor, mean: Tensor, var: Tensor, weight: Any = None, bias: Any = None, *, eps: float
+) -> Tensor:
     scale = rsqrt(var + eps)
     shape = [1, -1] + [1] * (x.dim() - 2)
-    if affine:
-        scale = scale * affine[0]
+    if weight is not None:
+        scale = scale * weight
     out = (x - mean.reshape(shape)) * scale.reshape(shape)
-    return out + affine[1].reshape(shape) if affine else out
+    return out + bias.reshape(shape) if weight is not None else out
 
 
-@function("NativeBatchNormBackward0", dense=True)
-def _batch_norm_train(x: Tensor, *affine: Tensor, eps: float) -> Tensor:
+@function("NativeBatchNormBackward0", ("x", "weight"), dense=True)
+def _batch_norm_train(x: Tensor, weight: Any = None, bias: Any = None, *, eps: float) -> Tensor:
     axes = [axis for axis in range(x.dim()) if axis != 1]
     shape = [1, -1] + [1] * (x.dim() - 2)
     out = _standardized(x, axes, eps)
-    return out * affine[0].reshape(shape) + affine[1].reshape(shape) if affine else out
+    return out if weight is None else out * weight.reshape(shape) + bias.reshape(shape)
 
 
 def _check_batch_norm(input: Tensor, training: bool, named: dict[str, Tensor | None]) -> None:
@@ -183,7 +185,9 @@ def instance_norm(
 # -- over features -----------------------------------------------------------------------------
 
 
-@function("NativeLayerNormBackward0", dense=True, outline=lambda *_, **__: (0, 1, 2))
+@function(
+    "NativeLayerNormBackward0", ("x", "affine"), dense=True, outline=lambda *_, **__: (0, 1, 2)
+)
 def _layer_norm(x: Tensor, *affine: Tensor, axes: Sequence[int], eps: float) -> Tensor:
     out = _standardized(x, axes, eps)
     return out * affine[0] + affine[1] if affine else out
@@ -244,7 +248,7 @@ def _rms_outline(x: Tensor, *weight: Tensor, **_: Any) -> tuple[Any, ...]:
     return (("MulBackward0", 0, _SCALE), 1) if weight else (0, _SCALE)
 
 
-@function("MulBackward0", dense=True, outline=_rms_outline)
+@function("MulBackward0", ("x?x", "weight?x"), dense=True, outline=_rms_outline)
 def _rms_norm(x: Tensor, *weight: Tensor, axes: Sequence[int], eps: float) -> Tensor:
     out = x * rsqrt((x * x).mean(axes, keepdim=True) + eps)
     return out * weight[0] if weight else out
@@ -270,12 +274,16 @@ def rms_norm(
     return result
 
 
-@function("NativeGroupNormBackward0", dense=True, outline=lambda *_, **__: (0, 1, 2))
-def _group_norm(x: Tensor, *affine: Tensor, groups: int, eps: float) -> Tensor:
+@function(
+    "NativeGroupNormBackward0", ("x", "weight"), dense=True, outline=lambda *_, **__: (0, 1, 2)
+)
+def _group_norm(
+    x: Tensor, weight: Any = None, bias: Any = None, *, groups: int, eps: float
+) -> Tensor:
     split = x.reshape(x.shape[0], groups, -1)
     out = _standardized(split, [-1], eps).reshape(x.shape)
     shape = [1, -1] + [1] * (x.dim() - 2)
-    return out * affine[0].reshape(shape) + affine[1].reshape(shape) if affine else out
+    return out if weight is None else out * weight.reshape(shape) + bias.reshape(shape)
 
 
 def group_norm(
@@ -329,7 +337,7 @@ def group_norm(
 _NORM = ("ExpandBackward0", ("ClampMinBackward0", ("LinalgVectorNormBackward0", 0)))
 
 
-@composite("DivBackward0", outline=lambda *_, **__: (0, _NORM))
+@composite("DivBackward0", saves=("x",), outline=lambda *_, **__: (0, _NORM))
 def _normalize(x: Tensor, *, p: float, dim: Any, eps: float) -> Tensor:
     return x / x.norm(p, dim, keepdim=True).clamp(min=eps)
 

@@ -48,7 +48,7 @@ def _pad_edges(x: Tensor, *, widths: Sequence[int], mode: str) -> Tensor:
 
 
 _PADDERS: dict[tuple[str, int], Any] = {
-    (mode, ndim): composite(f"{name}Pad{ndim}DBackward0")(_pad_edges)
+    (mode, ndim): composite(f"{name}Pad{ndim}DBackward0", saves=("x",))(_pad_edges)
     for mode, name in (("reflect", "Reflection"), ("replicate", "Replication"))
     for ndim in (1, 2, 3)
 }

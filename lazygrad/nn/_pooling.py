@@ -159,7 +159,10 @@ def _max_body(
     return largest(windows(x, *sizes), len(sizes[0]))
 
 
-_MAX = {nd: function(f"MaxPool{nd}DWithIndicesBackward0")(batched(nd, _max_body)) for nd in (2, 3)}
+_MAX = {
+    nd: function(f"MaxPool{nd}DWithIndicesBackward0", ("x",))(batched(nd, _max_body))
+    for nd in (2, 3)
+}
 
 
 def _image_index(
@@ -329,7 +332,7 @@ def _avg_body(
     return total / by if x.is_floating_point() else total.div(by, rounding_mode="trunc")
 
 
-_AVG = {nd: function(f"AvgPool{nd}DBackward0")(batched(nd, _avg_body)) for nd in (2, 3)}
+_AVG = {nd: function(f"AvgPool{nd}DBackward0", ("x",))(batched(nd, _avg_body)) for nd in (2, 3)}
 
 
 def _covered(n: int, out: int, k: int, s: int, p: int, include: bool) -> list[int]:
