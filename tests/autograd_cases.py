@@ -188,6 +188,18 @@ def retained_before_another_shape(T: Any) -> Any:
 
 
 @case
+def retained_and_another_shape_without_history(T: Any) -> Any:
+    """Random program 44540 of seed 7."""
+    x = T.ones(3, dtype=T.float64, requires_grad=True)
+    y = (x * 2).prod(-1)
+    y.retain_grad()
+    with T.no_grad():
+        y.unsqueeze_(0)
+    (taken,) = T.autograd.grad((y * y).sum(), y)
+    return y.grad, taken
+
+
+@case
 def hooks_before_another_shape(T: Any) -> Any:
     x = T.ones(1, 3, dtype=T.float64, requires_grad=True)
     y, seen = x * 2, []

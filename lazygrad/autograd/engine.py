@@ -319,6 +319,8 @@ class _Job:
             self._flow(fn, grads)
             return
         grads = [_tensor(value) for value in grads]
+        if isinstance(fn, GradFn):
+            grads = [_fitted(value, node) for value, node in zip(grads, fn.out_nodes)]
         if fn.extras is not None:
             self._tensor_hooks(fn, grads)
         if self.targets is not None:
@@ -466,6 +468,15 @@ def _sum(a: Any, b: Any) -> Any:
     if isinstance(a, Node) and isinstance(b, Node) and a.dtype is b.dtype:
         return ops.add(a, b)
     return _tensor(a) + _tensor(b)
+
+
+def _fitted(value: Any, node: Any) -> Any:
+    """A gradient in the shape of what the record made: since, without history, the tensor may have
+    got or lost axes of one element."""
+    if value is None or tuple(value.shape) == node.shape:
+        return value
+    wide, own = ([e for e in shape if e != 1] for shape in (value.shape, node.shape))
+    return value.reshape(node.shape) if wide == own else value
 
 
 def _run_hooks(hooks: dict[int, Any], value: Any) -> Any:
