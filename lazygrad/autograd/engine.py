@@ -319,8 +319,9 @@ class _Job:
             self._flow(fn, grads)
             return
         grads = [_tensor(value) for value in grads]
-        if isinstance(fn, GradFn):
-            grads = [_fitted(value, node) for value, node in zip(grads, fn.out_nodes)]
+        if isinstance(fn, GradFn):  # a released one has forgotten its results
+            for number, node in enumerate(fn.out_nodes[: len(grads)]):
+                grads[number] = _fitted(grads[number], node)
         if fn.extras is not None:
             self._tensor_hooks(fn, grads)
         if self.targets is not None:
