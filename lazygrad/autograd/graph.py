@@ -252,7 +252,9 @@ class GradFn(BaseFn):
             moved_to[value] = out
         found: list[Node] = []
         for node, op, srcs, _ in self.captured:
-            for value in read_values(node, op, srcs, wanted) if op.saves else ():
+            if not op.saves or node.dtype.kind != "f":  # no gradient goes through integers
+                continue
+            for value in read_values(node, op, srcs, wanted):
                 value = moved_to.get(value, value)
                 while (
                     value not in ends and value in inside and value.op.lowering is Lowering.MOVEMENT

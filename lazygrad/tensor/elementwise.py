@@ -21,7 +21,7 @@ from lazygrad.tensor import promotion as P
 from lazygrad.tensor import quick
 from lazygrad.tensor.core import Tensor, node_of, nodes_of, wrap
 from lazygrad.tensor.declare import check_tensor, declare, layout_order
-from lazygrad.tensor.history import not_differentiated, record
+from lazygrad.tensor.history import RESULT, not_differentiated, record
 from lazygrad.tensor.kernels import KERNELS, REFUSALS, require
 from lazygrad.tensor.size import HOST
 
@@ -369,9 +369,9 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
         value = ops.floordiv(x, y)
     else:
         value = ops.trunc(ops.div(x, y)) if x.dtype.kind == "f" else ops.truncdiv(x, y)
-    return record(
-        "DivBackward2" if len(tensors) > 1 else "DivBackward3", tensors, nodes, value, order
-    )
+    if len(tensors) == 1:
+        return record("DivBackward3", tensors, nodes, value, order)
+    return record("DivBackward2", tensors, nodes, value, order, ((0, 1), 1))
 
 
 def _no_zero(other: Any, t: Any) -> None:
@@ -426,7 +426,8 @@ def pow(input: Any, exponent: Any) -> Tensor:
         tensors, nodes, (x, y), order = operands("pow", input, exponent)
         require("pow", x.dtype)
         name = "PowBackward1" if isinstance(input, Tensor) else "PowBackward2"
-        return record(name, tensors, nodes, ops.power(x, y), order)
+        saves = (*range(len(tensors)), RESULT)
+        return record(name, tensors, nodes, ops.power(x, y), order, saves)
     check_tensor(input, "pow")
     number = number_of(exponent, "pow", "exponent")
     x = node_of(input)
@@ -442,7 +443,7 @@ def pow(input: Any, exponent: Any) -> Tensor:
     else:
         value = ops.power(base, P.scalar(number, dtype, x.device))
     order = None if input._view is None else layout_order((input,), x.shape)
-    return record("PowBackward0", (input,), (x,), value, order)
+    return record("PowBackward0", (input,), (x,), value, order, (0,))
 
 
 @declare(inplace=True, out=True)

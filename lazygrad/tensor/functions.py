@@ -19,7 +19,7 @@ from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor, axis_of, cut, node_of, nodes_of, shape_of, wrap, wrap_as
 from lazygrad.tensor.declare import check_tensor, declare, layout_order
 from lazygrad.tensor.elementwise import operands
-from lazygrad.tensor.history import not_differentiated, record, relabelled
+from lazygrad.tensor.history import RESULT, Saves, not_differentiated, record, relabelled
 from lazygrad.tensor.kernels import require
 from lazygrad.tensor.logic import where
 
@@ -80,7 +80,8 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
         value = ops.where(inside, value, bound)
     value = value if value.shape == shape else P.spread_to(value, shape)
     name = "ClampBackward0" if len(tensors) > 1 else "ClampBackward1"
-    return record(name, tensors, nodes, value, layout_order(tensors, shape))
+    saves = range(len(tensors))
+    return record(name, tensors, nodes, value, layout_order(tensors, shape), saves)
 
 
 @declare(inplace=True, out="clamp")
@@ -109,7 +110,8 @@ def _f_extreme(name: str, below: bool) -> Any:
             test = ops.bit_or(test, ops.ne(a, a))
             keep = ops.ne(b, b)
             test = ops.bit_and(test, ops.bit_not(keep))
-        return record(f"{name.capitalize()}Backward0", tensors, nodes, ops.where(test, b, a), order)
+        value = ops.where(test, b, a)
+        return record(f"{name.capitalize()}Backward0", tensors, nodes, value, order, (0, 1))
 
     function.__name__ = function.__qualname__ = name
     return declare(name, out=True)(function)
@@ -146,7 +148,7 @@ def nan_to_num(
 @declare(inplace=True, out=True)
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
     """input + value * tensor1 * tensor2."""
-    return _addc("Addcmul", ops.mul, input, tensor1, tensor2, value)
+    return _addc("Addcmul", ops.mul, input, tensor1, tensor2, value, ((1, 2), (2, 1)))
 
 
 @declare(inplace=True, out=True)
@@ -161,10 +163,12 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) 
             "tensor2) for float inputs. The future addcdiv behavior is just the latter "
             "implementation: (input + value * tensor1 / tensor2), for all dtypes."
         )
-    return _addc("Addcdiv", ops.div, input, tensor1, tensor2, value)
+    return _addc("Addcdiv", ops.div, input, tensor1, tensor2, value, ((1, 2), 2))
 
 
-def _addc(name: str, op: Any, input: Tensor, a: Tensor, b: Tensor, value: Any) -> Tensor:
+def _addc(
+    name: str, op: Any, input: Tensor, a: Tensor, b: Tensor, value: Any, saves: Saves
+) -> Tensor:
     nodes = nodes_of(input, a, b)
     dtype = P.common_dtype(tuple(nodes))
     require(name.lower(), dtype)
@@ -178,6 +182,7 @@ def _addc(name: str, op: Any, input: Tensor, a: Tensor, b: Tensor, value: Any) -
         nodes,
         ops.add(x, op(y, z)),
         layout_order((input, a, b), shape),
+        saves,
     )
 
 
@@ -209,7 +214,8 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     far = ops.sub(b, ops.mul(gap, ops.sub(ops.lit(1, w), w)))
     if len(nodes) == 3:
         value = ops.where(half, near, far)
-        return record("LerpBackward1", tensors, nodes, value, layout_order(tensors, shape))
+        order, saves = layout_order(tensors, shape), ((0, 2), (1, 2), 2)
+        return record("LerpBackward1", tensors, nodes, value, order, saves)
     value = near if builtins.abs(weight) < 0.5 else far
     return record("LerpBackward0", tensors, nodes, value, layout_order(tensors, shape))
 
@@ -219,7 +225,7 @@ def _c_name(dtype: D.DType) -> str:
 
 
 @declare(inplace=True, out=True)
-@composite("HypotBackward0")
+@composite("HypotBackward0", saves=("input?input", "other?other", "result"))
 def hypot(input: Tensor, other: Tensor) -> Tensor:
     require("hypot", P.pair_dtype(node_of(input), node_of(other)))
     a, b = input.abs(), other.abs()
@@ -242,18 +248,19 @@ def copysign(input: Tensor, other: Any) -> Tensor:
     zero = ops.eq(a, ops.lit(0, a))  # of either sign: no gradient
     plain = ops.where(flip, ops.neg(a), a)
     value = ops.where(zero, ops.where(minus, ops.lit(-0.0, a), ops.lit(0.0, a)), plain)
-    return record(f"CopysignBackward{2 - len(tensors)}", tensors, nodes, value, order)
+    name, saves = f"CopysignBackward{2 - len(tensors)}", ((0, 0), RESULT)
+    return record(name, tensors, nodes, value, order, saves)
 
 
 @declare(out=True)
-@composite("LogaddexpBackward0")
+@composite("LogaddexpBackward0", saves=("input", "other"))
 def logaddexp(input: Tensor, other: Tensor) -> Tensor:
     """log(exp(a) + exp(b)) without overflow."""
     return _log_sum("logaddexp", input, other, lambda gap: gap.exp().log1p())
 
 
 @declare(out=True)
-@composite("Logaddexp2Backward0")
+@composite("Logaddexp2Backward0", saves=("input", "other"))
 def logaddexp2(input: Tensor, other: Tensor) -> Tensor:
     """log2(2**a + 2**b) without overflow."""
     return _log_sum("logaddexp2", input, other, lambda gap: gap.exp2().log1p() / math.log(2.0))
@@ -298,7 +305,7 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
 
 
 @declare(inplace=True, out=True)
-@composite("SincBackward0")
+@composite("SincBackward0", saves=("input",))
 def sinc(input: Tensor) -> Tensor:
     x = input * math.pi
     return where(input == 0, input.new_ones(()), x.sin() / where(input == 0, 1.0, x))

@@ -45,7 +45,7 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     axis = axis_of(dim, rank)
     if index.numel() == 0:
         nothing = ops.zeros(shape_of(index), input.dtype, input._storage.device)
-        return record("GatherBackward0", (input,), (node_of(input),), nothing)
+        return record("GatherBackward0", (input,), (node_of(input),), nothing, saves=(0,))
     check_index("gather", index)
     if max(index.ndim, 1) != max(rank, 1):
         raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
@@ -70,7 +70,7 @@ def gathered(input: Tensor, axis: int, index: Tensor, i: Node) -> Tensor:
     else:
         flat, at = ops.reshape(x, arg=(1,)), ops.reshape(i, arg=(i.numel,))
         node = ops.reshape(ops.gather(flat, at, arg=0), arg=i.shape)
-    return record("GatherBackward0", (input, index), (x, i), node)
+    return record("GatherBackward0", (input, index), (x, i), node, saves=(0, 1))
 
 
 def out_of_range(axis: int) -> str:
@@ -214,10 +214,11 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
         raise RuntimeError("masked_select: expected BoolTensor for mask")
     shape = P.joint_shape(shape_of(input), shape_of(mask))
     where = np.flatnonzero(np.broadcast_to(host_values(mask), shape))
-    x = node_of(input)
+    x, m = node_of(input), node_of(mask)
     flat = ops.reshape(P.spread_to(x, shape), arg=(prod(shape),))
     index = node_of(from_values(where.astype(np.int64), D.int64))
-    return record("MaskedSelectBackward0", (input,), (x,), ops.gather(flat, index, arg=0))
+    node = ops.gather(flat, index, arg=0)
+    return record("MaskedSelectBackward0", (input, mask), (x, m), node, saves=(0, 1))
 
 
 @declare()

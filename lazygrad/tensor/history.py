@@ -42,6 +42,10 @@ from lazygrad.tensor.storage import reads
 
 _ref = weakref.ref
 
+# what a record saves: tensors by number, or the result; (1, 0): tensor 1, if 0 wants a gradient
+Saves = Sequence[int | tuple[int, int]]
+RESULT = -1
+
 # -- history ------------------------------------------------------------------------------------
 
 
@@ -123,12 +127,16 @@ def record(
     nodes: Sequence[Node],
     node: Node,
     order: Sequence[int] | None = None,
+    saves: Saves | None = None,
 ) -> Tensor:
-    """The result of an operation on `tensors`, whose values it took as `nodes`."""
+    """The result of an operation on `tensors`, whose values it took as `nodes`.
+
+    `saves` says what PyTorch's record saves, where that is not what our rules read.
+    """
     if mode.grad:
         for t in tensors:
             if t._meta is not None and needs_grad(t):
-                return _recorded(name, tensors, nodes, node, order)
+                return _recorded(name, tensors, nodes, node, order, saves)
     return wrap(node) if order is None else wrap_as(node, order)
 
 
@@ -138,6 +146,7 @@ def _recorded(
     nodes: Sequence[Node],
     node: Node,
     order: Sequence[int] | None,
+    saves: Saves | None,
 ) -> Tensor:
     if node.dtype.kind != "f":
         return wrap_as(node, order)
@@ -145,13 +154,20 @@ def _recorded(
         memory.freeze()
     fn = make_fn(name, tensors, nodes, [node])
     result = wrap_as(node, order)
-    note_saved(fn, tensors, nodes, [result], [node])
+    if saves is None:
+        note_saved(fn, tensors, nodes, [result], [node])
+    else:
+        _note(fn, saves, tensors, nodes, result, node)
     attach(result, fn, 0)
     return result
 
 
 def record_many(
-    name: str, tensors: Sequence[Tensor], nodes: Sequence[Node], outs: Sequence[Node]
+    name: str,
+    tensors: Sequence[Tensor],
+    nodes: Sequence[Node],
+    outs: Sequence[Node],
+    order: Sequence[int] | None = None,
 ) -> list[Tensor]:
     """As `record`, for several results; those that are not floating get no history."""
     fn = None
@@ -161,7 +177,7 @@ def record_many(
         fn = make_fn(name, tensors, nodes, outs)
     if reads:
         memory.settle(list(outs))
-    results = [wrap(out) for out in outs]
+    results = [wrap_as(out, order) for out in outs]
     if fn is not None:
         note_saved(fn, tensors, nodes, results, outs)
         for number, result in enumerate(results):
@@ -223,6 +239,29 @@ def note_saved(
             fn.saved.append(saved_entry(t, node, type(fn), number, is_result=True))
 
 
+def _note(
+    fn: GradFn,
+    saves: Saves,
+    tensors: Sequence[Tensor],
+    nodes: Sequence[Node],
+    result: Tensor,
+    node: Node,
+) -> None:
+    """Remember the versions of what PyTorch's record saves. What our rules read besides is kept,
+    and is what it was: no write changes a node."""
+    fn.keep(nodes)
+    for wanted in saves:
+        at, reader = wanted if isinstance(wanted, tuple) else (wanted, None)
+        if reader is not None and not needs_grad(tensors[reader]):
+            continue
+        if at == RESULT:
+            fn.saved.append(saved_entry(result, node, type(fn), 0, is_result=True))
+            continue
+        t = tensors[at]
+        fn.saved.append(saved_entry(t, nodes[at], maker_of(t), t._meta.nr if t._meta else 0))
+    fn.reads_values = fn.reads_values or bool(fn.saved)
+
+
 def maker_of(t: Tensor) -> type[BaseFn] | None:
     """The class of the record that made a tensor."""
     meta = t._meta
@@ -263,7 +302,8 @@ def saving(result: Tensor, *tensors: Tensor) -> Tensor:
     if isinstance(fn, GradFn):
         fn.reads_values = True
         for t in tensors:
-            fn.saved = [*fn.saved, saved_entry(t, node_of(t), maker_of(t), 0)]
+            nr = t._meta.nr if t._meta else 0
+            fn.saved = [*fn.saved, saved_entry(t, node_of(t), maker_of(t), nr)]
     return result
 
 

@@ -16,6 +16,7 @@ from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, shape_of, view_of
 from lazygrad.tensor.creation import from_values
 from lazygrad.tensor.declare import check_kind, check_tensor, named
+from lazygrad.tensor.history import saving
 from lazygrad.tensor.joining import cat
 from lazygrad.tensor.kernels import require, require_float
 from lazygrad.tensor.linear import linalg_cross
@@ -25,6 +26,7 @@ from lazygrad.tensor.norms import matrix_norm as _matrix_norm
 from lazygrad.tensor.norms import vector_norm as _vector_norm
 from lazygrad.tensor.out import out_form
 from lazygrad.tensor.promotion import type_name
+from lazygrad.tensor.views import no_view
 
 
 class LinAlgError(RuntimeError):
@@ -202,12 +204,12 @@ class _LogDet(Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor) -> Any:
         sign, value = _host(lambda v: tuple(np.linalg.slogdet(v)), a)
-        ctx.save_for_backward(a)  # the sign is constant, but has a record as PyTorch's has
+        ctx.save_for_backward(a, sign)  # the sign is constant, but has a record as PyTorch's has
         return sign, value
 
     @staticmethod
     def backward(ctx: Any, gs: Tensor, g: Tensor) -> Any:
-        (a,) = ctx.saved_tensors
+        a, _ = ctx.saved_tensors
         return g[..., None, None] * inv(a).mT
 
 
@@ -273,7 +275,10 @@ def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
     _check("linalg.cholesky", A)
     require("linalg.cholesky", A.dtype)
     made = _Cholesky.apply(A.mT if upper else A)
-    return made.contiguous().mT if upper else made
+    if not upper:
+        return made
+    turned = no_view(made.contiguous().mT)
+    return saving(turned, turned)
 
 
 def _tall_gradient(q: Tensor, r: Tensor, gq: Tensor, gr: Tensor) -> Tensor:
@@ -291,21 +296,23 @@ class _Qr(Function):
         ctx.mode = mode
         if mode == "r":
             r = _host(lambda v: np.linalg.qr(v, "r"), a)
+            ctx.save_for_backward(r)
             return a.new_empty(0), r
         q, r = _host(lambda v: tuple(np.linalg.qr(v, mode)), a)  # type: ignore[call-overload]
-        ctx.save_for_backward(a, q, r)
+        ctx.save_for_backward(q, r)
         return q, r
 
     @staticmethod
     def backward(ctx: Any, gq: Tensor, gr: Tensor) -> Any:
+        saved = ctx.saved_tensors
         if ctx.mode == "r":
             raise RuntimeError(
                 "The derivative of linalg.qr depends on Q, which is not computed when mode='r'. "
                 "Please use linalg.qr(A, mode='reduced') if you are going to differentiate "
                 "through linalg.qr."
             )
-        a, q, r = ctx.saved_tensors
-        rows, columns = a.shape[-2:]
+        q, r = saved
+        rows, columns = q.shape[-2], r.shape[-1]
         if rows > columns and ctx.mode == "complete":
             raise RuntimeError(
                 "The QR decomposition is not differentiable when mode='complete' and nrows > ncols."
@@ -314,7 +321,7 @@ class _Qr(Function):
             return _tall_gradient(q, r, gq, gr), None
         # A = [X Y] with X square: X = Q U, and Y = Q V hangs on Q
         rest = gr[..., rows:]
-        g = _tall_gradient(q, r[..., :rows], gq + a[..., rows:] @ rest.mT, gr[..., :rows])
+        g = _tall_gradient(q, r[..., :rows], gq + q @ r[..., rows:] @ rest.mT, gr[..., :rows])
         return cat([g, q @ rest], -1), None
 
 
@@ -426,7 +433,8 @@ def pinv(A: Tensor, *, rtol: float | None = None) -> Tensor:
     u, s, vh = svd(A, False)
     kept = s > rtol * s.detach().amax(-1, True)
     inverse = (1 / s.masked_fill(~kept, 1.0)).masked_fill(~kept, 0.0)
-    return (vh.mT * inverse.unsqueeze(-2)) @ u.mT
+    made = (vh.mT * inverse.unsqueeze(-2)) @ u.mT
+    return saving(made, A, made)
 
 
 def cond(A: Tensor, p: Any = None) -> Tensor:

@@ -12,6 +12,7 @@ from typing import Any
 from lazygrad.autograd.composite import composite
 from lazygrad.ir import ops
 from lazygrad.ir.node import Node
+from lazygrad.ir.views import View
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor, axis_of, nodes_of, shape_of, view_of
 from lazygrad.tensor.declare import check_kind, check_tensor, declare
@@ -184,8 +185,42 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         node = ops.reshape(node, arg=node.shape[:-1])
     turned = p == 2 and needs_grad(input)  # the batches side by side times one matrix
     name = "CloneBackward0" if turned else "UnsafeViewBackward0"
-    result = record(name, (input, other), (a, b), node)
+    saves = _saved_factors(input, other, left.shape, right.shape)
+    result = record(name, (input, other), (a, b), node, saves=saves)
     return with_inputs(result, _product_outline(input, other, p, q))
+
+
+def _saved_factors(
+    a: Tensor, b: Tensor, left: tuple[int, ...], right: tuple[int, ...]
+) -> tuple[tuple[int, int], ...]:
+    """Each factor for the other's gradient, unless PyTorch's `reshape` of it makes a copy, which
+    nobody else can write to. `left` and `right` are the shapes of the batches."""
+    p, q = len(shape_of(a)), len(shape_of(b))
+    if p == q == 3 and shape_of(a)[0] != shape_of(b)[0]:  # a batch of one is a matrix
+        if shape_of(a)[0] == 1 and needs_grad(a):
+            p = 2
+        elif shape_of(b)[0] == 1 and needs_grad(b):
+            q = 2
+    first = second = True
+    if p > 2 and q > 2:
+        first, second = _is_stack(view_of(a).expand(left)), _is_stack(view_of(b).expand(right))
+    elif p > 2:
+        first = _is_tall(view_of(a))
+    elif p == 1 or needs_grad(a):
+        view = view_of(b)
+        rank = len(view.shape)
+        second = _is_tall(view.permute((*range(rank - 2), rank - 1, rank - 2)))
+    return ((0, 1),) * first + ((1, 0),) * second
+
+
+def _is_tall(view: View) -> bool:
+    """Whether these matrices lie in memory as a single one does."""
+    return view.reshape((prod(view.shape[:-1]), view.shape[-1])) is not None
+
+
+def _is_stack(view: View) -> bool:
+    """Whether these matrices lie in memory as those of a single batch axis do."""
+    return view.reshape((prod(view.shape[:-2]), *view.shape[-2:])) is not None
 
 
 def _product_outline(a: Tensor, b: Tensor, p: int, q: int) -> tuple[Any, ...]:
@@ -271,7 +306,7 @@ def _check_expand(own: tuple[int, ...], wanted: tuple[int, ...]) -> None:
 
 
 @declare(inplace=True, out="same")
-@composite("AddmvBackward0")
+@composite("AddmvBackward0", saves=("mat?vec", "vec?mat"))
 def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     if len(shape_of(input)) > 1:
         ranks = ", ".join(str(len(shape_of(t))) for t in (input, mat, vec))
@@ -280,13 +315,13 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any 
 
 
 @declare(inplace=True, out=True)
-@composite("AddrBackward0")
+@composite("AddrBackward0", saves=("vec1?vec2", "vec2?vec1"))
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     return _plus(input, outer(vec1, vec2), beta, alpha)
 
 
 @declare(inplace=True, out="same")
-@composite("BaddbmmBackward0")
+@composite("BaddbmmBackward0", saves=("batch1?batch2", "batch2?batch1"))
 def baddbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Tensor:
@@ -296,7 +331,7 @@ def baddbmm(
 
 
 @declare(inplace=True, out="same")
-@composite("AddbmmBackward0")
+@composite("AddbmmBackward0", saves=("batch1?batch2", "batch2?batch1"))
 def addbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Tensor:
@@ -418,7 +453,7 @@ def linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
     return _cross(input, other, axis)
 
 
-@composite("LinalgCrossBackward0")
+@composite("LinalgCrossBackward0", saves=("input?other", "other?input"))
 def _cross(input: Tensor, other: Tensor, axis: int) -> Tensor:
     shape = P.joint_shape(shape_of(input), shape_of(other))
     a, b = input.expand(shape), other.expand(shape)

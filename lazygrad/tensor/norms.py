@@ -221,7 +221,7 @@ def norm(
 
 
 @declare()
-@composite("DistBackward0")
+@composite("DistBackward0", saves=("input", "other", "result"))
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The norm of the difference."""
     return norm(input - other, p)

@@ -350,7 +350,10 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
     wanted = () if dim is None else dim
     found = [amin(input.detach(), wanted, keepdim), amax(input.detach(), wanted, keepdim)]
     outs = [node_of(t) for t in found]
-    return aminmax_result(*record_many("AminmaxBackward0", (input,), (node_of(input),), outs))
+    made = record_many("AminmaxBackward0", (input,), (node_of(input),), outs)
+    if not input.ndim:
+        saving(made[0], input, *made)
+    return aminmax_result(*made)
 
 
 def _arg(name: str, op: Any) -> Any:

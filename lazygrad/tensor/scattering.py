@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lazygrad.autograd.composite import composite
 from lazygrad.autograd.function import Function
 from lazygrad.ir.node import Shape
 from lazygrad.tensor.aliasing import adopt, check_inplace
@@ -44,7 +45,7 @@ def scatter_reduce(
             f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}"
         )
     if index.numel() == 0:
-        return input.clone()
+        return _added(input, index, src, axis, reduce, include_self)
     check_index("scatter_reduce", index)
     if src.dtype is not input.dtype:
         raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
@@ -74,6 +75,16 @@ def _combined(
 ) -> Tensor:
     if reduce in _COMBINE:
         return _Combine.apply(input, (index.long(),), src, axis, reduce, with_self)
+    return _added(input, index, src, axis, reduce, with_self)
+
+
+@composite("ScatterReduceBackward0", saves=("input", "index", "src", "result"))
+def _added(
+    input: Tensor, index: Tensor, src: Tensor, axis: int, reduce: str, with_self: bool
+) -> Tensor:
+    """Sums and means; of no index nothing but the input."""
+    if index.numel() == 0:
+        return input.clone()
     base = input if with_self else input.scatter(axis, index, 0)
     total = base.scatter_add(axis, index, src)
     if reduce == "sum":

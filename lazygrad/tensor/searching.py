@@ -20,7 +20,7 @@ from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, axis_of, node_of, shape_of, wrap, wrap_as
 from lazygrad.tensor.creation import dense_order, from_values
 from lazygrad.tensor.declare import check_kind, check_tensor, declare, inplace_form, named
-from lazygrad.tensor.history import record, record_many, relabelled
+from lazygrad.tensor.history import record, record_many, relabelled, saving
 from lazygrad.tensor.kernels import require
 from lazygrad.tensor.reductions import drop_axes
 
@@ -52,12 +52,8 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool
         values = record("SortBackward0", (input,), (x,), ops.copy(x))
         return sort_result(values, wrap(ops.zeros((), D.int64, x.device)))
     order = ops.argsort(x, arg=(axis, descending))
-    layout = dense_order(input)
-    if layout is None:
-        outs = [ops.gather(x, order, arg=axis), order]
-        return sort_result(*record_many("SortBackward0", (input,), (x,), outs))
-    values = record("SortBackward0", (input,), (x,), ops.gather(x, order, arg=axis), layout)
-    return sort_result(values, wrap_as(order, layout))
+    outs = [ops.gather(x, order, arg=axis), order]
+    return sort_result(*record_many("SortBackward0", (input,), (x,), outs, dense_order(input)))
 
 
 declare("msort")(lambda input: sort(input, 0)[0])
@@ -108,7 +104,7 @@ def _at_rank(
         order = ops.where(ops.max_(none, arg=(axis,)), ops.argmax(none, arg=(axis,)), order)
     outs = [
         drop_axes(ops.gather(x, order, arg=axis), (axis,), keepdim),
-        drop_axes(ops.copy(order), (axis,), keepdim),
+        drop_axes(order, (axis,), keepdim),
     ]
     return result(*record_many(name, (input,), (x,), outs))
 
@@ -180,8 +176,9 @@ def _picked(
     """The elements at an index of extent 1 along the axis, and that index."""
     x, place = node_of(input), node_of(index)
     picked = drop_axes(ops.gather(x, place, arg=axis), (axis,), keepdim)
-    where_from = drop_axes(ops.copy(place), (axis,), keepdim)
-    return record(name, (input,), (x,), picked), wrap(where_from)
+    where_from = drop_axes(place, (axis,), keepdim)
+    values, indices = record_many(name, (input,), (x,), [picked, where_from])
+    return values, indices
 
 
 @declare()
@@ -229,7 +226,8 @@ def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
         require("cumprod_", kind)
     value = P.cast(x, kind)
     node = ops.cumprod(value, arg=axis) if x.shape else ops.copy(value)
-    return record("CumprodBackward0", (input,), (x,), node)
+    result = record("CumprodBackward0", (input,), (x,), node)
+    return result if x.shape else saving(result, input, result)
 
 
 def _running_inplace(function: Any) -> None:
@@ -259,11 +257,12 @@ def _running(name: str, op: Any, result: Any) -> Any:
         x = node_of(input)
         axis = axis_of(dim, len(x.shape))
         if not x.shape:
-            values = record(f"{name.capitalize()}Backward0", (input,), (x,), ops.copy(x))
-            return result(values, wrap(ops.zeros((), D.int64, x.device)))
-        index = op(x, arg=axis)
-        outs = [ops.gather(x, index, arg=axis), index]
-        return result(*record_many(f"{name.capitalize()}Backward0", (input,), (x,), outs))
+            outs = [ops.copy(x), ops.zeros((), D.int64, x.device)]
+        else:
+            index = op(x, arg=axis)
+            outs = [ops.gather(x, index, arg=axis), index]
+        made = record_many(f"{name.capitalize()}Backward0", (input,), (x,), outs)
+        return result(saving(made[0], input), made[1])
 
     function.__name__ = function.__qualname__ = name
     return declare(name, out="same")(function)

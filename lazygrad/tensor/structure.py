@@ -194,7 +194,7 @@ _NO_ELEMENT = (
 
 
 @declare(out="same")
-@composite("TakeBackward0", saves=("index",))
+@composite("TakeBackward0", saves=("input", "index"))
 def take(input: Tensor, index: Tensor) -> Tensor:
     """Elements by their position in row-major order."""
     if index.dtype is not D.int64:
@@ -253,7 +253,8 @@ def _indexed(name: str, change: Any) -> Any:
         change(made if made.ndim else made.view(1), key, source, **options)
         return made
 
-    with_tensor = composite(f"{stem}{int(name == 'index_fill')}")(changed)
+    saves = None if name == "index_fill" else ("places", "source?source")
+    with_tensor = composite(f"{stem}{int(name == 'index_fill')}", saves)(changed)
     with_number = composite(f"{stem}0")(changed)
 
     def function(input: Tensor, dim: int, index: Tensor, source: Any, **options: Any) -> Tensor:

@@ -137,8 +137,11 @@ def _reshaped(input: Tensor, shape: Sequence[int], name: str) -> Tensor:
 
 
 def unsafe_view(input: Tensor, shape: Sequence[int]) -> Tensor:
-    """The same elements in another shape: in the same memory, but no view to autograd."""
+    """The same elements in another shape: in the same memory, but no view to autograd, and
+    with a version of its own."""
     made = no_view(_reshaped(input, tuple(shape), "UnsafeViewBackward0"))
+    if made._meta is not None and made._storage is input._storage:
+        made._meta.loose = [0]
     return relabelled(made, fn_class("UnsafeViewBackward0"))
 
 
