@@ -21,7 +21,7 @@ from lazygrad.tensor import promotion as P
 from lazygrad.tensor import quick
 from lazygrad.tensor.core import Tensor, node_of, nodes_of, wrap
 from lazygrad.tensor.declare import check_tensor, declare, layout_order
-from lazygrad.tensor.history import RESULT, not_differentiated, record
+from lazygrad.tensor.history import RESULT, not_differentiated, record, saving
 from lazygrad.tensor.kernels import KERNELS, REFUSALS, require
 from lazygrad.tensor.size import HOST
 
@@ -370,7 +370,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     else:
         value = ops.trunc(ops.div(x, y)) if x.dtype.kind == "f" else ops.truncdiv(x, y)
     if len(tensors) == 1:
-        return record("DivBackward3", tensors, nodes, value, order)
+        return saving(record("DivBackward3", tensors, nodes, value, order))
     return record("DivBackward2", tensors, nodes, value, order, ((0, 1), 1))
 
 
@@ -472,7 +472,7 @@ def round(input: Tensor, *, decimals: int | None = None) -> Tensor:
     scale = P.scalar(10.0 ** builtins.abs(decimals), wide.dtype, x.device)
     up, down = (ops.mul, ops.div) if decimals > 0 else (ops.div, ops.mul)
     value = P.cast(down(ops.rint(up(wide, scale)), scale), x.dtype)
-    return record("RoundBackward1", (input,), (x,), value, order)
+    return record("RoundBackward1", (input,), (x,), value, order, ())
 
 
 @declare(inplace=True, out="same")

@@ -217,7 +217,7 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
         order, saves = layout_order(tensors, shape), ((0, 2), (1, 2), 2)
         return record("LerpBackward1", tensors, nodes, value, order, saves)
     value = near if builtins.abs(weight) < 0.5 else far
-    return record("LerpBackward0", tensors, nodes, value, layout_order(tensors, shape))
+    return record("LerpBackward0", tensors, nodes, value, layout_order(tensors, shape), ())
 
 
 def _c_name(dtype: D.DType) -> str:

@@ -291,7 +291,8 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: An
     if beta != 0:
         _check_expand(c.shape, node.shape)
         node = ops.add(_scaled(P.spread_to(c, node.shape), beta), node)
-    return record("AddmmBackward0", (input, mat1, mat2), (c, a, b), node)
+    saves = ((1, 2), (2, 1))
+    return record("AddmmBackward0", (input, mat1, mat2), (c, a, b), node, saves=saves)
 
 
 def _check_expand(own: tuple[int, ...], wanted: tuple[int, ...]) -> None:

@@ -275,7 +275,7 @@ def _with_index(name: str, arg_op: Any, result: Any) -> Any:
         x = node_of(input)
         axis = axis_of(dim, len(x.shape))
         if not x.shape:
-            values = record(f"{name.capitalize()}Backward0", (input,), (x,), ops.copy(x))
+            values = saving(record(f"{name.capitalize()}Backward0", (input,), (x,), ops.copy(x)))
             return result(values, wrap(ops.zeros((), D.int64, x.device)))
         _check_nonempty(name, x, (axis,), True)
         index = arg_op(x, arg=(axis,))

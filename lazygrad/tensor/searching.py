@@ -49,7 +49,7 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool
     x = node_of(input)
     axis = axis_of(dim, len(x.shape))
     if not x.shape:
-        values = record("SortBackward0", (input,), (x,), ops.copy(x))
+        values = saving(record("SortBackward0", (input,), (x,), ops.copy(x)))
         return sort_result(values, wrap(ops.zeros((), D.int64, x.device)))
     order = ops.argsort(x, arg=(axis, descending))
     outs = [ops.gather(x, order, arg=axis), order]
@@ -69,7 +69,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     if not 0 <= k <= (x.shape[axis] if x.shape else 1):
         raise RuntimeError("selected index k out of range")
     if not x.shape:
-        values = record("TopkBackward0", (input,), (x,), ops.copy(x))
+        values = saving(record("TopkBackward0", (input,), (x,), ops.copy(x)))
         return topk_result(values, wrap(ops.zeros((), D.int64, x.device)))
     order = ops.argrank(x, arg=(axis, largest, 0, k))
     outs = [ops.gather(x, order, arg=axis), order]
@@ -95,7 +95,7 @@ def _at_rank(
     name: str, result: Any, input: Tensor, x: Node, axis: int, rank: int, keepdim: bool
 ) -> Any:
     if not x.shape:
-        values = record(name, (input,), (x,), ops.copy(x))
+        values = saving(record(name, (input,), (x,), ops.copy(x)))
         return result(values, wrap(ops.zeros((), D.int64, x.device)))
     order = ops.argrank(x, arg=(axis, False, rank, 1))
     if x.dtype.kind == "f" and name.startswith(("Median",)):

@@ -253,7 +253,8 @@ def _indexed(name: str, change: Any) -> Any:
         change(made if made.ndim else made.view(1), key, source, **options)
         return made
 
-    saves = None if name == "index_fill" else ("places", "source?source")
+    places = "places?source" if name == "index_add" else "places"
+    saves = None if name == "index_fill" else (places, "source?source")
     with_tensor = composite(f"{stem}{int(name == 'index_fill')}", saves)(changed)
     with_number = composite(f"{stem}0")(changed)
 
