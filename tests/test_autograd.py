@@ -491,3 +491,13 @@ def test_backward_goes_the_same_way_any_number_of_times(view: Any) -> None:
     for times in range(1, 5):
         y.backward(lg.ones(3, 3))
         assert t.grad is not None and t.grad.tolist() == [[sign * times] * 3] * 3
+
+
+def test_a_write_through_data_to_an_operand_that_was_broadcast_is_what_backward_reads():
+    x = lg.tensor([[1.0], [2.0]], requires_grad=True)
+    y = lg.tensor([[3.0, 4.0]], requires_grad=True)
+    z = x * y
+    x.data.mul_(10)
+    z.sum().backward()
+    assert x.grad.tolist() == [[7.0], [7.0]]
+    assert y.grad.tolist() == [[30.0, 30.0]]

@@ -15,6 +15,7 @@ from lazygrad.autograd.late import tensors
 from lazygrad.autograd.modes import mode
 from lazygrad.ir import ops
 from lazygrad.ir.node import Node
+from lazygrad.ir.ops import Lowering
 
 # storage, version and all writes then, the class of the record that made the value, output number,
 # value, view, where versions are counted, if not in the storage, and a weak reference to the tensor
@@ -73,7 +74,14 @@ def _substitute(fn: Any, saved: Node, storage: Any, view: Any) -> Node:
                 known[n] = n if n in inside else replaced(n, saved, now)
         return tuple(known[n] for n in nodes)
 
-    fn.captured = [(known.get(out, out), op, swap(srcs), arg) for out, op, srcs, arg in fn.captured]
+    captured = []
+    for out, op, srcs, arg in fn.captured:
+        new = swap(srcs)
+        moved = op.lowering is Lowering.MOVEMENT or op is ops.cast
+        if moved and new != srcs and out not in known and out not in fn.out_nodes:
+            known[out] = op(*new, arg=arg)  # what is read is what was written, moved
+        captured.append((known.get(out, out), op, new, arg))
+    fn.captured = captured
     fn.in_nodes, fn.out_nodes = swap(fn.in_nodes), swap(fn.out_nodes)
     return now
 

@@ -209,8 +209,7 @@ class _LogDet(Function):
 
     @staticmethod
     def backward(ctx: Any, gs: Tensor, g: Tensor) -> Any:
-        a, _ = ctx.saved_tensors
-        return g[..., None, None] * inv(a).mT
+        return g[..., None, None] * inv(ctx.saved_tensors[0]).mT
 
 
 def slogdet(A: Tensor) -> Any:
@@ -275,10 +274,7 @@ def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
     _check("linalg.cholesky", A)
     require("linalg.cholesky", A.dtype)
     made = _Cholesky.apply(A.mT if upper else A)
-    if not upper:
-        return made
-    turned = no_view(made.contiguous().mT)
-    return saving(turned, turned)
+    return saving(turned := no_view(made.contiguous().mT), turned) if upper else made
 
 
 def _tall_gradient(q: Tensor, r: Tensor, gq: Tensor, gr: Tensor) -> Tensor:
@@ -296,7 +292,7 @@ class _Qr(Function):
         ctx.mode = mode
         if mode == "r":
             r = _host(lambda v: np.linalg.qr(v, "r"), a)
-            ctx.save_for_backward(r)
+            ctx.save_for_backward(None, r)
             return a.new_empty(0), r
         q, r = _host(lambda v: tuple(np.linalg.qr(v, mode)), a)  # type: ignore[call-overload]
         ctx.save_for_backward(q, r)
@@ -304,14 +300,13 @@ class _Qr(Function):
 
     @staticmethod
     def backward(ctx: Any, gq: Tensor, gr: Tensor) -> Any:
-        saved = ctx.saved_tensors
+        q, r = ctx.saved_tensors
         if ctx.mode == "r":
             raise RuntimeError(
                 "The derivative of linalg.qr depends on Q, which is not computed when mode='r'. "
                 "Please use linalg.qr(A, mode='reduced') if you are going to differentiate "
                 "through linalg.qr."
             )
-        q, r = saved
         rows, columns = q.shape[-2], r.shape[-1]
         if rows > columns and ctx.mode == "complete":
             raise RuntimeError(
