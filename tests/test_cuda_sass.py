@@ -86,7 +86,7 @@ def promises(name: str) -> dict[str, Promise]:
         made, expected = render(kernel), promise(kernel)
         found[made.phases[0].symbol] = expected
         if made.together is not None:
-            found[made.together().name] = expected
+            found[made.together(2).name] = expected
     return found
 
 

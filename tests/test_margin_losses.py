@@ -116,3 +116,23 @@ def test_lists_and_dicts_of_parameters() -> None:
     model = lg.nn.Module()
     model.own, model.other = listed, named
     assert len(list(model.parameters())) == 4
+
+
+MODULES = [
+    ("MarginRankingLoss(0.5)", "margin_ranking_loss({}, margin=0.5)", "a, b, s"),
+    ("HingeEmbeddingLoss()", "hinge_embedding_loss({})", "a, s"),
+    ("CosineEmbeddingLoss(0.1)", "cosine_embedding_loss({}, margin=0.1)", "a, b, s[:, 0]"),
+    ("TripletMarginLoss(swap=True)", "triplet_margin_loss({}, swap=True)", "a, b, c"),
+    ("SoftMarginLoss(reduction='sum')", "soft_margin_loss({}, reduction='sum')", "a, s"),
+    ("MultiLabelSoftMarginLoss(c[0])", "multilabel_soft_margin_loss({}, c[0])", "a, (s + 1) / 2"),
+    ("PoissonNLLLoss(full=True)", "poisson_nll_loss({}, full=True)", "a, c.abs()"),
+    ("GaussianNLLLoss(full=True)", "gaussian_nll_loss({}, full=True)", "a, b, c.abs() + 1"),
+]
+
+
+@pytest.mark.parametrize(("module", "function", "given"), MODULES)
+def test_modules_keep_the_options(module: str, function: str, given: str) -> None:
+    a, b, c = (lg.sin(lg.arange(12.0).reshape(3, 4) * k) for k in (1, 2, 3))
+    names = {"a": a, "b": b, "c": c, "s": lg.sign(b + 0.01), "nn": lg.nn}
+    loss = eval(f"nn.{module}({given})", names)
+    assert loss.tolist() == eval(f"nn.functional.{function.format(given)}", names).tolist()

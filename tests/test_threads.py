@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -104,12 +105,12 @@ def test_the_number_of_threads_can_be_set_and_changes_no_bit() -> None:
 
 
 def test_a_finalizer_may_give_memory_back_while_memory_is_taken() -> None:
-    class Collecting(dict):  # as if the garbage collector ran in the middle
+    class Collecting(defaultdict):  # as if the garbage collector ran in the middle
         def get(self, size: int) -> None:
             pool.give(size, 0, None)
 
     pool = Pool()
-    pool._free = Collecting()
+    pool._free = Collecting(list)
     other = threading.Thread(target=pool.take, args=(1000,), daemon=True)
     other.start()
     other.join(20)

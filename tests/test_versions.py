@@ -21,7 +21,6 @@ from lazygrad.testing.samples import SAMPLES, Call
 GOLDEN = Path(__file__).parent / "golden" / "versions.txt"
 RESULT = "result"
 DTYPE = "float64"
-DIFFERENT: frozenset[str] = frozenset()
 
 
 def settings(lib: Library, call: Call) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -67,6 +66,8 @@ def outcomes(lib: Library) -> dict[str, str]:
     for sample in SAMPLES:
         if sample.place in ("operator", "index") or sample.name.endswith("_"):
             continue
+        if sample.name == "normal":  # its numbers have no gradient
+            continue
         form = _function(lib, sample)
         if form is None:
             continue
@@ -101,7 +102,7 @@ def test_writes_are_refused_as_recorded(monkeypatch: pytest.MonkeyPatch) -> None
     with quiet(lg):
         ours = outcomes(Library(lg))
     assert len(ours) > 1500
-    assert differences(ours, recorded()).keys() <= DIFFERENT
+    assert differences(ours, recorded()) == {}
 
 
 @pytest.mark.torch

@@ -31,13 +31,13 @@ template <class A, int N> struct Instances {
   A at[N];
   LG_FN int of(i32 block) const {
     int found = 0;
-    if (N <= 32) {
+    if constexpr (N <= 32) {
 #pragma unroll
       for (int i = 1; i < N; i++) found += block >= first[i];
-      return found;
+    } else {
+      for (int step = 128; step; step /= 2) /* N <= 256 */
+        if (found + step < N && block >= first[found + step]) found += step;
     }
-    for (int step = 128; step; step /= 2) /* N <= 256 */
-      if (found + step < N && block >= first[found + step]) found += step;
     return found;
   }
 };
