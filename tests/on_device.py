@@ -27,6 +27,7 @@ _CHILDREN = "its processes compute on the host"
 _TEXT = "it reads the package's source"
 _FINISHES = "blocks of products are finished by the C backend alone (Device.finishes)"
 _ANY_SIZES = "plans for many sizes are of the C backend alone (Device.any_sizes)"
+_PATTERN = "backward passes are known by a pattern on the host alone"
 _ITSELF = "it names its devices itself"
 HOST_ONLY: dict[str, str] = {
     **dict.fromkeys(
@@ -81,6 +82,7 @@ HOST_ONLY: dict[str, str] = {
     "test_protocols.py::test_as_torch[np.array(x, dtype=np.int32, copy=False)]": _SHARED,
     "test_protocols.py::test_as_torch"
     "[n == x, x == n, x == np.array(2), x == np.float64(1), np.float64(1) == x]": _ARRAYS,
+    "test_repeats.py::test_what_is_not_as_in_the_pattern": _PATTERN,
     "test_semantics.py::test_random_programs_agree_with_pytorch": _SHARED,
     "test_semantics.py::test_memory_shared_with_numpy_keeps_its_size": _SHARED,
     "test_semantics.py::test_a_product_written_into_shared_memory_saves_a_copy": _SHARED,
