@@ -346,6 +346,35 @@ FAULTS = [
         "        return iter([self])\n",
         "tests/test_protocols.py tests/test_tensor.py",
     ),
+    # -- what functions save
+    Fault(
+        "what a composed function saves is noticed when it is written",
+        "autograd/composite.py",
+        "        saves.note(fn, args, kwargs, outputs)\n",
+        "        pass\n",
+        "tests/test_versions.py",
+    ),
+    Fault(
+        "a factor is saved only where the other one wants a gradient",
+        "tensor/history.py",
+        "        if reader is not None and not needs_grad(tensors[reader]):\n",
+        "        if False:\n",
+        "tests/test_versions.py",
+    ),
+    Fault(
+        "a copy of an array lies as the array",
+        "tensor/from_data.py",
+        "    order = None if array.flags.c_contiguous else",
+        "    order = None if True else",
+        "tests/test_layouts.py",
+    ),
+    Fault(
+        "a kept gradient has the shape of what the record made",
+        "autograd/engine.py",
+        "    return value.reshape(node.shape) if wide == own else value\n",
+        "    return value\n",
+        "tests/test_autograd.py",
+    ),
     # -- graph sizes, memory, threads
     Fault(
         "what is pending is bounded",

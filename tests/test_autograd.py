@@ -80,6 +80,15 @@ def test_backward_may_record_the_gradients() -> None:
     assert not y.grad.requires_grad
 
 
+def test_a_kept_gradient_has_the_shape_of_what_the_record_made() -> None:
+    y = (leaf(1, 2) * 2).prod(-1)
+    y.retain_grad()
+    with lg.no_grad():
+        y.unsqueeze_(0)
+    (taken,) = lg.autograd.grad((y * y).sum(), y)
+    assert y.grad.shape == taken.shape == () and taken.item() == 16
+
+
 def test_grad_function() -> None:
     x, unused = leaf(1, 2), leaf(1, 2)
     with pytest.raises(RuntimeError, match="appears to not have been used in the graph"):

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import lazygrad as lg
+from lazygrad.autograd.composite import composite
 from lazygrad.config import config
 from lazygrad.testing.coverage import Library, _function, pytorch, quiet
 from lazygrad.testing.samples import SAMPLES, Call
@@ -45,12 +46,11 @@ def outcome(lib: Library, found: Any, call: Call, wants: tuple[str, ...], writte
     try:
         args, kwargs = eval(call.code, given)
         results = [t for t in lib.tensors(found(*args, **kwargs)) if t.requires_grad]
-        total = sum((t.double().sum() for t in results), lib.module.zeros(()))
         for t in results if written == RESULT else [given[written]]:
             with lib.module.no_grad():
                 t.mul_(1)
         total = sum((t.double().sum() for t in results), lib.module.zeros(()))
-    except Exception:
+    except Exception:  # a bad call, or one whose operand may not be written at all
         return "-"
     if not total.requires_grad:
         return "-"
@@ -81,12 +81,11 @@ def outcomes(lib: Library) -> dict[str, str]:
 
 
 def differences(ours: dict[str, str], theirs: dict[str, str]) -> dict[str, tuple[str, str]]:
-    """Of the calls that both can do, what both refuse or do not."""
+    """What is not refused by both or by neither, of what PyTorch can do."""
     differ = {}
     for call, text in theirs.items():
-        mine = ours.get(call, "")
-        pairs = zip(mine, text) if len(mine) == len(text) else [(mine, text)]
-        if any(a != b and "-" not in (a, b) for a, b in pairs):
+        mine = ours.get(call, "").ljust(len(text), "-")
+        if any(a != b for a, b in zip(mine, text, strict=True) if b != "-"):
             differ[call] = (mine, text)
     return differ
 
@@ -103,6 +102,11 @@ def test_writes_are_refused_as_recorded(monkeypatch: pytest.MonkeyPatch) -> None
         ours = outcomes(Library(lg))
     assert len(ours) > 1500
     assert differences(ours, recorded()) == {}
+
+
+def test_what_is_saved_has_the_name_of_a_parameter() -> None:
+    with pytest.raises(TypeError, match="has no parameters weights"):
+        composite("AnyBackward0", saves=("weights?x",))(lambda x, *weight: x)
 
 
 @pytest.mark.torch

@@ -36,6 +36,8 @@ def composite(
     """
 
     def decorate(function: F) -> F:
+        saved = None if saves is None else Saves(function, saves)
+
         @functools.wraps(function)
         def run(*args: Any, **kwargs: Any) -> Any:
             now = thread.__dict__
@@ -50,7 +52,7 @@ def composite(
                 now["place"] = outer
 
         def general(*args: Any, **kwargs: Any) -> Any:
-            return _run(name, saves, outline, function, args, kwargs)
+            return _run(name, saved, outline, function, args, kwargs)
 
         return run  # type: ignore[return-value]
 
@@ -59,7 +61,7 @@ def composite(
 
 def _run(
     name: str,
-    saves: tuple[str, ...] | None,
+    saves: Saves | None,
     outline: Callable[..., Sequence[Part]] | None,
     function: Any,
     args: Any,
@@ -128,8 +130,8 @@ def _run(
         storage.settle(outs)
     if not any(node.dtype.kind == "f" for node in outs):
         return result
-    if saves:
-        _note(fn, saves, function, args, kwargs, outputs)
+    if saves is not None:
+        saves.note(fn, args, kwargs, outputs)
     fn.reads_values = saves is None or bool(fn.saved)
     for number, t in enumerate(outputs):
         if outs[number].dtype.kind == "f":
@@ -161,33 +163,39 @@ def _tensors(result: Any) -> list[Any]:
     return [t for t in parts if isinstance(t, Tensor)]
 
 
-def _note(
-    fn: Any, saves: tuple[str, ...], function: Any, args: Any, kwargs: Any, outputs: list[Any]
-) -> None:
-    """Remember the versions of the tensors that PyTorch's record would save."""
-    core, history = tensors.core, tensors.history
-    given = _by_name(function, args, kwargs)
-    for wanted in saves:
-        name, _, readers = wanted.partition("?")
-        reading = [t for reader in readers.split("|") for t in _tensors(given.get(reader, ()))]
-        if readers and not any(map(history.needs_grad, reading)):
-            continue
-        if name == "result":
-            for number, t in enumerate(outputs):
-                entry = history.saved_entry(t, core.node_of(t), type(fn), number, is_result=True)
-                fn.saved.append(entry)
-            continue
-        for t in _tensors(given.get(name, ())):
-            meta = t._meta
-            nr = meta.nr if meta else 0
-            fn.saved.append(history.saved_entry(t, core.node_of(t), history.maker_of(t), nr))
+class Saves:
+    """What PyTorch's record of a function saves, as read from the declaration: the names, each with
+    those of whom one has to want a gradient (none: always)."""
 
+    __slots__ = ("named", "names", "rest")
 
-def _by_name(function: Any, args: Any, kwargs: Any) -> dict[str, Any]:
-    """The arguments of a call by the parameters' names; `*rest` as a tuple."""
-    code = inspect.unwrap(function).__code__
-    named, more = code.co_argcount, code.co_kwonlyargcount
-    given = dict(zip(code.co_varnames[:named], args)) | kwargs
-    if code.co_flags & inspect.CO_VARARGS:
-        given[code.co_varnames[named + more]] = args[named:]
-    return given
+    def __init__(self, function: Any, saves: Sequence[str]):
+        code = inspect.unwrap(function).__code__
+        count, more = code.co_argcount, code.co_kwonlyargcount
+        self.names = code.co_varnames[:count]
+        self.rest = code.co_varnames[count + more] if code.co_flags & inspect.CO_VARARGS else None
+        split = [wanted.partition("?") for wanted in saves]
+        self.named = [(name, readers.split("|") if mark else []) for name, mark, readers in split]
+        known = {*code.co_varnames[: count + more], self.rest, "result"}
+        for name, readers in self.named:
+            if not known.issuperset((name, *readers)):
+                raise TypeError(f"{code.co_name}() has no parameters {name}, {readers} to save")
+
+    def note(self, fn: Any, args: Any, kwargs: Any, outputs: list[Any]) -> None:
+        """Remember the versions of these in the record of a call."""
+        core, history = tensors.core, tensors.history
+        given = dict(zip(self.names, args)) | kwargs
+        if self.rest is not None:
+            given[self.rest] = args[len(self.names) :]
+        for name, readers in self.named:
+            reading = [t for reader in readers for t in _tensors(given.get(reader, ()))]
+            if readers and not any(map(history.needs_grad, reading)):
+                continue
+            if name == "result":
+                for number, t in enumerate(outputs):
+                    node = core.node_of(t)
+                    fn.saved.append(history.saved_entry(t, node, type(fn), number, is_result=True))
+                continue
+            for t in _tensors(given.get(name, ())):
+                nr = t._meta.nr if t._meta else 0
+                fn.saved.append(history.saved_entry(t, core.node_of(t), history.maker_of(t), nr))

@@ -8,6 +8,7 @@ next one; where none works, `compiler()` is None and the interpreter takes over.
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 import platform
 import re
@@ -86,7 +87,7 @@ def candidates() -> list[str]:
 def loads() -> bool:
     """Whether cffi is there to load what is compiled."""
     try:
-        import _cffi_backend  # noqa: F401
+        importlib.import_module("_cffi_backend")
     except ImportError:
         return False
     return True
