@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import gc
+import json
 import math
 import pickle
 import warnings
 import weakref
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -139,11 +141,19 @@ def outcome(text: str, T: Any) -> Any:
 LINES = [line for line in (PYTHON + NUMPY).split("\n") if line]
 
 
-@pytest.mark.torch
+GOLDEN = Path(__file__).parent / "golden" / "protocols.json"  # `python tests/test_protocols.py`
+
+
 @pytest.mark.parametrize("text", LINES)
 def test_as_torch(text: str) -> None:
+    assert repr(outcome(text, lg)) == json.loads(GOLDEN.read_text(encoding="utf-8"))[text]
+
+
+@pytest.mark.torch
+def test_the_record_is_torchs() -> None:
     torch: Any = pytest.importorskip("torch")
-    assert repr(outcome(text, lg)) == repr(outcome(text, torch))
+    recorded = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    assert recorded == {text: repr(outcome(text, torch)) for text in LINES}
 
 
 def test_the_same_memory_or_an_error() -> None:
@@ -290,3 +300,10 @@ def test_one_number_takes_a_format_and_tensors_their_identity() -> None:
     assert len({hash(a), hash(b)}) == 2 and {a: 1, b: 2}[a] == 1
     with pytest.raises(TypeError, match="unsupported format string"):
         f"{a:.3f}"
+
+
+if __name__ == "__main__":
+    import torch
+
+    made = {text: repr(outcome(text, torch)) for text in LINES}
+    GOLDEN.write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
