@@ -102,10 +102,9 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     parts = [_aligned(t, own, order) for own, t in zip(labels, tensors)]
     left = [sum(shape_of(t)[axis] != 1 for t in parts) for axis in range(len(order))]
     summed = range(len(out), len(order))
-    while len(parts) > 1:  # the first two; what they make is the last one from then on
-        product = _contract(parts[0], parts[1], summed, left)
-        parts = [*parts[2:], product]
-    (total,) = parts
+    total = parts[0]
+    for part in parts[1:]:
+        total = _contract(total, part, summed, left)
     if rest and len(tensors) > 1:
         return total.view(shape_of(total)[: len(out)])
     return total.sum([*summed]) if rest else total
