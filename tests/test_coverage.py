@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import argument_names
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from lazygrad.cli.commands import lazygrad as command
 from lazygrad.cli.coverage import gap_lines, long_dtypes, markdown, recorded, short_dtypes
-from lazygrad.testing.coverage import CHECKS, DTYPES, MISSING, Gap, Row, measure
+from lazygrad.testing.coverage import CHECKS, DTYPES, MISSING, Gap, Library, Row, measure, quiet
 from lazygrad.testing.samples import SAMPLES
 
 PAGE = Path(__file__).parent.parent / "docs" / "coverage.md"
@@ -105,3 +106,19 @@ def test_a_wrong_result_is_a_gap() -> None:
     for other in (of("float32", 1, 2.1), of("float64", 1, 2), of("float32", 1), refusal, ABSENT):
         assert difference(other, good), other
     assert difference(of("int64", 1), of("int64", 2)) and difference(good, refusal)
+
+
+def test_arguments_go_by_the_names_and_have_the_defaults_that_pytorch_was_seen_to_take() -> None:
+    import lazygrad as lg
+
+    page = argument_names.PAGE.read_text(encoding="utf-8").splitlines()
+    assert len(page) > 1500
+    with quiet(lg):
+        wrong = list(argument_names.wrong(Library(lg), page))
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.torch
+def test_the_record_of_arguments_is_pytorchs() -> None:
+    pytest.importorskip("torch")
+    assert argument_names.lines() == argument_names.PAGE.read_text(encoding="utf-8").splitlines()

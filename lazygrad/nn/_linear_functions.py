@@ -156,19 +156,19 @@ def _renorm(input: Tensor, weight: Tensor, max_norm: float, norm_type: float) ->
         rows.mul_(where(used & (norms > max_norm), max_norm / (norms + 1e-7), 1.0))
 
 
-def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+def one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
     """int64 of shape (*, num_classes): one where the class is, zero elsewhere.
 
     Without `num_classes` it is the largest class plus one. RuntimeError for an index that is not
     int64, negative or too large: the values are read for that.
     """
-    if tensor.dtype != int64:
+    if input.dtype != int64:
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
-    if tensor.numel() == 0:
+    if input.numel() == 0:
         if num_classes <= 0:
             raise RuntimeError("Can not infer total number of classes from empty tensor.")
-        return zeros(*tensor.shape, num_classes, dtype=int64)
-    values = tensor.detach()
+        return zeros(*input.shape, num_classes, dtype=int64)
+    values = input.detach()
     if int(values.min().item()) < 0:
         raise RuntimeError("Class values must be non-negative.")
     largest = int(values.max().item())
@@ -176,8 +176,8 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         num_classes = largest + 1
     elif num_classes <= largest:
         raise RuntimeError("Class values must be smaller than num_classes.")
-    classes = arange(num_classes, device=tensor.device)
-    return (tensor.unsqueeze(-1) == classes).to(int64).contiguous()
+    classes = arange(num_classes, device=input.device)
+    return (input.unsqueeze(-1) == classes).to(int64).contiguous()
 
 
 # -- dropout -----------------------------------------------------------------------------------

@@ -294,7 +294,7 @@ def max_pool1d(
     """
     name = "max_pool1d"
     size = _one(kernel_size, name, "kernel_size")
-    step = size if stride is None or stride == () else _one(stride, name, "stride")
+    step = size if stride is None or stride in ((), []) else _one(stride, name, "stride")
     side, spread = _one(padding, name, "padding"), _one(dilation, name, "dilation")
     if not return_indices:
         _check_max1d(input, size, step, side, spread, ceil_mode)
@@ -444,7 +444,7 @@ def avg_pool1d(
     name = "avg_pool1d"
     _need_line(name, input)
     size = _one(kernel_size, name, "kernel_size")
-    step = size if stride is None or stride == () else _one(stride, name, "stride")
+    step = size if stride is None or stride in ((), []) else _one(stride, name, "stride")
     side = _one(padding, name, "padding")
     image = input.unsqueeze(-2)
     return avg_pool2d(image, (1, size), (1, step), (0, side), ceil_mode, count_include_pad).squeeze(

@@ -7,6 +7,7 @@ elementwise results have. Must not know: any particular operation.
 from __future__ import annotations
 
 import functools
+import inspect
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from lazygrad.tensor import promotion
 from lazygrad.tensor.aliasing import adopt, check_inplace, check_overlap
 from lazygrad.tensor.core import Tensor, node_of, nodes_of, shape_of, view_of
 from lazygrad.tensor.history import record, relabelled
+from lazygrad.tensor.keywords import OVERLOADS, own_names
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,13 @@ def inplace_form(
             if isinstance(other, Tensor) and other._storage is self._storage:
                 check_overlap(self, other)
                 twice += other is self
-        result = fn(self, *args, **kwargs)
+        try:
+            result = fn(self, *args, **kwargs)
+        except TypeError:
+            again = own_names(name, fn, kwargs)
+            if again is None:
+                raise
+            result = fn(self, *args, **again)
         if compares:
             result = _truth(name, self, args, result)
         elif refused:
@@ -108,7 +116,12 @@ def sized_form(name: str, fn: Callable[..., Any], sizes: str, method: bool) -> C
     """`fn(input, *sizes)`, whose sizes may be given by name, and to the function only as one."""
 
     @functools.wraps(fn)
-    def run(input: Any, *given: Any, **named: Any) -> Any:
+    def run(input: Any = inspect.Parameter.empty, *given: Any, **named: Any) -> Any:
+        if input is inspect.Parameter.empty:
+            named = own_names(name, fn, named) or named
+            if "input" not in named:
+                raise TypeError(f"{name}() missing 1 required positional argument: 'input'")
+            input = named.pop("input")
         if sizes in named:
             given = (named.pop(sizes), *given)
         if not method and len(given) != 1:
@@ -136,8 +149,6 @@ def check_arguments(name: str, fn: Any, args: Sequence[Any], kwargs: dict[str, A
 
     Called when a call has failed: calls that work are not looked at.
     """
-    import inspect
-
     try:
         bound = inspect.signature(fn).bind(*args, **kwargs).arguments
     except TypeError as problem:
@@ -211,19 +222,23 @@ def explained(name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
         try:
             result = fn(*args, **kwargs)
         except ODD:
-            check_arguments(name, fn, args, kwargs)
-            raise
+            again = own_names(name, fn, kwargs)
+            if again is None:
+                check_arguments(name, fn, args, kwargs)
+                raise
+            result = run(*args, **again)
         return result if cls is Tensor else as_subclass_of(result, cls)
 
     return run
 
 
-def takes_more(fn: Any) -> bool:
-    """Whether a method has arguments of which its annotations say what they must be."""
-    return any(
-        str(hint).removesuffix(" | None") in _PLAIN_TYPES
-        for name, hint in fn.__annotations__.items()
-        if name not in ("input", "self", "return")
+def takes_more(name: str, fn: Any) -> bool:
+    """Whether a method has arguments of which its annotations say what they must be, or which
+    have other names."""
+    return name in OVERLOADS or any(
+        str(hint).removesuffix(" | None") in _PLAIN_TYPES or argument in ("dim", "keepdim")
+        for argument, hint in fn.__annotations__.items()
+        if argument not in ("input", "self", "return")
     )
 
 

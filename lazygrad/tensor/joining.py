@@ -180,10 +180,10 @@ def block_diag(*tensors: Tensor) -> Tensor:
 
 
 @declare(function=False)
-def repeat(self: Tensor, *sizes: Any) -> Tensor:
+def repeat(self: Tensor, *sizes: Any, repeats: Any = None) -> Tensor:
     """Copies side by side, so many along each dim."""
     check_tensor(self, "repeat", "self")
-    counts = size_args(sizes, "repeat")
+    counts = size_args(sizes if repeats is None else (*sizes, repeats), "repeat")
     shape = shape_of(self)
     lead = len(counts) - len(shape)
     if lead < 0:

@@ -103,7 +103,7 @@ def install() -> None:
             form = entry.function
             if entry.sizes:
                 form = sized_form(entry.name, form, entry.sizes, True)
-            elif takes_more(form):
+            elif takes_more(entry.name, form):
                 form = explained(entry.name, form)
             setattr(Tensor, entry.name, form)
         if entry.has_inplace:

@@ -22,6 +22,7 @@ from lazygrad.tensor.core import Tensor, node_of, shape_of
 from lazygrad.tensor.declare import ODD, SUBCLASSES, check_arguments, kept, tensors_in
 from lazygrad.tensor.history import needs_grad, not_differentiated, record
 from lazygrad.tensor.kernels import require
+from lazygrad.tensor.keywords import own_names
 from lazygrad.tensor.size import extents
 
 # Functions whose `out` must not even be what they read: they do not go element by element.
@@ -60,9 +61,13 @@ def out_form(name: str, fn: Callable[..., Any], kind: str = "cast") -> Callable[
             try:
                 result = fn(*args, **kwargs)
             except ODD:
-                check_arguments(name, fn, args, kwargs)
-                raise
+                again = own_names(name, fn, kwargs)
+                if again is None:
+                    check_arguments(name, fn, args, kwargs)
+                    raise
+                result = fn(*args, **again)
             return kept(result, (*args, *kwargs.values())) if SUBCLASSES else result
+        kwargs = own_names(name, fn, kwargs) or kwargs
         targets = [out] if isinstance(out, Tensor) else out
         if not isinstance(targets, (list, tuple)):
             raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")

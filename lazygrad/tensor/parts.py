@@ -26,7 +26,7 @@ from lazygrad.tensor.core import (
     version_of,
     view_of,
 )
-from lazygrad.tensor.declare import check_kind, declare
+from lazygrad.tensor.declare import check_kind, declare, explained
 from lazygrad.tensor.history import meta_of, needs_grad
 from lazygrad.tensor.size import extents
 from lazygrad.tensor.views import _reshape, squeeze, t, transpose, unsqueeze
@@ -310,6 +310,8 @@ def as_strided(
 
 
 def _inplace_view(name: str, fn: Any) -> Any:
+    fn = explained(name, fn)
+
     def run(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         check_inplace(self, may_repeat=True)
         made = fn(self, *args, **kwargs)

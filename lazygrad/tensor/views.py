@@ -96,8 +96,10 @@ def _shape_view(input: Tensor, shape: tuple[int, ...], name: str) -> Tensor | No
 
 
 @declare(function=False)
-def view(self: Tensor, *shape: Any) -> Tensor:
+def view(self: Tensor, *shape: Any, size: Any = None, dtype: Any = None) -> Tensor:
     """The same memory under another shape; with a dtype, reinterpreted."""
+    if size is not None or dtype is not None:
+        shape = (*shape, *(given for given in (size, dtype) if given is not None))
     check_tensor(self, "view", "self")
     if len(shape) == 1 and isinstance(shape[0], P.DType):
         return _view_dtype(self, shape[0])
@@ -338,9 +340,9 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
 
 
 @declare(function=False)
-def expand(self: Tensor, *sizes: Any, implicit: bool = False) -> Tensor:
+def expand(self: Tensor, *sizes: Any, size: Any = None, implicit: bool = False) -> Tensor:
     """Axes of extent 1, and new leading ones, repeated without copying."""
-    wanted = size_args(sizes, "expand")
+    wanted = size_args(sizes if size is None else (*sizes, size), "expand")
     old = shape_of(self)
     lead = len(wanted) - len(old)
     if lead < 0:
