@@ -15,15 +15,18 @@ import pytest
 
 import lazygrad as lg
 import lazygrad.nn.functional as F
+from lazygrad import debug
 from lazygrad.codegen.cuda.attention import attention
 from lazygrad.codegen.cuda.plan import divisor
 from lazygrad.codegen.cuda.product import Form, product_source
 from lazygrad.codegen.cuda.render import render, translation_unit
 from lazygrad.codegen.cuda.routines import routine
+from lazygrad.debug import Look
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import ALL, bool_, float16, float32, float64, int32, int64, uint8
 from lazygrad.ir.operands import Operand
-from lazygrad.ir.schedule import HostStep, KernelStep, make_schedule
+from lazygrad.ir.schedule import HostStep, KernelStep, MatmulStep, make_schedule
+from lazygrad.ir.structure import structure
 from lazygrad.ir.views import View
 from lazygrad.tensor.core import node_of
 
@@ -137,6 +140,47 @@ def products(which: Sequence[Which] = PRODUCTS) -> dict[str, str]:
     return found
 
 
+# What a product is given in registers, before it is stored.
+ENDS: dict[str, Callable[..., lg.Tensor]] = {
+    "bias_gelu": lambda p, b, r: F.gelu(p + b),
+    "bias_relu": lambda p, b, r: F.relu(p + b),
+    "residual": lambda p, b, r: lg.where(r > 0, p + b, r) * r[:, :1],
+    "rows": lambda p, b, r: (p.view(-1, 4, p.shape[-1]) * r[:4, :1] - b).view(p.shape),
+    "many": lambda p, b, r: sum((r * r[i] for i in range(8)), p * b),
+    "tanh_gelu": lambda p, b, r: F.gelu(p + b, "tanh"),
+    "twice": lambda p, b, r: (p + b).double() * 0.1,
+}
+ENDED = (lg.float32, lg.float64, lg.float16, lg.int64, lg.uint8)
+GOLDEN_ENDED = "matmul_bias_gelu"
+SIZES = {"large": (1536, 64, 1536), "small": (64, 64, 64), "ragged": (68, 65, 67)}
+
+
+def ended_products(dtypes: Sequence[lg.dtype] = ENDED) -> dict[str, str]:
+    """Texts of products that end with something else, by name."""
+    found = {}
+    for dtype in dtypes:
+        for m, k, n in SIZES.values():
+            x, w, b, r = (known(*s, dtype=dtype) for s in ((m, k), (k, n), (n,), (m, n)))
+            for name, end in ENDS.items():
+                if dtype.is_floating_point or "elu" not in name:
+                    outputs = [end(x @ w, b, r)]
+                    if name == "bias_relu":  # the product is stored as well
+                        product = x @ w
+                        outputs = [product, end(product, b, r)]
+                    found |= generated(*outputs)
+        x, w = known(3, 64, 64, dtype=dtype), known(3, 64, 64, dtype=dtype)
+        found |= generated((x @ w) * known(64, dtype=dtype))
+    return found
+
+
+def generated(*values: lg.Tensor) -> dict[str, str]:
+    """Texts of the matrix products of a program on a GPU; each has an end."""
+    look = Look(structure(debug.nodes_of(values)), "cuda")
+    steps = [step for step in look.schedule.steps if isinstance(step, MatmulStep)]
+    assert all(step.epilogue is not None for step in steps)
+    return {name: text.body for name, text in look.code.matmuls.items()}
+
+
 SCANS = (ops.cumsum, ops.logcumsumexp, ops.argcummax)
 ALL_SCANS = (*SCANS, ops.argcummin)
 SCANNED = (bool_, uint8, int32, int64, float16, float32, float64)  # others are held like these
@@ -202,6 +246,16 @@ def test_golden_text(name: str) -> None:
 @pytest.mark.parametrize("name", GOLDEN_PRODUCTS)
 def test_golden_text_of_products(name: str) -> None:
     assert products()[name] == (GOLDEN / f"{name}.cu").read_text(encoding="utf-8")
+
+
+def golden_ended() -> str:
+    x, w, b = known(1536, 64), known(64, 1536), known(1536)
+    (text,) = generated(F.gelu(x @ w + b)).values()
+    return text
+
+
+def test_golden_text_of_a_product_with_an_end() -> None:
+    assert golden_ended() == (GOLDEN / f"{GOLDEN_ENDED}.cu").read_text(encoding="utf-8")
 
 
 def test_a_new_size_gives_the_same_text() -> None:
@@ -293,13 +347,15 @@ def test_kernels_compile_without_warnings_stack_or_spills(arch: str, tmp_path: P
 @pytest.mark.slow
 @pytest.mark.skipif(not real_nvcc(), reason="needs NVIDIA's nvcc")
 @pytest.mark.parametrize("arch", ["sm_80", "sm_90"])
-@pytest.mark.parametrize("part", ["scans", "products"])
+@pytest.mark.parametrize("part", ["scans", "products", "ended products"])
 def test_every_dtype_compiles_without_warnings_stack_or_spills(
     part: str, arch: str, tmp_path: Path
 ) -> None:
     """Dtypes that the test above leaves out, as their registers are those of others."""
     if part == "products":
         check(products(OTHER_PRODUCTS), arch, tmp_path)
+    elif part == "ended products":
+        check(ended_products(), arch, tmp_path)
     else:
         known = routines()
         every = routines(ALL_SCANS, ALL)
@@ -325,3 +381,4 @@ if __name__ == "__main__":
         (GOLDEN / f"{case}.cu").write_text(text_of(case, case in MANY), encoding="utf-8")
     for product in GOLDEN_PRODUCTS:
         (GOLDEN / f"{product}.cu").write_text(products()[product], encoding="utf-8")
+    (GOLDEN / f"{GOLDEN_ENDED}.cu").write_text(golden_ended(), encoding="utf-8")

@@ -8,13 +8,14 @@ from __future__ import annotations
 from math import prod
 
 from lazygrad.codegen.gemm import gemm_dims
-from lazygrad.ir.node import Node
 from lazygrad.ir.operands import Operand
+from lazygrad.ir.steps import MatmulStep
 from lazygrad.ir.views import contiguous_strides
 
 
-def matmul_dims(node: Node, a: Operand, b: Operand) -> tuple[int, ...]:
+def matmul_dims(step: MatmulStep) -> tuple[int, ...]:
     """The parameters of the matmul kernel."""
+    node, a, b = step.node, step.a, step.b
     c = contiguous_strides(node.shape)
     (first_a, last_a), (first_b, last_b) = _indices(a), _indices(b)
     batch = [

@@ -35,7 +35,8 @@ class Rendered:
     """The functions of one kernel. `body` is what is compiled; `shown` has the user's lines, and
     is made by `annotated` when somebody asks.
 
-    Pointers are the kernel's buffers, then a cell for every entry of `errors`, then `scratch`
+    A kernel for the blocks of a product has no `phases` where its body is a part of the product's
+    text. Pointers are the kernel's buffers, then a cell for every entry of `errors`, then `scratch`
     bytes of temporary memory if it is not 0.
     """
 

@@ -1,27 +1,30 @@
 """Epilogues: what is done to a matrix product, done to each of its blocks once that is complete.
 
 Owns: which kernels run in the blocks of a product, and the change to the partition. Must not know:
-how a product is made. No bit changes: the kernel does what it would do after the product, to the
-same values. They are in the cache then, and a product that nobody else reads costs no traffic of
-its own. It is decided after `recompute`, when it is known who reads what.
+how a product is made: who makes it is asked whether it finishes it so. No bit changes: the kernel
+does what it would do after the product, to the same values. They are in the cache then, or not yet
+in memory, and a product that nobody else reads costs no traffic of its own. It is decided after
+`recompute`, when it is known who reads what.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 
 from lazygrad.ir.decision import Decision
 from lazygrad.ir.fusion import MAX_BUFFERS, Group, Key, Partition, Refused
-from lazygrad.ir.kernel import collapse
+from lazygrad.ir.kernel import collapse, lower
 from lazygrad.ir.node import Node
 from lazygrad.ir.operands import is_virtual
 from lazygrad.ir.ops import DRAWS, Lowering
+from lazygrad.ir.steps import Finishes, MatmulStep
 from lazygrad.ir.views import View
 
 LEAST_COLUMNS = 8  # of a product: a kernel over shorter rows takes longer than the memory it saves
 
 
-def epilogues(partition: Partition) -> None:
+def epilogues(partition: Partition, finishes: Finishes) -> None:
     """Let pointwise groups run in the blocks of a product that they read."""
     products = [n for n in partition.folded.nodes if n.op.lowering is Lowering.CONTRACT]
     if not products:
@@ -32,24 +35,40 @@ def epilogues(partition: Partition) -> None:
             partition.group_of[node] for node, _ in partition.uses.get(product, ())
         )
         for number in readers:
-            if _attach(partition, product, partition.groups[number]):
+            if _attach(partition, product, partition.groups[number], finishes):
                 break
 
 
-def _attach(partition: Partition, product: Node, group: Group) -> bool:
+def _attach(partition: Partition, product: Node, group: Group, finishes: Finishes) -> bool:
     """Try to make a group the product's epilogue; the decision is recorded."""
     if group.alone or group.product is not None:
         return False
     first = next(n for n in group.nodes for o in partition.folded.operands[n] if o.base is product)
     try:
-        group.columns = _columns(partition, product, group)
+        columns = _columns(partition, product, group)
+        done, reason = finishes(_step(partition, product, replace(group, columns=columns)))
     except Refused as refusal:
-        partition.decisions.append(Decision(False, str(refusal), (product, first), "epilogue"))
-        return False
-    _absorb(partition, group, product)
-    reason = f"done to each block of the product of {product.shape[-1]} columns as it is complete"
-    partition.decisions.append(Decision(True, reason, (product, first), "epilogue"))
-    return True
+        done, reason = False, str(refusal)
+    if done:
+        group.columns = columns
+        _absorb(partition, group, product)
+    partition.decisions.append(Decision(done, reason, (product, first), "epilogue"))
+    return done
+
+
+def _step(partition: Partition, product: Node, group: Group) -> MatmulStep:
+    """The step that the product would be with this group in its blocks."""
+
+    def outside(node: Node) -> bool:
+        readers = partition.uses.get(node, ())
+        return node in partition.folded.outputs or any(
+            partition.group_of[reader] != group.number for reader, _ in readers
+        )
+
+    stored = [node for node in group.nodes if outside(node)]
+    kernel = lower(replace(group, product=product), partition.folded, stored)
+    a, b = partition.folded.operands[product]
+    return MatmulStep(product, a, b, kernel, outside(product))
 
 
 def _columns(partition: Partition, product: Node, group: Group) -> int:

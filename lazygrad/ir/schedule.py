@@ -25,37 +25,20 @@ from lazygrad.ir.places import place_all
 from lazygrad.ir.recompute import recompute
 from lazygrad.ir.simplify import simplify
 from lazygrad.ir.sizes import Size
+from lazygrad.ir.steps import (
+    Finishes,
+    HostStep,
+    KernelStep,
+    MatmulStep,
+    Step,
+    delivered,
+    fetched,
+    nbytes,
+    reads,
+    writes,
+)
 from lazygrad.ir.views import View
 
-
-@dataclass
-class KernelStep:
-    """One launch: kernels with the same text and independent of each other, side by side."""
-
-    kernels: list[Kernel]
-    signature: str = ""
-
-
-@dataclass
-class MatmulStep:
-    """A product, and the kernel that is run on each of its blocks once that is complete."""
-
-    node: Node
-    a: Operand
-    b: Operand
-    epilogue: Kernel | None = None
-    kept: bool = True  # whether anything else reads the product
-
-
-@dataclass
-class HostStep:
-    """Runs on the host by its numpy meaning."""
-
-    node: Node
-    sources: tuple[Operand, ...]
-
-
-Step = KernelStep | MatmulStep | HostStep
 Signature = Callable[[Kernel], str]  # equal for kernels that one launch may hold; '' for none
 
 
@@ -83,48 +66,6 @@ class Schedule:
     decisions: list[Decision] = field(default_factory=list)
     groups: list[Group] = field(default_factory=list)
     operands: dict[Node, tuple[Operand, ...]] = field(default_factory=dict)  # for those who look
-
-
-def nbytes(node: Node) -> int:
-    return node.numel * node.dtype.itemsize
-
-
-def reads(step: Step) -> list[Node]:
-    """Values a step reads from memory."""
-    if isinstance(step, KernelStep):
-        return list(dict.fromkeys(n for kernel in step.kernels for n in _read_by(kernel)))
-    if isinstance(step, MatmulStep):
-        return [step.a.base, step.b.base, *(_read_by(step.epilogue) if step.epilogue else ())]
-    return [s.base for s in step.sources]
-
-
-def _read_by(kernel: Kernel) -> list[Node]:
-    at = [ins.buffer for ins in kernel.instrs if ins.buffer is not None]
-    return [kernel.buffers[n] for n in dict.fromkeys(at) if not is_virtual(kernel.buffers[n])]
-
-
-def _written_by(kernel: Kernel) -> list[Node]:
-    return list(dict.fromkeys(kernel.buffers[s.buffer] for s in kernel.stores))
-
-
-def writes(step: Step) -> list[Node]:
-    if isinstance(step, KernelStep):
-        return list(dict.fromkeys(n for kernel in step.kernels for n in _written_by(kernel)))
-    if isinstance(step, MatmulStep) and step.epilogue is not None:
-        return [step.node, *_written_by(step.epilogue)]
-    return [step.node]
-
-
-def fetched(step: Step) -> list[Node]:
-    """What a step reads that was there before: not the product whose blocks it finishes."""
-    own = step.node if isinstance(step, MatmulStep) else None
-    return [n for n in reads(step) if n is not own]
-
-
-def delivered(step: Step) -> list[Node]:
-    """What a step writes for others: not a product that its epilogue alone reads."""
-    own = step.node if isinstance(step, MatmulStep) and not step.kept else None
-    return [n for n in writes(step) if n is not own]
 
 
 def _copy_kernel(source: Node, target: Node) -> Kernel:
@@ -179,15 +120,17 @@ class _Scheduler:
                 check_kernel(kernels[number])
         return kernels
 
-    def run(self, kernels: dict[int, Kernel], signature: Signature, overwrite: bool) -> Schedule:
+    def run(
+        self, kernels: dict[int, Kernel], signature: Signature, overwrite: bool, blocks: bool
+    ) -> Schedule:
         groups = [self.partition.groups[n] for n in run_order(self.partition, self.outputs)]
         for group in groups:
             first = group.nodes[0]
             if group.product is not None:
                 product = group.product
                 a, b = self.folded.operands[product]
-                kept = product in self.wanted
-                self.steps.append(MatmulStep(product, a, b, kernels[group.number], kept))
+                kept, kernel = product in self.wanted, kernels[group.number]
+                self.steps.append(MatmulStep(product, a, b, kernel, kept, kept or blocks))
             elif group.alone and first.op.lowering is Lowering.CONTRACT:
                 a, b = self.folded.operands[first]
                 self.steps.append(MatmulStep(first, a, b))
@@ -422,24 +365,26 @@ def make_schedule(
     signature: Signature = lambda kernel: "",
     lowered: Callable[[list[Kernel]], None] = lambda kernels: None,
     overwrite: bool = True,
-    in_blocks: bool = False,
+    finishes: Finishes | None = None,
+    blocks: bool = True,
 ) -> Schedule:
     """Simplify, fold movement, partition and order: all that does not depend on a backend.
 
     `lowered` is told of the kernels as soon as they are known, so that a compiler can be at work
-    while they are put in order. `overwrite`: kernels may write where they read. `in_blocks`:
-    kernels may run in the blocks of a matrix product.
+    while they are put in order. `overwrite`: kernels may write where they read. `finishes`: asked
+    for each kernel that could run in the blocks of a matrix product. `blocks`: these blocks are
+    in memory then, and not in registers.
     """
     folded = fold_movement(simplify(outputs))
     partition = Partition(folded)
     recompute(partition, folded.outputs)
-    if in_blocks:
-        epilogues(partition)
+    if finishes is not None:
+        epilogues(partition, finishes)
     scheduler = _Scheduler(partition, folded.outputs)
     kernels = scheduler.lower()
     lowered(list(kernels.values()))
     check_partition(partition)
-    schedule = scheduler.run(kernels, signature, overwrite)
+    schedule = scheduler.run(kernels, signature, overwrite, blocks)
     check_schedule(schedule)
     return schedule
 

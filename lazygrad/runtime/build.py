@@ -10,7 +10,6 @@ import functools
 from collections.abc import Sequence
 from math import prod
 
-from lazygrad.codegen.gemm import with_epilogue
 from lazygrad.codegen.target import Phase, Rendered
 from lazygrad.ir import ops
 from lazygrad.ir.kernel import Kernel
@@ -78,7 +77,8 @@ class Code:
     def product(self, step: MatmulStep) -> Product:
         found = self.products.get(id(step))
         if found is None:
-            found = self.products[id(step)] = self.device.product(step.node, step.a, step.b)
+            finish = None if step.epilogue is None else self.of(step.epilogue)
+            found = self.products[id(step)] = self.device.product(step, finish)
         return found
 
     def name(self, step: MatmulStep | HostStep) -> str:
@@ -86,10 +86,8 @@ class Code:
         if isinstance(step, HostStep):
             made = self.routine(step)
             return step.node.op.name if made is None else made.symbol
-        symbol = self.product(step).symbol
-        if step.epilogue is None:
-            return symbol
-        return f"{symbol}_{self.of(step.epilogue).name.removeprefix('lg_')}"
+        product = self.product(step)
+        return product.name or product.symbol
 
     def routine(self, step: HostStep) -> Product | None:
         if id(step) not in self.routines:
@@ -123,7 +121,8 @@ class Code:
             else:
                 if isinstance(step, MatmulStep) and step.epilogue is not None:
                     made = self.of(step.epilogue)
-                    self.texts[made.name] = self.text(made)
+                    if made.phases:
+                        self.texts[made.name] = self.text(made)
                 product = self.product(step) if isinstance(step, MatmulStep) else self.routine(step)
                 if product is not None and product.text is not None:
                     self.matmuls[product.symbol] = product.text
@@ -302,28 +301,24 @@ class _Builder:
         for operand in sources:
             slot, at = self.layout.pointer(operand.base)
             pointers.append((slot, at + operand.base.dtype.itemsize * operand.view.offset))
-        pointers.append(self.layout.pointer(node))
+        pointers += [self.layout.pointer(n) for n in made.buffers or (node,)]
         if made.scratch:
             pointers.append((ARENA, self.scratch_at))
             self.scratch = larger(self.scratch, made.scratch)
         moved = sum(nbytes(n) for n in [*fetched(step), *delivered(step)])
-        dims, called, name, lines = made.dims, None, self.code.name(step), self.lines([node])
+        name, nodes = self.code.name(step), [node]
         if isinstance(step, MatmulStep) and step.epilogue is not None:
-            kernel = step.epilogue
-            finish = self.code.of(kernel)
-            dims, at = with_epilogue(made.dims, finish.dims)
-            called = self.function(finish.phases[0].symbol), at
-            pointers += [self.layout.pointer(n) for n in kernel.buffers]
-            lines = self.lines([node, *kernel.places()])
-        calls = (Phase(made.symbol, made.items, made.grain, dims), *made.later)
-        for number, call in enumerate(calls):
+            nodes += step.epilogue.places()
+        called = made.calls and (self.function(made.calls[0]), made.calls[1])
+        phases = (Phase(made.symbol, made.items, made.grain, made.dims), *made.later)
+        for number, call in enumerate(phases):
             self.append(
                 Launch(
                     self.function(call.symbol),
                     call.grain,
                     [Instance(call.items, pointers, list(call.dims))],
                     name,
-                    lines,
+                    self.lines(nodes),
                     number == 0,
                     moved if number == 0 else 0,
                     node.numel,
@@ -390,7 +385,8 @@ def plan(
         if compilation is not None and kernels:
             alike: dict[str, list[Kernel]] = {}
             for kernel in kernels:  # most of one signature are put into one step
-                alike.setdefault(code.of(kernel).name, []).append(kernel)
+                if code.of(kernel).phases:
+                    alike.setdefault(code.of(kernel).name, []).append(kernel)
             compilation.start(code.text(code.function(some)) for some in alike.values())
 
     with stats.stage("plan"):
@@ -400,6 +396,7 @@ def plan(
             lowered,
             code.device.overwrites,
             code.device.finishes,
+            code.device.blocks,
         )
     code.add(schedule)
     return schedule, code

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from lazygrad.ir.kernel import Kernel
     from lazygrad.ir.node import Node
     from lazygrad.ir.operands import Operand
+    from lazygrad.ir.steps import MatmulStep
 
 UNIT_HEAD = """typedef void (*lg_kernel)(char **p, const i64 *d, i64 lo, i64 hi);
 __attribute__((visibility("default"))) const lg_kernel lg_table[] = {%s};
@@ -35,7 +37,6 @@ class Backend(Device):
     on_host = True
     overwrites = True
     any_sizes = True
-    finishes = True
     program = Program
     suffix = "c"
 
@@ -109,13 +110,27 @@ class Backend(Device):
         plural = "s" * (phase.items != 1)
         return f"{phase.items} work item{plural}, at least {phase.grain} for each thread"
 
-    def product(self, node: Node, a: Operand, b: Operand) -> Product:
-        from lazygrad.codegen.gemm import gemm_grain, gemm_items
+    def product(self, step: MatmulStep, finish: Rendered | None) -> Product:
+        from lazygrad.codegen.gemm import gemm_grain, gemm_items, with_epilogue
         from lazygrad.codegen.products import matmul_dims
 
-        dims = matmul_dims(node, a, b)
-        text = self._matmul(node.dtype)
-        return Product(text.symbols[0], text, dims, gemm_items(dims), gemm_grain(dims))
+        dims = matmul_dims(step)
+        text = self._matmul(step.node.dtype)
+        made = Product(text.symbols[0], text, dims, gemm_items(dims), gemm_grain(dims))
+        if finish is None or step.epilogue is None:
+            return made
+        dims, at = with_epilogue(dims, finish.dims)
+        return replace(
+            made,
+            dims=dims,
+            buffers=(step.node, *step.epilogue.buffers),
+            name=f"{made.symbol}_{finish.name.removeprefix('lg_')}",
+            calls=(finish.phases[0].symbol, at),
+        )
+
+    def finishes(self, step: MatmulStep) -> tuple[bool, str]:
+        columns = step.node.shape[-1]
+        return True, f"done to each block of the product of {columns} columns as it is complete"
 
     def routine(self, node: Node, sources: Sequence[Operand]) -> Product | None:
         from lazygrad.codegen.routines import routine

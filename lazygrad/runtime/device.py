@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lazygrad.ir.kernel import Kernel
     from lazygrad.ir.node import Node
     from lazygrad.ir.operands import Operand
+    from lazygrad.ir.steps import MatmulStep
     from lazygrad.runtime.program import Program
 
 # The registry: a backend is the class `Backend` of the module named here, called with the number
@@ -44,7 +45,9 @@ class Text:
 class Product:
     """How an op that is a function of its own (a matrix product, a scan) is launched: the
     function's text, parameters, work items and grain, and the calls that follow the first one.
-    A function with `scratch` bytes of temporary memory gets their address last."""
+    A function with `scratch` bytes of temporary memory gets their address last. `buffers` are the
+    values whose addresses follow those of the sources, where these are more than the op's own.
+    `calls`: a function that this one calls, and which integer is its address."""
 
     symbol: str
     text: Text | None  # None: a function of a library
@@ -53,6 +56,9 @@ class Product:
     grain: int
     later: tuple[Phase, ...] = ()
     scratch: int = 0
+    buffers: tuple[Node, ...] = ()
+    name: str = ""  # what a launch is called, if not as the function
+    calls: tuple[str, int] | None = None
 
 
 class Device(ABC):
@@ -68,7 +74,7 @@ class Device(ABC):
     any_sizes: ClassVar[bool] = (
         False  # whether text says nothing of sizes, and plans may serve many
     )
-    finishes: ClassVar[bool] = False  # whether kernels may run in the blocks of a matrix product
+    blocks: ClassVar[bool] = True  # whether a product's blocks are in memory when they are finished
     units_at_once: int = 1  # how many units to compile side by side
 
     @classmethod
@@ -173,8 +179,12 @@ class Device(ABC):
         """What the numbers of a launch mean."""
 
     @abstractmethod
-    def product(self, node: Node, a: Operand, b: Operand) -> Product:
-        """A matrix product."""
+    def product(self, step: MatmulStep, finish: Rendered | None) -> Product:
+        """A matrix product, with what its blocks get."""
+
+    def finishes(self, step: MatmulStep) -> tuple[bool, str]:
+        """Whether the epilogue of a product is done in its blocks, and why (not)."""
+        return False, f"products on {self.name} are not made in blocks"
 
     def routine(self, node: Node, sources: Sequence[Operand]) -> Product | None:
         """A function for an op without a kernel; None: the host runs it by its numpy meaning."""

@@ -6,6 +6,7 @@ Owns: the words for a plan's numbers. Must not know: how a plan becomes text of 
 from __future__ import annotations
 
 from lazygrad.codegen.cuda import plan as plans
+from lazygrad.codegen.cuda.epilogue import epilogue_plan
 from lazygrad.codegen.cuda.plan import Plan, plan
 from lazygrad.codegen.printer import Record, loops_record
 from lazygrad.codegen.target import Rendered
@@ -17,6 +18,7 @@ _BLOCK = {  # one for each strategy; a test compares the two
     "tiled": f"a tile of {plans.TILE} x {plans.TILE} elements, transposed in shared memory",
     "scatter": "places of the result, each written by one thread, in order",
     "sorted": "elements of the result, each written by one thread, in order",
+    "epilogue": "a tile of the product",
     "rows": "{rows}",
     "columns": "{columns} columns",
 }
@@ -24,7 +26,7 @@ _BLOCK = {  # one for each strategy; a test compares the two
 
 def plan_record(kernel: Kernel, made: Rendered) -> Record:
     """What `codegen.cuda` decided for one kernel."""
-    chosen = plan(kernel)
+    chosen = plan(kernel) if kernel.product is None else epilogue_plan(kernel)
     return loops_record(kernel, made, chosen.loops, chosen.strategy) | {
         "lanes": chosen.lanes,
         "unroll": chosen.unroll,

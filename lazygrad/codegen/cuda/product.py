@@ -52,9 +52,31 @@ def _depth(dtype: DType, tile: int) -> int:
     return min(MOST_DEPTH, 16 // dtype.itemsize * THREADS // tile)
 
 
-def product_form(dtype: DType, dims: Sequence[int], offsets: tuple[int, int] = (0, 0)) -> Form:
+@dataclass(frozen=True)
+class Finish:
+    """A function that a thread calls with its elements of C: see `epilogue`."""
+
+    symbol: str
+    text: str
+    pointers: tuple[str, ...]
+    index: str
+    count: int  # of its integers
+    light: bool  # whether it leaves registers for a large tile, and for more blocks at a time
+    kept: bool  # whether C is stored as well
+
+    @property
+    def arguments(self) -> str:
+        return ", ".join(text.split()[-1].lstrip("*") for text in self.pointers)
+
+
+def product_form(
+    dtype: DType,
+    dims: Sequence[int],
+    offsets: tuple[int, int] = (0, 0),
+    finish: Finish | None = None,
+) -> Form:
     """What fits a product (dimensions of `codegen.gemm.gemm_dims`) whose operands begin at these
-    elements of their memory."""
+    elements of their memory. The order of additions is the same in all forms."""
     axes, m, n, k, ai, ak, bk, bj, ci, cj = dims[:HEAD]
     batch = [dims[HEAD + 4 * axis : HEAD + 4 * axis + 4] for axis in range(axes)]
     tiles = prod(one[0] for one in batch) * -(-m // LARGE) * -(-n // LARGE)
@@ -73,18 +95,22 @@ def product_form(dtype: DType, dims: Sequence[int], offsets: tuple[int, int] = (
         return Form(tile, by_a, by_b, whole)
 
     whole = cj == 1 and not any(v % 4 for v in (n, ci, *(one[3] for one in batch)))
-    if tiles >= BUSY and dtype.itemsize < 8:
-        large = fitting(LARGE)
-        if large.by_a and large.by_b:  # single elements leave too few registers
-            return large
+    if (finish is None or finish.light) and tiles >= BUSY and dtype.itemsize < 8:
+        found = fitting(LARGE)
+        if found.by_a and found.by_b:  # single elements leave too few registers
+            return found
     return fitting(SMALL)
 
 
-def product_source(dtype: DType, dims: Sequence[int], form: Form) -> tuple[str, str]:
+def product_source(
+    dtype: DType, dims: Sequence[int], form: Form, finish: Finish | None = None
+) -> tuple[str, str]:
     """(symbol, text) of the product of a dtype with so many batch axes, and axes in an index."""
     axes, digits = dims[0], _digits(dims)
     ends = "".join(str(len(d)) for d in digits)
     symbol = f"lg_matmul_{dtype.short}_{axes}_{form.name}" + (f"_{ends}" if any(digits) else "")
+    if finish is not None:
+        symbol += f"{'_kept' * finish.kept}_{finish.symbol.removeprefix('lg_')}"
     kind, size = dtype.kind, dtype.itemsize
     compute = "f64" if size == 8 else "f32"
     fma = "fma(x[i], y[j], sum[i][j])" if size == 8 else "fmaf(x[i], y[j], sum[i][j])"
@@ -100,6 +126,9 @@ def product_source(dtype: DType, dims: Sequence[int], form: Form) -> tuple[str, 
         .get_template("cuda/product.cu.j2")
         .render(
             symbol=symbol,
+            finish=finish,
+            end=f"{symbol}_end",
+            kept=finish is None or finish.kept,
             stored="u16" if dtype.is_half else dtype.short,
             compute=compute,
             fma=fma,
@@ -120,6 +149,8 @@ def product_source(dtype: DType, dims: Sequence[int], form: Form) -> tuple[str, 
             batches=[HEAD + 4 * axis for axis in reversed(range(axes))],
         )
     )
+    if finish is not None:  # two products of a unit may have the same end
+        text = finish.text.replace(finish.symbol, f"{symbol}_end") + "\n" + text
     return symbol, text
 
 

@@ -7,6 +7,7 @@ many blocks a launch has. Must not know: how text is compiled, or which buffers 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import replace
 from functools import cache, partial
 from math import prod
@@ -31,7 +32,7 @@ INSTANCES = (32, 256)  # that a launch may run, if their arguments fit
 _HEADER = Path(__file__).parent.parent / "c" / "device.cuh"
 
 
-class _Writer:
+class Writer:
     """Fills the context of a template."""
 
     def __init__(self, kernel: Kernel, plan: Plan):
@@ -72,12 +73,17 @@ class _Writer:
     def axes(self, reduced: bool) -> list[int]:
         return [axis for axis, r in enumerate(self.kernel.reduced) if r == reduced]
 
-    def chunked(self, values: list[int], stores: list[int], left: str) -> dict[str, Any]:
-        """Loads and stores of whole chunks, and what is done with every element between them."""
+    def chunked(
+        self, values: list[int], stores: list[int], left: str, given: Collection[int] = ()
+    ) -> dict[str, Any]:
+        """Loads and stores of whole chunks, and what is done with every element between them.
+        Values that are `given` are in registers."""
         e, loads = self.e, []
         for number in values:
             ins = self.kernel.instrs[number]
-            if ins.op is ops.BUFFER and ins.access is not None and e.vector_access(ins.access):
+            if ins.op is not ops.BUFFER or number in given:
+                continue
+            if ins.access is not None and e.vector_access(ins.access):
                 kind = f"Vec<{e.storage(ins.dtype)}, {e.lanes}>"
                 loads.append((kind, number, e.chunk(number, left)))
                 e.chunked[number] = f"l{number}" + ("[u]" if self.unrolled else "")
@@ -327,7 +333,7 @@ def shares(kernel: Kernel) -> int:
     return 1 << (most.bit_length() - 1) if most > 1 else 1
 
 
-def _phases(writer: _Writer, symbol: str) -> tuple[tuple[Phase, ...], int]:
+def _phases(writer: Writer, symbol: str) -> tuple[tuple[Phase, ...], int]:
     """Launches with their numbers of blocks, and the bytes of scratch memory."""
     kernel, plan = writer.kernel, writer.plan
     total = prod(kernel.extents)
@@ -385,7 +391,7 @@ def _sorting(kernel: Kernel, symbol: str, threads: int) -> tuple[tuple[Phase, ..
 def render(kernel: Kernel, argument_bytes: int = ARGUMENT_BYTES) -> Rendered:
     """The kernel as CUDA C. Equal structure gives equal text, whatever the sizes. A launch may be
     given so many bytes of arguments."""
-    writer = _Writer(kernel, plans.plan(kernel))
+    writer = Writer(kernel, plans.plan(kernel))
     strategy = writer.plan.strategy
     context = writer.context() | getattr(writer, strategy)()
     pointers = writer.e.pointers()
@@ -434,7 +440,7 @@ def render(kernel: Kernel, argument_bytes: int = ARGUMENT_BYTES) -> Rendered:
     return replace(made, together=together) if counts else made
 
 
-def instances_at_once(writer: _Writer, argument_bytes: int) -> list[int]:
+def instances_at_once(writer: Writer, argument_bytes: int) -> list[int]:
     """How many instances of a kernel one launch may run, for few and for many: their arguments must
     fit into its own. Few have a function of their own, as all arguments travel with a launch."""
     if writer.plan.strategy != "pointwise":

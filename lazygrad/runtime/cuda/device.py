@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lazygrad.ir.kernel import Kernel
     from lazygrad.ir.node import Node
     from lazygrad.ir.operands import Operand
+    from lazygrad.ir.steps import MatmulStep
 
 _BLAS = "cublas_"  # then the dtype: names of products that it makes
 
@@ -38,6 +39,7 @@ class Backend(Device):
 
     program = GpuProgram
     suffix = "cu"
+    blocks = False
 
     def __init__(self, number: int):
         self.gpu = Gpu(number)
@@ -132,8 +134,11 @@ class Backend(Device):
         return compiler.argument_bytes(self.gpu.drv.get_driver_version())
 
     def render(self, kernel: Kernel) -> Rendered:
+        from lazygrad.codegen.cuda.epilogue import render_epilogue
         from lazygrad.codegen.cuda.render import render
 
+        if kernel.product is not None:
+            return render_epilogue(kernel)
         return render(kernel, self.argument_bytes)
 
     def plan_record(self, kernel: Kernel, made: Rendered) -> dict[str, Any]:
@@ -146,17 +151,38 @@ class Backend(Device):
             return "by cuBLAS"
         return f"{phase.items} block{'s' * (phase.items != 1)} of {phase.grain} threads"
 
-    def product(self, node: Node, a: Operand, b: Operand) -> Product:
-        from lazygrad.codegen.cuda import product
+    def product(self, step: MatmulStep, finish: Rendered | None) -> Product:
         from lazygrad.codegen.products import matmul_dims
 
-        dims = matmul_dims(node, a, b)
-        if self.blas is not None and blas.takes(node.dtype, dims):
-            return Product(f"{_BLAS}{node.dtype.name}", None, dims, 1, 1)
-        form = product.product_form(node.dtype, dims, (a.view.offset, b.view.offset))
-        symbol, body = product.product_source(node.dtype, dims, form)
-        blocks = product.product_blocks(dims, form)
-        return Product(symbol, Text(body, (symbol,)), dims, blocks, product.THREADS)
+        dims, dtype = matmul_dims(step), step.node.dtype
+        if self.blas is not None and blas.takes(dtype, dims):
+            return Product(f"{_BLAS}{dtype.name}", None, dims, 1, 1)
+        return self._generated(step, finish, dims)
+
+    def _generated(
+        self, step: MatmulStep, finish: Rendered | None, dims: tuple[int, ...]
+    ) -> Product:
+        from lazygrad.codegen.cuda import epilogue, product
+
+        dtype, offsets = step.node.dtype, (step.a.view.offset, step.b.view.offset)
+        ended: product.Finish | None = None
+        buffers: tuple[Node, ...] = ()
+        if step.epilogue is not None and finish is not None:
+            ended = epilogue.finish_of(step.epilogue, finish, step.stored)
+            own = (step.node,) if step.stored else ()
+            buffers = (*own, *epilogue.buffers_beside(step.epilogue))
+        form = product.product_form(dtype, dims, offsets, ended)
+        symbol, body = product.product_source(dtype, dims, form, ended)
+        every = dims if finish is None else (*dims, *finish.dims)
+        blocks, text = product.product_blocks(dims, form), Text(body, (symbol,))
+        return Product(symbol, text, every, blocks, product.THREADS, buffers=buffers)
+
+    def finishes(self, step: MatmulStep) -> tuple[bool, str]:
+        from lazygrad.codegen.products import matmul_dims
+
+        if self.blas is not None and blas.takes(step.node.dtype, matmul_dims(step)):
+            return False, "cuBLAS makes the product"
+        return True, "done to the product in registers"
 
     def routine(self, node: Node, sources: Sequence[Operand]) -> Product | None:
         from lazygrad.codegen.cuda.attention import attention
