@@ -137,6 +137,39 @@ def test_forms() -> None:
     assert "v_ahead" in kernel_of(centred)[1]
 
 
+def _below_largest(x: Node, other: Node) -> Node:
+    return ops.sub(x, ops.spread(ops.max_(other, arg=(1,)), x.shape))
+
+
+EXPONENTS: list[tuple[str, Callable[[Node, Node], Node], bool]] = [
+    ("x - max(x)", lambda x, y: _below_largest(x, x), True),
+    ("-x * x", lambda x, y: ops.mul(ops.neg(x), x), True),
+    ("x * -x", lambda x, y: ops.mul(x, ops.neg(x)), True),
+    ("-(x * x)", lambda x, y: ops.neg(ops.mul(x, x)), True),
+    ("-|x|", lambda x, y: ops.neg(ops.absolute(x)), True),
+    ("x", lambda x, y: x, False),
+    ("-x", lambda x, y: ops.neg(x), False),
+    ("-x * y", lambda x, y: ops.mul(ops.neg(x), y), False),
+    ("x - max(y)", lambda x, y: _below_largest(x, y), False),
+    ("max(x) - x", lambda x, y: ops.neg(_below_largest(x, x)), False),
+]
+
+
+@pytest.mark.parametrize("exponent, low", [e[1:] for e in EXPONENTS], ids=[e[0] for e in EXPONENTS])
+def test_exponents_that_are_never_positive(
+    exponent: Callable[[Node, Node], Node], low: bool
+) -> None:
+    """They have a shorter text, of the same bits: of subnormal results, of infinity and NaN too."""
+    data = np.linspace(-130, 130, 7 * 80, dtype=np.float32).reshape(7, 80)
+    data[0, 3], data[1, 5], data[2, 7] = np.nan, np.inf, -np.inf
+    x, y = leaf(data, float32), leaf(data[::-1].copy(), float32)
+    node = ops.exp(exponent(x, y))
+    assert ("v_explow_" in kernel_of(node)[1]) == low
+    held = ops.exp(leaf(interpreted([exponent(x, y)])[0], float32))
+    assert "v_explow_" not in kernel_of(held)[1]
+    assert same_bits(*compiled([node, held]))
+
+
 @pytest.fixture
 def tiny_cache() -> Iterator[None]:
     """Every result is larger than half the cache, and so stored past it."""

@@ -163,7 +163,8 @@ class Kernels:
 
 
 GROUPS = {
-    "f32": [f"v_{f}_f32 f32 f32" for f in UNARY] + [f"v_{f}_f32 f32 f32 f32" for f in BINARY],
+    "f32": [f"v_{f}_f32 f32 f32" for f in [*UNARY, "explow"]]
+    + [f"v_{f}_f32 f32 f32 f32" for f in BINARY],
     "f64": [f"v_{f}_f64 f64 f64" for f in UNARY] + [f"v_{f}_f64 f64 f64 f64" for f in BINARY],
     "cast": [f"v_cvt_{s}_{t} {s} {t}" for s in CAST for t in CAST if s != t],
     "half": [
@@ -498,6 +499,19 @@ def test_bits_are_equal_for_all_lanes_and_targets(targets: dict[str, Kernels], k
                     lanes, f"v_{name}_{kind} {kind} {kind} {kind}", [a, b], TYPES[kind], kind
                 )
                 assert same(got, want.setdefault(name, got)), (target, lanes, name)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_explow_is_exp_for_what_it_takes(targets: dict[str, Kernels], target: str) -> None:
+    """So a kernel that knows more of a value than another computes the same."""
+    x = inputs()
+    x = x[~(x > 44)]
+    lanes = TARGETS[target][1] // 4
+    got, want = (
+        targets[target].loop(lanes, f"v_{name}_f32 f32 f32", [x], F32, "f32")
+        for name in ("explow", "exp")
+    )
+    assert same(got, want)
 
 
 def test_control_register_is_unchanged(native: Kernels) -> None:

@@ -72,7 +72,7 @@ float lim_fma(i64 n) {
 float lim_chain(float *y, const float *a, const float *b, const float *c, i64 n) {
   for (i64 i = 0; i < n / NV; i++) {
     const f32xV x = ((const f32xV *)a)[i], z = ((const f32xV *)b)[i], w = ((const f32xV *)c)[i];
-    stream((f32xV *)y + i, v_tanh_f32xV(x * z + w) * v_sigmoid_f32xV(x) - v_exp_f32xV(-z * z));
+    stream((f32xV *)y + i, v_tanh_f32xV(x * z + w) * v_sigmoid_f32xV(x) - v_explow_f32xV(-z * z));
   }
   return finish();
 }

@@ -23,6 +23,7 @@ from lazygrad.codegen.loops import (
     GRAIN_TIME,
     REACH,
     TILE,
+    TWICE,
     Loops,
     Stage,
     crossing_axis,
@@ -116,6 +117,7 @@ class _Writer:
             "column_block": COLUMN_BLOCK,
             "logical_lanes": LANES,
             "unrolled": CHEAP,
+            "twice": TWICE,
             "apart": APART,
         }
 

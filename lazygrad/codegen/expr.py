@@ -14,6 +14,7 @@ import numpy as np
 
 from lazygrad.codegen.ahead import later_elements, later_row
 from lazygrad.codegen.loops import cut, uniform_values
+from lazygrad.codegen.ranges import shorter
 from lazygrad.codegen.target import Target
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType, compute_dtype
@@ -357,7 +358,7 @@ class Emitter:
     def apply(self, number: int, ins: Instr) -> str:
         op = ins.op
         source = self.kernel.instrs[ins.args[-1]].dtype  # where's condition comes first
-        pattern = op.c
+        pattern = shorter(self.kernel, ins) or op.c
         if isinstance(pattern, dict):
             pattern = pattern.get(source.kind, pattern.get(""))
         if pattern is None:

@@ -24,6 +24,7 @@ SHORT = 8  # elements: an axis of fewer is not walked by vectors, if there is an
 REACH = 128  # and so many elements of the innermost axis: their copies stay in the caches
 APART = 4  # places in memory that a reduction reads from at once, if it does little else
 CHEAP = 3  # steps of a loop's body, reads included, up to which reading takes most of the time
+TWICE = 8  # and up to which it is written a second time, without looking for a row's end
 GRAIN = 32768  # elements of a scan or a sort worth giving to another thread
 GRAIN_TIME = 16_000_000  # picoseconds of a kernel that are: waking a thread takes half as long
 

@@ -29,6 +29,9 @@ class Reducer:
     chunk: str = ""  # at a chunk's start
     block: str = ""
     step: str = ""  # for each vector, at x with m lanes left; j is the logical lane group
+    hold: str = ""  # takes the accumulators of all lane groups into registers ...
+    held_step: str = ""  # ... where a loop unrolled over j finds them ...
+    release: str = ""  # ... and back
     end_block: str = ""
     end_chunk: str = ""
     finish: str = ""  # makes v{number}
@@ -68,6 +71,20 @@ def _identity(e: Emitter, number: int) -> str:
     return e.literal(ins.op.identity(source), source)
 
 
+def _held(state: str, vec: str, groups: int, step: str) -> dict[str, str]:
+    """The pieces that keep an array of accumulators in registers while whole groups are added up.
+
+    The array itself cannot be there: a row's end is looked for at a `j` that the compiler does not
+    know.
+    """
+    each = f'_Pragma("GCC unroll {groups}") for (int j = 0; j < {groups}; j++) '
+    return {
+        "hold": f"{vec} h_{state}[{groups}]; {each}h_{state}[j] = {state}[j];",
+        "held_step": step.replace(f"{state}[j]", f"h_{state}[j]"),
+        "release": f"{each}{state}[j] = h_{state}[j];",
+    }
+
+
 def _fold(e: Emitter, n: int, several: Several | None) -> Reducer:
     ins = e.kernel.instrs[n]
     assert ins.op.lowering is Lowering.REDUCE
@@ -81,12 +98,14 @@ def _fold(e: Emitter, n: int, several: Several | None) -> Reducer:
     grown = f"{a}[j]" if register == wide else f"__builtin_convertvector({a}[j], {wvec})"
     fill = f"for (int j = 0; j < {groups}; j++) "
     result = e.rounded(f"v_sp_{vec}(({register}){s})", ins.dtype)
+    step = f"{a}[j] = {a}[j] {plus} v_keep_{vec}(v{ins.args[0]}, m, {start});"
     return Reducer(
         n,
         item=f"{wide} s{n}{many}; {over}{s} = {start};",
         chunk=f"{wvec} t{n}{many}[{groups}]; {over}{fill}{t}[j] = v_sp_{wvec}({start});",
         block=f"{vec} a{n}{many}[{groups}]; {over}{fill}{a}[j] = v_sp_{vec}({start});",
-        step=f"{a}[j] = {a}[j] {plus} v_keep_{vec}(v{ins.args[0]}, m, {start});",
+        step=step,
+        **({} if several else _held(f"a{n}", vec, groups, step)),
         end_block=f"{over}{fill}{t}[j] = {t}[j] {plus} {grown};",
         end_chunk=f"{over}{s} = {s} {plus} v_tree_{name}_{wvec}({t});",
         finish=f"const {vec} v{n} = {result};",
@@ -107,10 +126,12 @@ def _extreme(e: Emitter, n: int, several: Several | None) -> Reducer:
         both = f"({w}[j] {'|' if best == 'max' else '&'} v_keep_{vec}({value}, m, {first}))"
         best = "min" if best == "max" else "max"
     fill = f"for (int j = 0; j < {groups}; j++) "
+    step = f"{w}[j] = {both};"
     return Reducer(
         n,
         item=f"{vec} w{n}{many}[{groups}]; {over}{fill}{w}[j] = v_sp_{vec}({first});",
-        step=f"{w}[j] = {both};",
+        step=step,
+        **({} if several else _held(f"w{n}", vec, groups, step)),
         finish=f"const {vec} v{n} = v_sp_{vec}(v_all_{best}_{vec}({w}));",
         partial=f"*({register} *)q = v_all_{best}_{vec}({w});",
         combine=f"{{ const {vec} {value} = v_sp_{vec}(*(const {register} *)q); "
@@ -161,6 +182,7 @@ def _position(e: Emitter, n: int) -> Reducer:
         n,
         item=f"{vec} w{n} = v_sp_{vec}(0); {numbers} k{n} = v_sp_{numbers}(-1); int seen{n} = 0;",
         step=step,
+        held_step=step,
         finish=f"const {places} v{n} = v_sp_{places}({first});",
         partial=(
             f"{{ const i64 first = {first}; *(i64 *)(q + 8) = first; "

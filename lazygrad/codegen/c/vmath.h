@@ -183,12 +183,32 @@ V_FN int v_any_@TxV(@TxV m) {
 
 /* ---- minimum, maximum, absolute value, sign ----------------------------------------------------- */
 
-//@ v_max_@TxV T=f32,f64 : @TxV @IxV
-/* NaN if a or b is; b when they are equal (so of two zeros the second, as torch's vector loop) */
-V_FN @TxV v_max_@TxV(@TxV a, @TxV b) { @IxV m = (a > b) | (a != a); return V_SEL(@TxV, @IxV, m, a, b); }
+//@ v_extremes :
+#define V_MAX256_32 __builtin_ia32_maxps256 /* b if one of them is NaN */
+#define V_MAX256_64 __builtin_ia32_maxpd256
+#define V_MIN256_32 __builtin_ia32_minps256
+#define V_MIN256_64 __builtin_ia32_minpd256
 
-//@ v_min_@TxV T=f32,f64 : @TxV @IxV
-V_FN @TxV v_min_@TxV(@TxV a, @TxV b) { @IxV m = (a < b) | (a != a); return V_SEL(@TxV, @IxV, m, a, b); }
+//@ v_max_@TxV T=f32,f64 : @TxV @IxV v_extremes
+/* NaN if a or b is; b when they are equal (so of two zeros the second, as torch's vector loop) */
+V_FN @TxV v_max_@TxV(@TxV a, @TxV b) {
+#if defined V_AVX2 && NV * @B == 256
+  return V_SEL(@TxV, @IxV, a != a, a, V_MAX256_@B(a, b));
+#else
+  @IxV m = (a > b) | (a != a);
+  return V_SEL(@TxV, @IxV, m, a, b);
+#endif
+}
+
+//@ v_min_@TxV T=f32,f64 : @TxV @IxV v_extremes
+V_FN @TxV v_min_@TxV(@TxV a, @TxV b) {
+#if defined V_AVX2 && NV * @B == 256
+  return V_SEL(@TxV, @IxV, a != a, a, V_MIN256_@B(a, b));
+#else
+  @IxV m = (a < b) | (a != a);
+  return V_SEL(@TxV, @IxV, m, a, b);
+#endif
+}
 
 //@ v_max_@TxV T=i8,i16,i32,i64,u8,u16,u32,u64 : @TxV @IxV
 V_FN @TxV v_max_@TxV(@TxV a, @TxV b) { @IxV m = a > b; return V_SEL(@TxV, @IxV, m, a, b); }
@@ -659,19 +679,38 @@ V_FN f32xV v_least_f32xV(f32xV x, f32 c) {
 #endif
 }
 
-//@ v_expbelow_f32xV : v_poly_f32xV v_least_f32xV v_scale_f32xV
-/* e^x for x <= 89, and NaN; 0 below -104.  As v_expr, with its Q, but in fewer steps: e^r = 1 + (r + r^2 Q). */
-V_FN f32xV v_expbelow_f32xV(f32xV x) {
-  x = v_least_f32xV(x, -104);
-  f32xV t = v_fma_f32xV(x, V_K(f32xV, 0x1.715476p0f), V_K(f32xV, V_EXPMAGIC + 254)), n = t - (V_EXPMAGIC + 254);
+//@ v_expr1_f32xV : v_poly_f32xV
+/* e^r - 1 with r and Q as in v_expr, but in fewer steps: r + r^2 Q.  The low bits of *t are n + `magic`'s. */
+V_FN f32xV v_expr1_f32xV(f32xV x, f32 magic, f32xV *t) {
+  *t = v_fma_f32xV(x, V_K(f32xV, 0x1.715476p0f), V_K(f32xV, magic));
+  f32xV n = *t - magic;
   f32xV r = v_fma_f32xV(n, V_K(f32xV, 0x1.05c61p-29f), v_fma_f32xV(n, V_K(f32xV, -0x1.62e43p-1f), x)), z = r * r;
   f32xV b = V_P_f32xV(V_K(f32xV, 0.00836867746f), r, 0.0416682661f), c = V_P_f32xV(V_K(f32xV, 0.166665211f), r, 0.49999994f);
   f32xV q = v_fma_f32xV(v_fma_f32xV(z, V_K(f32xV, 0.00138207339f), b), z, c);
-  return v_scale_f32xV(v_fma_f32xV(q, z, r) + 1, t);
+  return v_fma_f32xV(q, z, r);
+}
+
+//@ v_expbelow_f32xV : v_expr1_f32xV v_least_f32xV v_scale_f32xV
+/* e^x for x <= 89, and NaN; 0 below -104 */
+V_FN f32xV v_expbelow_f32xV(f32xV x) {
+  f32xV t, e = v_expr1_f32xV(v_least_f32xV(x, -104), V_EXPMAGIC + 254, &t);
+  return v_scale_f32xV(e + 1, t);
 }
 
 //@ v_exp_f32xV : v_expbelow_f32xV v_most_f32xV
 V_FN f32xV v_exp_f32xV(f32xV x) { return v_expbelow_f32xV(v_most_f32xV(x, 89)); }
+
+//@ v_explow_f32xV : v_expr1_f32xV v_expbelow_f32xV
+/* The same bits for x <= 44, and NaN. 2^(n+64) is then a normal number, and one product is left to round: of a
+   subnormal result, so it is rounded as v_scale does. */
+V_FN f32xV v_explow_f32xV(f32xV x) {
+#if defined V_AVX512 && NV == 16
+  return v_expbelow_f32xV(x);
+#else
+  f32xV t, e = v_expr1_f32xV(v_least_f32xV(x, -104), V_EXPMAGIC + 127 + 64, &t), s = (f32xV)((i32xV)t << 23);
+  return v_fma_f32xV(e, s, s) * 0x1p-64f;
+#endif
+}
 
 //@ v_exp2_f32xV : v_poly_f32xV v_least_f32xV v_most_f32xV v_scale_f32xV
 V_FN f32xV v_exp2_f32xV(f32xV x) {
@@ -695,11 +734,11 @@ V_FN f32xV v_expm1_f32xV(f32xV x0) {
   return V_SEL(f32xV, i32xV, v_abs_f32xV(x0) < 0x1p-25f, x0, y + y);
 }
 
-//@ v_sigmoid_f32xV : v_expbelow_f32xV
+//@ v_sigmoid_f32xV : v_explow_f32xV
 /* z = e^-|x|; 1 / (1 + z) or z / (1 + z): no overflow, and small results keep their accuracy.  The rounded
    reciprocal w of the rounded 1 + z is corrected by its residual k = (1 + z) w - 1, of which w - 1 is exact. */
 V_FN f32xV v_sigmoid_f32xV(f32xV x) {
-  f32xV z = v_expbelow_f32xV((f32xV)((i32xV)x | (i32)0x80000000)), w = 1 / (z + 1), k = v_fma_f32xV(z, w, w - 1);
+  f32xV z = v_explow_f32xV((f32xV)((i32xV)x | (i32)0x80000000)), w = 1 / (z + 1), k = v_fma_f32xV(z, w, w - 1);
   f32xV q = V_SEL(f32xV, i32xV, x < 0, z, V_K(f32xV, 1)) * w;
   return v_fma_f32xV(-k, q, q);
 }
