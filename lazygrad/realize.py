@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import pairwise
 from time import perf_counter
 from typing import Any
@@ -55,6 +56,7 @@ class Ran:
     outputs: list[Node]
     output_of: list[int]
     order: list[Node]
+    key: Any  # of its structure
 
 
 def value_read(what: str) -> None:
@@ -178,7 +180,7 @@ def _run_program(shape: Structure) -> Ran:
     stats.realizes += 1
     stats.nodes += len(shape.order)
     program, output_of = _program(shape)
-    made = Ran(program, shape.leaves, shape.outputs, output_of, shape.order)
+    made = Ran(program, shape.leaves, shape.outputs, output_of, shape.order, shape.key)
     for node, buffer in zip(shape.outputs, run_program(shape)):
         computed(node, buffer)
     return made
@@ -250,19 +252,20 @@ def _kept(order: list[Node], pending: Sequence[Node]) -> list[Node]:
     """
     held = {n for n in order if n.holder is not None and _is_held(n)}
     held.difference_update(pending)
-    dear = _dear(order) if held else held
+    costly = dear(order) if held else held
     have = set(pending)
     kept: dict[Node, None] = {}
     for node in order:
-        if node.saves or (node in held and node in dear):
+        if node.saves or (node in held and node in costly):
             for base in bases(node):
                 if base not in have:
                     kept.setdefault(base)
     return list(kept)
 
 
-def _dear(order: list[Node]) -> set[Node]:
-    """Pending values that are costly to compute, or small beside what they are computed from."""
+def dear(order: list[Node], most: Callable[[int, int], int] = max) -> set[Node]:
+    """Pending values that are costly to compute, or small beside what they are computed from.
+    `most` gives the larger of two numbers."""
     found: set[Node] = set()
     depth: dict[Node, int] = {}
     largest: dict[Node, int] = {}
@@ -272,7 +275,7 @@ def _dear(order: list[Node]) -> set[Node]:
             depth[node], largest[node] = 0, node.numel
             continue
         depth[node] = 1 + max(depth[s] for s in node.srcs)
-        largest[node] = max(node.numel, *(largest[s] for s in node.srcs))
+        largest[node] = reduce(most, [largest[s] for s in node.srcs], node.numel)
         if node.op.lowering in _HEAVY or node.op in ops.DRAWS or any(s in heavy for s in node.srcs):
             heavy.add(node)
         if node in heavy or depth[node] >= KEEP_DEPTH or 4 * node.numel <= largest[node]:
@@ -345,7 +348,7 @@ def _run(shape: Structure) -> Ran | None:
             buffers = _run_on(shape, program, output_of)
         except compiler.BrokenCompiler:  # the next candidate, or the interpreter
             return _run(shape)
-        ran = Ran(program, shape.leaves, shape.outputs, output_of, shape.order)
+        ran = Ran(program, shape.leaves, shape.outputs, output_of, shape.order, shape.key)
     for node, buffer in zip(shape.outputs, buffers):
         computed(node, buffer)
     return ran

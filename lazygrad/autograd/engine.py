@@ -11,7 +11,7 @@ import heapq
 from collections.abc import Sequence
 from typing import Any
 
-from lazygrad.autograd import graph, patterns, repeats
+from lazygrad.autograd import families, graph, patterns, repeats
 from lazygrad.autograd.graph import AccumulateGrad, BaseFn, GradFn
 from lazygrad.autograd.late import tensors
 from lazygrad.autograd.modes import mode, no_grad, set_grad_enabled
@@ -212,10 +212,17 @@ class _Job:
         if seen is not None and found is not None:
             self._take(seen.ends, found)
             return
+        form = None
+        if seen is not None:
+            again = _Job(self.keep, False, None, accumulate=True)
+            form = families.traced(seen, roots, seeds, again.run)
         self.run(roots, seeds)
         ran = self.finish(roots)
         if seen is not None:
-            seen.learn(ran, [self._gradient_at(end) for end in seen.ends])
+            grads = [self._gradient_at(end) for end in seen.ends]
+            known = seen.learn(ran, grads)
+            if form is not None:
+                form.learn(seen, ran, grads, known)
 
     def _take(self, ends: Sequence[Any], found: Sequence[Node]) -> None:
         """Put the computed gradients where they belong."""

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lazygrad.autograd import patterns
+from lazygrad.autograd import families, patterns
 from lazygrad.autograd.graph import AccumulateGrad, BaseFn, GradFn
 from lazygrad.autograd.late import tensors
 from lazygrad.autograd.modes import mode
@@ -72,6 +72,10 @@ class Pass:
         `root` is what `backward()` was called on, if there was nothing more to it.
         """
         known = _known.get(self.key)
+        if known is None and self.key not in _known:
+            known = families.known_for(self)
+            if known is not None:
+                self._keep(known)
         if known is None:
             return None
         if root is not None:
@@ -116,11 +120,16 @@ class Pass:
             found.append(None if node is None else node.place)
         return found
 
-    def learn(self, ran: Ran | None, gradients: Sequence[Node | None]) -> None:
+    def learn(self, ran: Ran | None, gradients: Sequence[Node | None]) -> Known | None:
         """The pass was recorded and run: remember its program for the next of its kind."""
+        known = self._known_from(ran, gradients)
+        self._keep(known)
+        return known
+
+    def _keep(self, known: Known | None) -> None:
         if len(_known) >= LIMIT:
             _known.clear()
-        _known[self.key] = self._known_from(ran, gradients)
+        _known[self.key] = known
 
     def _known_from(self, ran: Ran | None, gradients: Sequence[Node | None]) -> Known | None:
         if ran is None:

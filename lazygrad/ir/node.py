@@ -159,8 +159,10 @@ class About:
     """What a value is to whoever reads it: dtype, shape, device, and of a pending one its op. There
     is one for each, so that keys are made of these and not of what they stand for."""
 
-    __slots__ = ("computed", "needing")
+    __slots__ = ("computed", "is_needing", "key", "needing")
 
+    key: tuple[Any, ...]  # dtype, shape, device, op
+    is_needing: bool
     computed: About  # of the same value once it is known
     needing: About  # of the same value where a gradient flows to it
 
@@ -183,6 +185,8 @@ def _about(key: tuple[Any, ...]) -> About:
             _abouts.clear()
         found = _abouts[key] = About()
         found.needing = About()
+        found.key = found.needing.key = key
+        found.is_needing, found.needing.is_needing = False, True
         found.computed = found if key[3] is None else _about((*key[:3], None))
     return found
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from lazygrad.ir.dtypes import DType
 from lazygrad.ir.node import Node, blank
 from lazygrad.ir.ops.checks import Check
 from lazygrad.ir.ops.core import Op
@@ -21,19 +22,34 @@ from lazygrad.ir.views import View
 LEAST = 2  # smaller extents are none that a plan could do without knowing
 
 
-def _within(arg: Any, of: Callable[[int], Any]) -> Any:
-    """An argument that holds sizes, each of them replaced."""
+def within(arg: Any, of: Callable[[int], Any]) -> Any:
+    """An argument that holds sizes, each number of it replaced."""
     kind = arg.__class__
     if kind is tuple:
-        return tuple([_within(item, of) for item in arg])
+        return tuple([within(item, of) for item in arg])
     if kind is View:
         parts = (arg.shape, arg.strides, arg.offset, arg.box)
-        return View(*(_within(part, of) for part in parts))
+        return View(*(within(part, of) for part in parts))
     if kind is Check:
-        return replace(arg, size=_within(arg.size, of))
+        return replace(arg, size=within(arg.size, of))
     if arg is None or kind is bool:
         return arg
     return of(int(arg))
+
+
+def numbers(arg: Any, note: Callable[[Any], Any]) -> None:
+    """Call `note` with each number that `within` would replace, in its order."""
+    kind = arg.__class__
+    if kind is tuple:
+        for item in arg:
+            numbers(item, note)
+    elif kind is View:
+        for part in (arg.shape, arg.strides, arg.offset, arg.box):
+            numbers(part, note)
+    elif kind is Check:
+        note(arg.size)
+    elif arg is not None and kind is not bool:
+        note(arg)
 
 
 def skeleton(structure: Structure) -> tuple[Any, tuple[int, ...]]:
@@ -48,7 +64,7 @@ def skeleton(structure: Structure) -> tuple[Any, tuple[int, ...]]:
     def mapped(arg: Any) -> Any:
         found = known.get(arg)
         if found is None:
-            found = known[arg] = _within(arg, of)
+            found = known[arg] = within(arg, of)
         return found
 
     parts: list[Any] = []
@@ -74,26 +90,51 @@ def traced(structure: Structure, sizes: tuple[int, ...]) -> tuple[Structure, Tra
     new: dict[Node, Node] = {}
     for node in structure.order:
         made = new[node] = blank(
-            node.op, _within(node.shape, of), node.dtype, node.device, node.place
+            node.op, within(node.shape, of), node.dtype, node.device, node.place
         )
         made.buffer, made.value, made.arg = node.buffer, node.value, node.arg
         if node.buffer is None:
             made.srcs = tuple([new[src] for src in node.srcs])
-            made.arg = _within(node.arg, of) if node.op.sized else node.arg
+            made.arg = within(node.arg, of) if node.op.sized else node.arg
     leaves, outputs = ([new[n] for n in nodes] for nodes in (structure.leaves, structure.outputs))
     return Structure(structure.key, list(new.values()), leaves, outputs), trace
 
 
+def settled(item: Any, value_of: Callable[[Size], Any]) -> Any:
+    """An argument, each Size in it replaced. Raises TypeError for a kind that might hide one."""
+    kind = item.__class__
+    if kind is Size:
+        return value_of(item)
+    if kind is tuple:
+        return tuple([settled(one, value_of) for one in item])
+    if kind is View:
+        parts = (item.shape, item.strides, item.offset, item.box)
+        return View(*(settled(part, value_of) for part in parts))
+    if kind is Check:
+        return replace(item, size=settled(item.size, value_of))
+    if kind in _PLAIN:
+        return item
+    raise TypeError(f"a {kind.__name__} may have sizes in it")
+
+
+_PLAIN = frozenset({int, float, bool, str, type(None), DType})
+
+
+def has_sizes(item: Any) -> bool:
+    """Whether there is a Size in an argument. Raises TypeError as `settled` does."""
+    found: list[Size] = []
+
+    def note(size: Size) -> int:
+        found.append(size)
+        return 2
+
+    settled(item, note)
+    return bool(found)
+
+
 def concrete(node: Node, value_of: Callable[[Size], int]) -> Node:
     """A node of a traced graph, without its sources, for the sizes that are given."""
-
-    def of(item: Any) -> Any:
-        if item.__class__ is tuple:
-            return tuple([of(one) for one in item])
-        if item.__class__ is View:
-            return View(of(item.shape), of(item.strides), of(item.offset), of(item.box))
-        return value_of(item) if item.__class__ is Size else item
-
-    made = blank(node.op, of(node.shape), node.dtype, node.device, node.place)
-    made.arg = of(node.arg)
+    shape = settled(node.shape, value_of)
+    made = blank(node.op, shape, node.dtype, node.device, node.place)
+    made.arg = settled(node.arg, value_of)
     return made

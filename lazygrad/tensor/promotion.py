@@ -16,6 +16,7 @@ from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
 from lazygrad.ir.node import Node, Shape
 from lazygrad.ir.ops import SCALAR
+from lazygrad.ir.sizes import Size
 from lazygrad.ir.traced import Traced, plain
 
 _NAMES = {
@@ -148,7 +149,7 @@ def number_for(value: Any, dtype: DType) -> Any:
     if type(value) is Traced:
         return _traced_for(value, dtype)
     if kind == "f":
-        if type(value) is Numbered:
+        if type(value) is Numbered or type(value) is Size:
             return value
         try:
             return float(value)

@@ -14,6 +14,7 @@ import numpy as np
 
 from lazygrad.autograd.graph import fn_class
 from lazygrad.ir import ops
+from lazygrad.ir.sizes import Size
 from lazygrad.ir.views import View, contiguous_strides
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.aliasing import make_view
@@ -41,9 +42,9 @@ def size_args(given: tuple[Any, ...], name: str = "size") -> tuple[int, ...]:
             given = tuple(first)
         elif isinstance(first, Tensor) and first.ndim == 1:
             given = tuple(first.tolist())
-    result = []
+    result: list[Any] = []
     for position, value in enumerate(given):
-        if type(value) is int:
+        if type(value) is int or type(value) is Size:  # for all sizes: see families.py
             result.append(value)
             continue
         if isinstance(value, (bool, float, str)) or not hasattr(value, "__index__"):
