@@ -37,7 +37,7 @@ typedef struct { int64_t items; int32_t nptr; int32_t slot0; int64_t dim0; } lg_
 typedef struct { lg_kernel fn; int64_t first, count; int64_t grain; } lg_step;
 typedef struct { const lg_step *steps; int64_t nsteps; const lg_instance *inst;
     const int32_t *slot; const int64_t *offset; const int64_t *dims; } lg_program;
-void lg_run(const lg_program *prog, char *const *slots, int64_t *times);
+int lg_run(const lg_program *prog, char *const *slots, int64_t *times);
 void lg_set_threads(int64_t n);
 int64_t lg_get_threads(void);
 """
@@ -52,6 +52,15 @@ void step(char **p, const i64 *d, i64 lo, i64 hi) {
     for (volatile i64 spin = d[1]; spin > 0; spin--) {}
     y[i] = 3 * y[i] + x[i] + d[0];
     count[i]++;
+  }
+}
+"""
+# gets no memory for item d0, marks the others
+STARVED = """
+void starved(char **p, const long long *d, long long lo, long long hi) {
+  for (long long i = lo; i < hi; i++) {
+    if (i == d[0]) { p[-1] = (char *)p; return; }
+    p[0][i] = 1;
   }
 }
 """
@@ -107,6 +116,11 @@ def step_kernel(compiled: Any) -> Address:
     return address(compiled(STEP, FLAGS), "step")
 
 
+@pytest.fixture(scope="module")
+def starved_kernel(compiled: Any) -> Address:
+    return address(compiled(STARVED, FLAGS), "starved")
+
+
 def address(library: Any, name: str) -> Address:
     ffi.cdef(f"void {name}(char **p, const int64_t *d, int64_t lo, int64_t hi);")
     return int(ffi.cast("intptr_t", ffi.addressof(library, name)))
@@ -139,9 +153,9 @@ class Program:
         )
         self.c = ffi.new("lg_program *", [self.steps, len(steps), self.inst, *self.arrays])
 
-    def run(self, runtime: Any, arrays: Sequence[np.ndarray], times: Any = ffi.NULL) -> None:
+    def run(self, runtime: Any, arrays: Sequence[np.ndarray], times: Any = ffi.NULL) -> int:
         slots = ffi.new("char *[]", [ffi.cast("char *", a.ctypes.data) for a in arrays])
-        runtime.lg_run(self.c, slots, times)
+        return int(runtime.lg_run(self.c, slots, times))
 
 
 # ---- the pool ----------------------------------------------------------------------------------
@@ -216,6 +230,28 @@ def test_workers_that_fell_asleep_are_woken(runtime: Any, step_kernel: Address) 
         for _ in range(5):
             time.sleep(pause)
             steps.check(runtime)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_kernel_without_memory_ends_the_run(
+    runtime: Any, step_kernel: Address, starved_kernel: Address, threads: int
+) -> None:
+    runtime.lg_set_threads(threads)
+    x, y, count, marks = (
+        np.arange(9),
+        np.zeros(9, int),
+        np.zeros(9, np.uint8),
+        np.zeros(9, np.uint8),
+    )
+    step = (step_kernel, 1, [(9, [(0, 0), (1, 0), (2, 0)], [0, 0])])
+    for item in (-1, 0, 4, 8, -1):
+        count[:] = marks[:] = 0
+        lacking = (starved_kernel, 1, [(9, [(3, 0)], [item])])
+        failed = Program([step, lacking, step]).run(runtime, [x, y, count, marks])
+        assert failed == (item >= 0)
+        assert set(count) == {1 if failed else 2} and (failed or marks.all())
+        if failed:
+            assert not marks[item]
 
 
 def together(*calls: Callable[[], None]) -> None:

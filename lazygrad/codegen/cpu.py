@@ -45,6 +45,7 @@ from lazygrad.ir.node import place_text
 from lazygrad.ir.ops import Lowering
 from lazygrad.ir.sizes import larger, smaller
 
+STARVED = "if (!scratch) { p[-1] = (char *)p; return; }"  # the runtime's sign for: no memory
 PARTIAL_BYTES = 16  # a full reduction's partial result: a value and, for argmax, its index
 
 
@@ -151,7 +152,7 @@ class _Writer:
             )
             self.e.tiles[number] = f"t{number} + (i{crossing} - first) * {pitch} - start"
         return self.pointwise() | {
-            "scratch_lines": [f"char *scratch = v_scratch({size});{scratch}"],
+            "scratch_lines": [f"char *scratch = v_scratch({size});", STARVED, scratch.lstrip()],
             "tiles": tiles,
             "band": BAND,
             "reach": REACH,
@@ -223,7 +224,7 @@ class _Writer:
         lines = [f"const i64 padded = (n + {LANES - 1}) / {LANES} * {LANES};"]
         sizes = [f"{self.e.register(self.kernel.instrs[v].dtype)}" for v in values]
         total = " + ".join(f"sizeof({name})" for name in sizes)
-        lines.append(f"char *scratch = v_scratch(padded * ({total}));")
+        lines += [f"char *scratch = v_scratch(padded * ({total}));", STARVED]
         for value, name in zip(values, sizes):
             lines.append(
                 f"{name} *c{value} = ({name} *)scratch; scratch += padded * sizeof({name});"

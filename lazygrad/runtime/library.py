@@ -25,7 +25,7 @@ typedef struct {
   const lg_step *steps; int64_t nsteps; const lg_instance *inst;
   const int32_t *slot; const int64_t *offset; const int64_t *dims;
 } lg_program;
-void lg_run(const lg_program *prog, char *const *slots, int64_t *times);
+int lg_run(const lg_program *prog, char *const *slots, int64_t *times);
 void lg_set_threads(int64_t n);
 int64_t lg_get_threads(void);
 extern const lg_kernel lg_table[];

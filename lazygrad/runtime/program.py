@@ -23,7 +23,7 @@ from lazygrad.ir.interp import apply, from_storage, to_storage
 from lazygrad.ir.node import Node, Place
 from lazygrad.ir.ops.checks import complaint, recorded_at
 from lazygrad.runtime import library
-from lazygrad.runtime.memory import Buffer, pool
+from lazygrad.runtime.memory import Buffer, OutOfMemoryError, pool
 
 SCALARS, ERRORS, ARENA, FIRST = 0, 1, 2, 3  # slots; leaves follow, then outputs
 ERROR_BYTES = 16
@@ -165,7 +165,8 @@ class Program:
         HostCall) if given; `order` is the graph that is run, whose lines errors name. `places` are
         these lines where there is no graph: for a backend whose errors are known later.
 
-        Raises IndexError or RuntimeError for errors that kernels report.
+        Raises IndexError or RuntimeError for errors that kernels report, OutOfMemoryError where one
+        gets no memory to work in.
         """
         frames = self._frames
         try:
@@ -293,8 +294,8 @@ class Frame:
         for part in self._parts:
             if part.__class__ is HostCall:
                 self.program._host(part, self._slots)
-            else:
-                run(part, pointer, null)
+            elif run(part, pointer, null):
+                raise self._starved()
         if self._errors is not None:
             self._check(order)
 
@@ -306,8 +307,19 @@ class Frame:
                 if error is not None:
                     raise error
             finally:
-                for number in range(len(errors)):
-                    errors[number] = 0
+                self._forget()
+
+    def _forget(self) -> None:
+        errors = self._errors
+        if errors is not None:
+            for number in range(len(errors)):
+                errors[number] = 0
+
+    def _starved(self) -> OutOfMemoryError:
+        """What to raise after a run that ended early; the next one may find what the pool kept."""
+        self._forget()
+        pool.trim()
+        return OutOfMemoryError("can't allocate memory: a kernel got none to work in")
 
     def _observed(self, observe: Any) -> None:
         """The steps, each told to `observe` with the nanoseconds it took."""
@@ -318,7 +330,8 @@ class Frame:
                 observe(part, time.perf_counter_ns() - start)
                 continue
             times = library.ffi().new("int64_t[]", len(part))
-            self._run(loaded, self._pointer, times)
+            if self._run(loaded, self._pointer, times):
+                raise self._starved()
             for launch, nanoseconds in zip(part, times):
                 observe(launch, nanoseconds)
 

@@ -27,11 +27,14 @@ V_COLD void v_bad_index(i64 *err, i64 index) { if (!err[0]) { err[1] = index; er
 //@ v_scratch :
 extern void *aligned_alloc(unsigned long, unsigned long);
 extern void free(void *);
-/* memory of this thread that lasts until its next call; the largest one asked for is kept */
+/* memory of this thread that lasts until its next call; the largest one asked for is kept. 0 if there is none:
+   the kernel says so at p[-1], see runtime.c */
 V_COLD char *v_scratch_grow(char **at, i64 *size, i64 bytes) {
+  const i64 whole = (bytes + 4095) / 4096 * 4096;
   free(*at);
-  *size = (bytes + 4095) / 4096 * 4096;
-  return *at = aligned_alloc(64, *size);
+  *at = aligned_alloc(64, whole);
+  *size = *at ? whole : 0;
+  return *at;
 }
 V_FN char *v_scratch(i64 bytes) {
   static __thread char *at;

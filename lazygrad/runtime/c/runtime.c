@@ -25,7 +25,8 @@
 
 /* ---- interface --------------------------------------------------------------------------------- */
 
-/* Does work items [lo, hi) of an instance: p are its buffers, d its integers. */
+/* Does work items [lo, hi) of an instance: p are its buffers, d its integers. A kernel that gets no
+   memory to work in sets p[-1] to anything but 0 and returns. */
 typedef void (*lg_kernel)(char **p, const int64_t *d, int64_t lo, int64_t hi);
 
 /* One use of a kernel: its pointers are nptr entries from slot0 of `slot` and `offset`, its integers
@@ -52,31 +53,36 @@ typedef struct {
   const int64_t *offset, *dims;
 } lg_program;
 
-void lg_run(const lg_program *prog, char *const *slots, int64_t *times);
+int lg_run(const lg_program *prog, char *const *slots, int64_t *times);
 void lg_set_threads(int64_t n);
 int64_t lg_get_threads(void);
 
 /* ---- running items ----------------------------------------------------------------------------- */
 
-static void run_instance(const lg_program *prog, char *const *slots, lg_kernel fn,
-                         const lg_instance *in, int64_t lo, int64_t hi) {
-  char *p[in->nptr + 1]; /* + 1: never an array of no elements */
+/* Both return whether the kernel got the memory it needs. */
+static int run_instance(const lg_program *prog, char *const *slots, lg_kernel fn,
+                        const lg_instance *in, int64_t lo, int64_t hi) {
+  char *all[in->nptr + 1], **p = all + 1;
+  all[0] = 0;
   const int32_t *slot = prog->slot + in->slot0;
   const int64_t *offset = prog->offset + in->slot0;
   for (int32_t i = 0; i < in->nptr; i++) p[i] = slots[slot[i]] + offset[i];
   fn(p, prog->dims + in->dim0, lo, hi);
+  return !all[0];
 }
 
 /* Items [lo, hi) of a step, whose instances' items are numbered through. */
-static void run_items(const lg_program *prog, char *const *slots, const lg_step *step, int64_t lo,
-                      int64_t hi) {
+static int run_items(const lg_program *prog, char *const *slots, const lg_step *step, int64_t lo,
+                     int64_t hi) {
   const lg_instance *in = prog->inst + step->first, *end = in + step->count;
   for (; in < end && lo < hi; in++) {
-    if (lo < in->items)
-      run_instance(prog, slots, step->fn, in, lo, hi < in->items ? hi : in->items);
+    if (lo < in->items &&
+        !run_instance(prog, slots, step->fn, in, lo, hi < in->items ? hi : in->items))
+      return 0;
     lo = lo > in->items ? lo - in->items : 0;
     hi -= in->items;
   }
+  return 1;
 }
 
 /* ---- the pool ---------------------------------------------------------------------------------- */
@@ -107,6 +113,7 @@ static struct {
    (continued by the other claims, which are read-modify-writes) make `job` visible. */
 static LINE _Atomic uint64_t ticket;
 static LINE _Atomic int64_t done;     /* chunks finished by workers */
+static _Atomic int starved;           /* whether a chunk of this job got no memory */
 static LINE _Atomic uint32_t epoch;   /* changes when there is something new; workers sleep on it */
 static LINE _Atomic int32_t sleepers; /* workers that sleep or are about to */
 
@@ -169,7 +176,8 @@ static int64_t work(_Atomic int64_t *count) {
                                                memory_order_relaxed))
       continue; /* t has been read again */
     const int64_t lo = next * job.chunk, hi = lo + job.chunk;
-    run_items(job.prog, job.slots, job.step, lo, hi < job.items ? hi : job.items);
+    if (!run_items(job.prog, job.slots, job.step, lo, hi < job.items ? hi : job.items))
+      atomic_store_explicit(&starved, 1, memory_order_relaxed); /* `done` publishes it */
     ran++;
     /* from here on `job` may change, if this was the last chunk */
     if (count) atomic_fetch_add_explicit(count, 1, memory_order_release);
@@ -261,9 +269,10 @@ static void start_workers(int n) {
   pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
-/* Runs the step on the pool. False if it is not worth it or the pool is taken: nothing was run. */
+/* Runs the step on the pool. False if it is not worth it or the pool is taken: nothing was run.
+   *enough: whether all of it got the memory it needs. */
 static int run_parallel(const lg_program *prog, char *const *slots, const lg_step *step,
-                        int64_t items) {
+                        int64_t items, int *enough) {
   int threads = atomic_load_explicit(&wanted, memory_order_relaxed);
   const int64_t grain = step->grain > 1 ? step->grain : 1, shares = items / grain;
   if (threads < 2 || shares < 2 || pthread_mutex_trylock(&lock)) return 0;
@@ -283,6 +292,7 @@ static int run_parallel(const lg_program *prog, char *const *slots, const lg_ste
   place_workers();
   job.prog = prog, job.slots = slots, job.step = step, job.items = items, job.chunk = chunk;
   atomic_store_explicit(&done, 0, memory_order_relaxed);
+  atomic_store_explicit(&starved, 0, memory_order_relaxed);
   atomic_store_explicit(&ticket, (uint64_t)chunks << 32, memory_order_release);
   call_workers(chunks - 1 < threads - 1 ? (int)(chunks - 1) : threads - 1);
   const int64_t others = chunks - work(NULL);
@@ -290,6 +300,7 @@ static int run_parallel(const lg_program *prog, char *const *slots, const lg_ste
     if (turn < YIELD_AFTER) relax();
     else sched_yield();
   }
+  *enough = !atomic_load_explicit(&starved, memory_order_relaxed);
   pthread_mutex_unlock(&lock);
   return 1;
 }
@@ -297,21 +308,26 @@ static int run_parallel(const lg_program *prog, char *const *slots, const lg_ste
 /* ---- the interface's functions ----------------------------------------------------------------- */
 
 /* Runs the steps in order; `times`, if given, gets the nanoseconds that each has taken. May be
-   called from several threads at once: one of them uses the pool, the others run alone. */
-void lg_run(const lg_program *prog, char *const *slots, int64_t *times) {
+   called from several threads at once: one of them uses the pool, the others run alone. Returns 0,
+   or 1 after a step in which a kernel got no memory: no step is run after it. */
+int lg_run(const lg_program *prog, char *const *slots, int64_t *times) {
   int64_t before = times ? now() : 0;
   for (int64_t s = 0; s < prog->nsteps; s++) {
     const lg_step *step = prog->steps + s;
     const lg_instance *in = prog->inst + step->first;
     int64_t items = 0;
     for (int64_t i = 0; i < step->count; i++) items += in[i].items;
-    if (!run_parallel(prog, slots, step, items)) run_items(prog, slots, step, 0, items);
+    int enough;
+    if (!run_parallel(prog, slots, step, items, &enough))
+      enough = run_items(prog, slots, step, 0, items);
+    if (!enough) return 1;
     if (times) {
       const int64_t t = now();
       times[s] = t - before;
       before = t;
     }
   }
+  return 0;
 }
 
 /* How many threads a step may use, the caller included. Threads start when they are first needed;
