@@ -44,7 +44,7 @@ def nvcc(folder: Path, *lines: str) -> str:
 def test_a_gpu_in_order(tmp_path: Path) -> None:
     found = doctor(tmp_path)
     assert found["cuda"][:2] == ("ok", "2 device(s), the first Emulated GPU (on the CPU) (sm_90)")
-    assert found["cublas"][0] == found["nvcc"][0] == "ok"
+    assert found["cublas"][0] == found["cublaslt"][0] == found["nvcc"][0] == "ok"
     status, detail, _ = found["gpu program"]
     assert status == "ok" and detail.startswith("is right, after") and "memory are free" in detail
     status, detail, _ = found["processes"]

@@ -160,7 +160,7 @@ def backward(model: nn.Module, size: int) -> None:
     F.cross_entropy(model(x), target).backward()
 
 
-PRODUCTS = ("lg_matmul", "cublas_")  # what launches of matrix products are called
+PRODUCTS = ("lg_matmul", "cublas")  # what launches of matrix products are called
 MATMULS = 3 + 2 * 3 - 1  # the gradient of the first layer's input is not needed
 HANDFUL = 10  # 2 ReLU; loss (rows, mean, sign); its gradient; 3 bias gradients; a transposed copy
 

@@ -213,6 +213,10 @@ def gpu() -> Iterator[Finding]:
     found = blas.load()
     words = "found" if found is not None else "not found: matrix products are generated"
     yield Finding("cublas", OK if found is not None else NOTE, words)
+    if found is not None:
+        beside = blas.load(blas.CUBLASLT)
+        words = "found" if beside is not None else "not found: a bias and relu are kernels"
+        yield Finding("cublaslt", OK if beside is not None else NOTE, words)
     if _device_count():
         yield _gpu_program()
         yield _processes()

@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 NVCC = HERE / "bin" / "nvcc"
 SOURCES = sorted((HERE / "driver").glob("*"))
 FLAGS = ("-std=c++17", "-O2", "-g1", "-fPIC", "-fvisibility=hidden", "-w")
-CUBLAS = "cublas.cc"
+LIBRARIES = {"cublas.cc": "libcublas.so.13", "cublaslt.cc": "libcublasLt.so.13"}
 RUNNING = "EMULATOR_RUNNING"  # set for a process that `run.py` has started
 
 
@@ -84,11 +84,11 @@ def _run(command: list[str], text: str | None = None) -> str:
 
 def _build(folder: Path, include: Path) -> None:
     """libcuda.so.1 with every symbol of cuda.h (those that are not written answer "not
-    supported"), and libcublas.so.13."""
+    supported"), libcublas.so.13 and libcublasLt.so.13."""
     compile_ = ["g++", *FLAGS, "-isystem", str(include)]
     objects = []
     for source in SOURCES:
-        if source.suffix == ".cc" and source.name != CUBLAS:
+        if source.suffix == ".cc" and source.name not in LIBRARIES:
             objects.append(str(folder / f"{source.stem}.o"))
             _run([*compile_, "-c", str(source), "-o", objects[-1]])
     have = set(re.findall(r" T (cu\w+)", _run(["nm", *objects])))
@@ -100,9 +100,10 @@ def _build(folder: Path, include: Path) -> None:
     library = folder / "libcuda.so.1"
     _run(["g++", "-shared", "-Wl,-soname,libcuda.so.1", "-o", str(library), *objects, "-ldl"])
     (folder / "libcuda.so").symlink_to(library.name)  # what a linker asks for
-    command = [*compile_, "-shared", "-Wl,-soname,libcublas.so.13", str(HERE / "driver" / CUBLAS)]
-    command += ["-o", str(folder / "libcublas.so.13"), "-L", str(folder), "-lcuda"]
-    _run([*command, "-Wl,-rpath,$ORIGIN"])
+    for source, name in LIBRARIES.items():
+        command = [*compile_, "-shared", f"-Wl,-soname,{name}", str(HERE / "driver" / source)]
+        command += ["-o", str(folder / name), "-L", str(folder), "-lcuda"]
+        _run([*command, "-Wl,-rpath,$ORIGIN"])
     for path in objects:
         os.unlink(path)
 

@@ -7,6 +7,7 @@ the product, and what a product can take. Must not know: how the product is made
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 
 from lazygrad.codegen.cpu import heading, readable_name
 from lazygrad.codegen.cuda.plan import Plan, needs_wide
@@ -17,8 +18,9 @@ from lazygrad.codegen.loops import place
 from lazygrad.codegen.target import Rendered
 from lazygrad.ir import ops
 from lazygrad.ir.fusion import FULL
-from lazygrad.ir.kernel import Kernel
+from lazygrad.ir.kernel import Instr, Kernel
 from lazygrad.ir.node import Node
+from lazygrad.ir.views import contiguous_strides
 
 PIECE = 4  # elements of a row that are finished at a time
 LIGHT = 5  # values moved, the product among them, that leave room for a large tile
@@ -53,6 +55,79 @@ def finish_of(kernel: Kernel, made: Rendered, kept: bool) -> Finish:
     pointers = tuple(_pointers(kernel, writer))
     light, index = is_light(kernel), writer.e.index
     return Finish(made.name, made.body, pointers, index, len(made.dims), light, kept)
+
+
+@dataclass(frozen=True)
+class LibraryEnd:
+    """What a library's product can end with: `name` is "bias", "relu" or "bias_relu"."""
+
+    name: str
+    result: Node
+    bias: Node | None = None  # added to every row
+    offset: int = 0  # bytes from the start of its memory
+
+
+def library_end(kernel: Kernel) -> LibraryEnd | None:
+    """What a kernel does, if it is that alone: every value of it is in the product's dtype."""
+    assert kernel.product is not None
+    instrs, dtype = kernel.instrs, kernel.product.dtype
+    if len(kernel.stores) != 1 or any(instrs[v].dtype is not dtype for v in _made(kernel)):
+        return None
+    (store,) = kernel.stores
+    if store.index is not None or store.access.offset or store.access.box is not None:
+        return None
+    if store.access.strides != contiguous_strides(kernel.extents):
+        return None
+    value, names, used = store.value, [], 1
+    before = _before_relu(kernel, value)
+    if before is not None:
+        value, names, used = before, ["relu"], 4
+    bias: Instr | None = None
+    if instrs[value].op is ops.add:
+        left, right = (instrs[number] for number in instrs[value].args)
+        product, bias = (left, right) if _is_product(kernel, left) else (right, left)
+        names, used = ["bias", *names], used + 2
+    else:
+        product = instrs[value]
+    if not names or len(instrs) != used or not _is_product(kernel, product):
+        return None
+    result = kernel.buffers[store.buffer]
+    if bias is None:
+        return LibraryEnd("_".join(names), result)
+    if bias.op is not ops.BUFFER or bias.access is None or bias.buffer is None:
+        return None
+    along_row = (*(0 for _ in kernel.extents[1:]), 1)
+    if bias.access.strides != along_row or bias.access.box is not None:
+        return None
+    source = kernel.buffers[bias.buffer]
+    return LibraryEnd("_".join(names), result, source, bias.access.offset * dtype.itemsize)
+
+
+def _made(kernel: Kernel) -> list[int]:
+    return [n for n, ins in enumerate(kernel.instrs) if ins.dtype.kind != "b"]
+
+
+def _is_product(kernel: Kernel, ins: Instr) -> bool:
+    return (
+        ins.op is ops.BUFFER
+        and ins.buffer is not None
+        and kernel.buffers[ins.buffer] is kernel.product
+    )
+
+
+def _before_relu(kernel: Kernel, value: int) -> int | None:
+    """The value that relu is taken of, as `where(x <= 0, 0, x)`."""
+    instrs = kernel.instrs
+    if instrs[value].op is not ops.where:
+        return None
+    condition, zero, x = instrs[value].args
+
+    def is_zero(number: int) -> bool:
+        return instrs[number].op is ops.CONST and float(str(instrs[number].arg)) == 0
+
+    compared = instrs[condition]
+    fits = compared.op is ops.le and compared.args == (x, zero) and is_zero(zero)
+    return x if fits else None
 
 
 def render_epilogue(kernel: Kernel) -> Rendered:

@@ -1,6 +1,6 @@
 """cuBLAS through ctypes: matrix products of floats, in row-major order.
 
-Owns: finding the library, its handle for a device, and how strides become its leading dimensions.
+Owns: finding its libraries, its handle for a device, and how strides become leading dimensions.
 Must not know: nodes or programs. A row-major C = A B is its column-major C' = B' A', so operands
 are handed over in the other order. float32 is computed in float32 unless `LAZYGRAD_TF32` asks for
 TF32; half types are added up in float32.
@@ -24,30 +24,38 @@ if TYPE_CHECKING:
     from lazygrad.runtime.cuda.driver import Gpu
 
 WORKSPACE = 32 << 20  # given once, so that nothing is allocated while a graph is captured
-_PATTERNS = ("nvidia/cu*/lib/libcublas.so.1*", "nvidia/cublas/lib/libcublas.so.1*")
-_NAMES = ("libcublas.so.13", "libcublas.so.12", "libcublas.so")
+CUBLAS, CUBLASLT = "libcublas.so", "libcublasLt.so"
+_FOLDERS = ("nvidia/cu*/lib", "nvidia/cublas/lib")
+_VERSIONS = (".13", ".12", "")
 _HOMES = ("CUDA_HOME", "CUDA_PATH")
 # cudaDataType, cublasComputeType_t
-_TYPES = {"float32": 0, "float64": 1, "float16": 2, "bfloat16": 14}
+TYPES = {"float32": 0, "float64": 1, "float16": 2, "bfloat16": 14}
 _FLOAT32, _TF32, _FLOAT64 = 68, 77, 70
 
 
-def candidates() -> list[str]:
-    """Where the library may be: Python's packages, the toolkit, the loader's own places."""
-    found = [p for folder in sys.path for pattern in _PATTERNS for p in _glob(folder, pattern)]
+def compute_type(dtype: str) -> int:
+    """What sums are added up in."""
+    if dtype == "float64":
+        return _FLOAT64
+    return _TF32 if dtype == "float32" and config.tf32 else _FLOAT32
+
+
+def candidates(name: str = CUBLAS) -> list[str]:
+    """Where a library may be: Python's packages, the toolkit, the loader's own places."""
+    found = [p for path in sys.path for at in _FOLDERS for p in _glob(path, f"{at}/{name}.1*")]
     for home in (*(os.environ.get(name, "") for name in _HOMES), "/usr/local/cuda"):
         if home:
-            found += _glob(home, "lib64/libcublas.so.1*")
-    return [*dict.fromkeys(found), *_NAMES]
+            found += _glob(home, f"lib64/{name}.1*")
+    return [*dict.fromkeys(found), *(name + version for version in _VERSIONS)]
 
 
 def _glob(folder: str, pattern: str) -> list[str]:
     return sorted(glob.glob(os.path.join(folder, pattern)))[:1]
 
 
-def load() -> ctypes.CDLL | None:
+def load(name: str = CUBLAS) -> ctypes.CDLL | None:
     """The library, or None where there is none."""
-    for path in candidates():
+    for path in candidates(name):
         try:
             return ctypes.CDLL(path)
         except OSError:
@@ -81,7 +89,7 @@ def takes(dtype: DType, dims: Sequence[int]) -> bool:
     matrices whose indices have one stride each."""
     axes, m, n, k, ai, ak, bk, bj, ci, cj = dims[:10]
     many = any(dims[10 + 4 * axes :])  # an index of several axes
-    if dtype.name not in _TYPES or axes > 1 or many or 0 in (m, n, k):
+    if dtype.name not in TYPES or axes > 1 or many or 0 in (m, n, k):
         return False
     c = layout(m, n, ci, cj)
     return (
@@ -96,7 +104,7 @@ class Blas:
     """The library on one device. Raises RuntimeError where a call fails."""
 
     def __init__(self, library: ctypes.CDLL, gpu: Gpu, workspace: int):
-        self.library = library
+        self.library, self.workspace = library, workspace
         self._lock = threading.Lock()
         pointer, number, long = ctypes.c_void_p, ctypes.c_int, ctypes.c_longlong
         matrix: list[Any] = [pointer, number, number]
@@ -149,12 +157,9 @@ class Blas:
         axes, m, n, k, ai, ak, bk, bj, ci, cj, *batch = (int(v) for v in dims)
         a, b, c = layout(m, k, ai, ak), layout(k, n, bk, bj), layout(m, n, ci, cj)
         assert a is not None and b is not None and c is not None
-        kind = _TYPES[dtype]
-        compute = _TF32 if dtype == "float32" and config.tf32 else _FLOAT32
-        one: Any = ctypes.c_float(1)
-        zero: Any = ctypes.c_float(0)
-        if dtype == "float64":
-            compute, one, zero = _FLOAT64, ctypes.c_double(1), ctypes.c_double(0)
+        kind, compute = TYPES[dtype], compute_type(dtype)
+        scalar = ctypes.c_double if dtype == "float64" else ctypes.c_float
+        one, zero = scalar(1), scalar(0)
         at_a, at_b, at_c = (int(address) for address in addresses)
         handle = self._handles[int(stream.handle)]
         start: list[Any] = [handle, int(b.transposed), int(a.transposed), n, m, k]

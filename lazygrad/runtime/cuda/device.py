@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lazygrad.codegen.cuda import ARGUMENT_BYTES
-from lazygrad.runtime.cuda import blas, compiler, streams
+from lazygrad.runtime.cuda import blas, blaslt, compiler, products, streams
 from lazygrad.runtime.cuda.driver import Gpu
 from lazygrad.runtime.cuda.memory import GpuBuffer, GpuPool
 from lazygrad.runtime.cuda.program import GpuProgram, Library
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from lazygrad.ir.node import Node
     from lazygrad.ir.operands import Operand
     from lazygrad.ir.steps import MatmulStep
-
-_BLAS = "cublas_"  # then the dtype: names of products that it makes
-
 
 ARCH = 90  # what is planned for where there is no GPU
 
@@ -96,8 +93,11 @@ class Backend(Device):
         return True
 
     def identity(self) -> tuple[str, ...]:
-        blas = "cublas" if self.blas is not None else ""
-        return (*compiler.identity(self.arch), blas, str(self.argument_bytes))
+        libraries = "cublas" if self.blas is not None else ""
+        if self.blaslt is not None:  # its algorithms are those of a version for a GPU
+            count = self.properties["MULTIPROCESSOR_COUNT"]
+            libraries += f" cublaslt {self.blaslt.version} {self.gpu.raw.name()} {count}"
+        return (*compiler.identity(self.arch), libraries, str(self.argument_bytes))
 
     def unit_text(self, texts: Sequence[Text]) -> str:
         from lazygrad.codegen.cuda.render import translation_unit
@@ -147,42 +147,16 @@ class Backend(Device):
         return plan_record(kernel, made)
 
     def launch_text(self, phase: Phase) -> str:
-        if phase.symbol.startswith(_BLAS):
-            return "by cuBLAS"
-        return f"{phase.items} block{'s' * (phase.items != 1)} of {phase.grain} threads"
+        return (
+            products.said(phase.symbol)
+            or f"{phase.items} block{'s' * (phase.items != 1)} of {phase.grain} threads"
+        )
 
     def product(self, step: MatmulStep, finish: Rendered | None) -> Product:
-        from lazygrad.codegen.products import matmul_dims
-
-        dims, dtype = matmul_dims(step), step.node.dtype
-        if self.blas is not None and blas.takes(dtype, dims):
-            return Product(f"{_BLAS}{dtype.name}", None, dims, 1, 1)
-        return self._generated(step, finish, dims)
-
-    def _generated(
-        self, step: MatmulStep, finish: Rendered | None, dims: tuple[int, ...]
-    ) -> Product:
-        from lazygrad.codegen.cuda import epilogue, product
-
-        dtype, offsets = step.node.dtype, (step.a.view.offset, step.b.view.offset)
-        ended: product.Finish | None = None
-        buffers: tuple[Node, ...] = ()
-        if step.epilogue is not None and finish is not None:
-            ended = epilogue.finish_of(step.epilogue, finish, step.stored)
-            own = (step.node,) if step.stored else ()
-            buffers = (*own, *epilogue.buffers_beside(step.epilogue))
-        form = product.product_form(dtype, dims, offsets, ended)
-        symbol, body = product.product_source(dtype, dims, form, ended)
-        every = dims if finish is None else (*dims, *finish.dims)
-        blocks, text = product.product_blocks(dims, form), Text(body, (symbol,))
-        return Product(symbol, text, every, blocks, product.THREADS, buffers=buffers)
+        return products.product(self, step, finish)
 
     def finishes(self, step: MatmulStep) -> tuple[bool, str]:
-        from lazygrad.codegen.products import matmul_dims
-
-        if self.blas is not None and blas.takes(step.node.dtype, matmul_dims(step)):
-            return False, "cuBLAS makes the product"
-        return True, "done to the product in registers"
+        return products.finishes(self, step)
 
     def routine(self, node: Node, sources: Sequence[Operand]) -> Product | None:
         from lazygrad.codegen.cuda.attention import attention
@@ -221,12 +195,24 @@ class Backend(Device):
         self.gpu.at_close(close)
         return made
 
+    @functools.cached_property
+    def blaslt(self) -> blaslt.BlasLt | None:
+        """cuBLASLt on this device, where it is installed beside cuBLAS."""
+        library = None if self.blas is None else blas.load(blas.CUBLASLT)
+        if library is None or self.blas is None:
+            return None
+        with self.gpu.active():  # in one stream, two libraries may have one workspace
+            made = blaslt.BlasLt(library, self.gpu, self.blas.workspace)
+        self.gpu.at_close(made.close)
+        return made
+
+    @functools.cached_property
+    def lt_keeps_nan(self) -> bool:
+        """Whether cuBLASLt's relu is ours."""
+        return self.blaslt is not None and self.blaslt.keeps_nan()
+
     def library_function(self, name: str) -> Library:
-        """A product by cuBLAS, as it is named in a launch."""
-        found, dtype = self.blas, name.removeprefix(_BLAS)
-        if found is None:
-            raise RuntimeError("cuBLAS was there when this program was made, and is not now")
-        return lambda addresses, dims, stream: found.product(dtype, addresses, dims, stream)
+        return products.library_function(self, name)
 
     @property
     def title(self) -> str:
@@ -248,6 +234,7 @@ class _Planner(Backend):
     """Plans and text for a GPU that need not be there, without a driver and without cuBLAS."""
 
     blas = None
+    blaslt = None
     argument_bytes = ARGUMENT_BYTES
 
     def __init__(self, number: int):

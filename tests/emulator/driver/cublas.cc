@@ -1,46 +1,13 @@
 // The calls of cuBLAS that lazygrad makes, as plain loops that run on the stream like a kernel.
 // Sums are taken in double, or in float where the compute type says so.
-#include <cstdint>
-#include <cstring>
-#include <vector>
-
-#include <cuda.h>
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
-
-#define API extern "C" __attribute__((visibility("default"))) int
+#include "blas.h"
 
 namespace {
-
-enum Status { SUCCESS = 0, NOT_INITIALIZED = 1, INVALID_VALUE = 7, EXECUTION_FAILED = 13, NOT_SUPPORTED = 15 };
-enum Type { F32 = 0, F64 = 1, F16 = 2, BF16 = 14 };
-enum Compute { COMPUTE_16F = 64, COMPUTE_32F = 68, COMPUTE_32F_PEDANTIC = 69, COMPUTE_64F = 70,
-               COMPUTE_64F_PEDANTIC = 71, COMPUTE_32F_FAST_TF32 = 77 };
 
 struct Handle {
   CUstream stream = nullptr;
   int math_mode = 0, pointer_mode = 0;
 };
-
-size_t width(int type) { return type == F64 ? 8 : type == F32 ? 4 : 2; }
-bool known(int type) { return type == F32 || type == F64 || type == F16 || type == BF16; }
-
-double load(const char *p, int type, size_t i) {
-  switch (type) {
-    case F32: return reinterpret_cast<const float *>(p)[i];
-    case F64: return reinterpret_cast<const double *>(p)[i];
-    case F16: return __half2float(reinterpret_cast<const __half *>(p)[i]);
-    default: return __bfloat162float(reinterpret_cast<const __nv_bfloat16 *>(p)[i]);
-  }
-}
-void store(char *p, int type, size_t i, double v) {
-  switch (type) {
-    case F32: reinterpret_cast<float *>(p)[i] = static_cast<float>(v); return;
-    case F64: reinterpret_cast<double *>(p)[i] = v; return;
-    case F16: reinterpret_cast<__half *>(p)[i] = __double2half(v); return;
-    default: reinterpret_cast<__nv_bfloat16 *>(p)[i] = __double2bfloat16(v);
-  }
-}
 
 struct Gemm {
   int ta, tb, m, n, k;
@@ -68,22 +35,6 @@ struct Gemm {
     }
   }
 };
-
-void CUDA_CB run_and_free(void *p) {
-  auto *g = static_cast<Gemm *>(p);
-  g->run();
-  delete g;
-}
-
-// Whether a matrix of this layout lies inside one block of device memory.
-bool inside(const char *p, int type, int rows, int columns, int ld, int batch, long long stride) {
-  if (!rows || !columns) return true;
-  CUdeviceptr base;
-  size_t size;
-  if (cuMemGetAddressRange(&base, &size, reinterpret_cast<CUdeviceptr>(p))) return false;
-  size_t last = size_t(columns - 1) * ld + rows + size_t(batch - 1) * stride;
-  return reinterpret_cast<CUdeviceptr>(p) + last * width(type) <= base + size;
-}
 
 }  // namespace
 
@@ -124,12 +75,7 @@ API cublasGemmStridedBatchedEx(void *h, int ta, int tb, int m, int n, int k, con
     return EXECUTION_FAILED;
   auto scalar = [&](const void *p) { return is_double ? *static_cast<const double *>(p) : *static_cast<const float *>(p); };
   Gemm g{ta, tb, m, n, k, scalar(alpha), scalar(beta), A, B, C, at, bt, ct, lda, ldb, ldc, batch, sa, sb, sc};
-  // a graph runs it again and again
-  CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
-  if (handle->stream && cuStreamIsCapturing(handle->stream, &status)) return EXECUTION_FAILED;
-  auto run = [](void *p) { static_cast<Gemm *>(p)->run(); };
-  bool again = status == CU_STREAM_CAPTURE_STATUS_ACTIVE;
-  return cuLaunchHostFunc(handle->stream, again ? static_cast<CUhostFn>(run) : run_and_free, new Gemm(g)) ? EXECUTION_FAILED : SUCCESS;
+  return enqueue(handle->stream, g);
 }
 API cublasGemmEx(void *h, int ta, int tb, int m, int n, int k, const void *alpha, const void *a, int at, int lda,
                  const void *b, int bt, int ldb, const void *beta, void *c, int ct, int ldc, int compute, int algorithm) {
