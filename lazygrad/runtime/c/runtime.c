@@ -90,6 +90,7 @@ static int run_items(const lg_program *prog, char *const *slots, const lg_step *
 enum {
   MAX_THREADS = 256,
   CHUNKS_PER_THREAD = 4, /* so that threads which start late or are slow get less */
+  LONG_ITEMS = 8,        /* but at least so many items in a chunk where one is worth a thread */
   SPIN_NS = 200 * 1000,  /* a worker stays awake for so long after it last found work */
   YIELD_AFTER = 4000,    /* the caller's turns of waiting before it gives its CPU away */
 };
@@ -284,8 +285,14 @@ static int run_parallel(const lg_program *prog, char *const *slots, const lg_ste
     return 0;
   }
   /* an equal number of chunks for every thread, each of at least a grain */
-  int64_t per_thread = shares / threads;
-  if (per_thread > CHUNKS_PER_THREAD) per_thread = CHUNKS_PER_THREAD;
+  int64_t per_thread = shares / threads, most = CHUNKS_PER_THREAD;
+  if (grain == 1 && items / threads / LONG_ITEMS < most) {
+    /* a late start is short beside such items, and what neighbours share is not: a product copies
+       what it reads for all of a chunk */
+    most = items / threads / LONG_ITEMS;
+    if (most < 1) most = 1;
+  }
+  if (per_thread > most) per_thread = most;
   int64_t chunks = per_thread ? per_thread * threads : shares;
   const int64_t chunk = (items + chunks - 1) / chunks;
   chunks = (items + chunk - 1) / chunk;
