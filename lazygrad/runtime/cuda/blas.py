@@ -21,6 +21,7 @@ from lazygrad.config import config
 from lazygrad.ir.dtypes import DType
 
 if TYPE_CHECKING:
+    from lazygrad.runtime.cuda.blaslt import BlasLt
     from lazygrad.runtime.cuda.driver import Gpu
 
 WORKSPACE = 32 << 20  # given once, so that nothing is allocated while a graph is captured
@@ -104,7 +105,8 @@ class Blas:
     """The library on one device. Raises RuntimeError where a call fails."""
 
     def __init__(self, library: ctypes.CDLL, gpu: Gpu, workspace: int):
-        self.library, self.workspace = library, workspace
+        self.library = library
+        self.lt: BlasLt | None = None  # what finishes products, where it is there
         self._lock = threading.Lock()
         pointer, number, long = ctypes.c_void_p, ctypes.c_int, ctypes.c_longlong
         matrix: list[Any] = [pointer, number, number]

@@ -12,6 +12,7 @@ The numbers are those of cublasLt.h, which keeps them from version to version.
 from __future__ import annotations
 
 import ctypes
+import functools
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -239,6 +240,7 @@ class BlasLt:
         self._check(status, "cublasLtMatmul")
 
     # -- what the manual does not say -------------------------------------------------------------
+    @functools.cached_property
     def keeps_nan(self) -> bool:
         """Whether relu gives NaN for NaN, and 0 for -0: tried on a small product."""
         n = 16

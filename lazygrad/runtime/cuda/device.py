@@ -187,29 +187,23 @@ class Backend(Device):
         with self.gpu.active():
             workspace = self.gpu.drv.mem_alloc(blas.WORKSPACE)
             made = blas.Blas(library, self.gpu, int(workspace))
+            beside = blas.load(blas.CUBLASLT)
+            if beside is not None:  # work in one stream may have one workspace
+                made.lt = blaslt.BlasLt(beside, self.gpu, int(workspace))
 
         def close() -> None:
+            if made.lt is not None:
+                made.lt.close()
             made.close()
             workspace.free()
 
         self.gpu.at_close(close)
         return made
 
-    @functools.cached_property
+    @property
     def blaslt(self) -> blaslt.BlasLt | None:
         """cuBLASLt on this device, where it is installed beside cuBLAS."""
-        library = None if self.blas is None else blas.load(blas.CUBLASLT)
-        if library is None or self.blas is None:
-            return None
-        with self.gpu.active():  # in one stream, two libraries may have one workspace
-            made = blaslt.BlasLt(library, self.gpu, self.blas.workspace)
-        self.gpu.at_close(made.close)
-        return made
-
-    @functools.cached_property
-    def lt_keeps_nan(self) -> bool:
-        """Whether cuBLASLt's relu is ours."""
-        return self.blaslt is not None and self.blaslt.keeps_nan()
+        return None if self.blas is None else self.blas.lt
 
     def library_function(self, name: str) -> Library:
         return products.library_function(self, name)

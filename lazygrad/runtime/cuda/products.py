@@ -77,7 +77,7 @@ def _refusal(backend: Backend, step: MatmulStep) -> str:
         return "for which cuBLASLt has no algorithm"
     if not _by_lt(backend, step, end.name):
         return f"by an algorithm of cuBLASLt that has no epilogue {end.name.upper()}"
-    if "relu" in end.name and not backend.lt_keeps_nan:
+    if "relu" in end.name and not backend.blaslt.keeps_nan:
         return "and cuBLASLt's relu loses NaN on this device"
     return ""
 
