@@ -14,7 +14,7 @@ test: $(VENV)/.test
 # the CUDA backend on an emulated GPU, whose settings are the hardest: tests/emulator/README.md
 EMULATED := $(BIN)/python tests/emulator/run.py $(BIN)/python -m pytest -n auto
 HARD := EMULATOR_ORDER=2 EMULATOR_LAZY=1 EMULATOR_ALIGN=16 LAZYGRAD_POOL=0
-OF_CUDA := $(addprefix tests/test_cuda, .py _attention.py _sharing.py _reductions.py _scatter.py _product.py _doctor.py _planted.py)
+OF_CUDA := $(addprefix tests/test_cuda, .py _attention.py _sharing.py _reductions.py _scatter.py _product.py _epilogue.py _library.py _doctor.py _planted.py)
 test-emulated: $(VENV)/.emulator
 	$(EMULATED) tests/test_emulator.py tests/test_sass.py $(OF_CUDA)
 	$(HARD) $(EMULATED) --device cuda --every 10 --ignore tests/test_random_programs.py tests
