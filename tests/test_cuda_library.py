@@ -26,9 +26,8 @@ if not lg.cuda.is_available():
     pytest.skip("needs a GPU, or `make test-emulated`", allow_module_level=True)
 
 Op = Callable[..., Any]
-emulated = pytest.mark.skipif(
-    "EMULATOR_RUNNING" not in os.environ, reason="of the emulated library"
-)
+EMULATED = "EMULATOR_RUNNING" in os.environ
+emulated = pytest.mark.skipif(not EMULATED, reason="of the emulated library")
 
 
 class Ways:
@@ -110,7 +109,7 @@ def test_three_ways(name: str, dtype: Any, ways: Ways) -> None:
         elif way == "cublas" or half:
             assert launched[0] == f"cublas_{dtype.name}"
             assert len(launched) == 1 + (epilogue != "")
-        else:
+        elif EMULATED or launched[0].startswith("cublaslt"):  # others may have no algorithm
             end = f"_{epilogue}" if epilogue not in ("", "-") else ""
             assert launched[0] == f"cublaslt_{dtype.name}{end}"
             assert len(launched) == 1 + (epilogue == "-")
@@ -307,6 +306,32 @@ def test_a_wrong_bias_is_refused(off: int, words: str, ways: Ways, capfd: Any) -
     with pytest.raises(RuntimeError, match="cublasLtMatmul failed"):
         (x @ w + b).tolist()
     assert words in capfd.readouterr().err
+
+
+@emulated
+def test_a_workspace_that_is_too_small_is_refused(ways: Ways, capfd: Any) -> None:
+    real = ways.lt._prepared
+
+    def less(*args: Any) -> Any:
+        found = real(*args)
+        if found is not None:
+            found.workspace = max(0, found.workspace - 1)
+        return found
+
+    ways.monkeypatch.setattr(ways.lt, "_prepared", less)
+    x, w, b, _ = on_gpu(leaves(20, 10, 16))
+    with pytest.raises(RuntimeError, match="cublasLtMatmul failed"):
+        (x @ w + b).tolist()
+    assert "bytes, where 2560 are needed" in capfd.readouterr().err
+
+
+@emulated
+@pytest.mark.parametrize("dtype", [lg.float32, lg.float64], ids=str)
+def test_a_wrong_compute_type_is_refused(dtype: Any, ways: Ways, capfd: Any) -> None:
+    ways.monkeypatch.setattr(blaslt, "compute_type", lambda name: 64)  # of half types
+    x, w, b, _ = (v.to(dtype).realize() for v in on_gpu(leaves(20, 10, 16)))
+    assert names(x @ w + b)[0] == f"cublas_{dtype.name}"
+    assert "compute type 64" in capfd.readouterr().err
 
 
 @emulated
