@@ -135,7 +135,10 @@ class Builder:
         if recording.reason:
             return None
         self._effects()
-        results: list[Any] = [tuple(self._scalars(one)) for one in ran]
+        results: list[Any] = [
+            tuple(self._scalars(one)) if part.scalars >= 0 else ()
+            for one, part in zip(ran, entry.parts)
+        ]
         results += [value for _, _, value in stores]
         entry.stores = [(c, key, len(ran) + i) for i, (c, key, _) in enumerate(stores)]
         results += reversed(self.result.numbers)
@@ -279,10 +282,13 @@ class Builder:
         recording, entry = self.recording, self.entry
         for stored in self.written:
             _, version, loose = recording.storages[stored]
+            place = self._place(stored.node)  # type: ignore[arg-type]
+            if type(place) is Value:
+                place.written = True
             entry.writes.append(
                 Write(
                     self.sources.index(stored),
-                    self._place(stored.node),  # type: ignore[arg-type]
+                    place,
                     stored.version - version,
                     stored.loose - loose,
                     weakref.ref(stored),
@@ -294,7 +300,9 @@ class Builder:
             made = None
             if grad is not None:
                 stored = grad._storage
-                place = self._place(stored.node)
+                place = self._place(stored.node)  # type: ignore[arg-type]
+                if type(place) is Value:
+                    place.written = True
                 made = Made(place, stored.version, grad)
             entry.grads.append((where, made))
         for t in self.result.fresh:

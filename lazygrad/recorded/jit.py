@@ -18,6 +18,7 @@ import numpy as np
 from lazygrad.autograd.modes import mode
 from lazygrad.config import config
 from lazygrad.ir.node import place_text, user_place
+from lazygrad.ir.thread import thread
 from lazygrad.realize import observers, traces
 from lazygrad.recorded.build import Builder, Result
 from lazygrad.recorded.record import Recording, Stop, lock, run
@@ -27,7 +28,6 @@ from lazygrad.tensor import random as randoms
 from lazygrad.tensor.core import Meta, Tensor
 from lazygrad.tensor.history import needs_grad
 from lazygrad.tensor.promotion import default
-from lazygrad.tensor.storage import depth
 
 TRIES = 4  # recordings of one kind of call that came to nothing, before it runs as without jit
 ENTRIES = 8  # recordings kept for one kind of call: they differ in numbers that decided something
@@ -46,24 +46,26 @@ class Call:
 
     __slots__ = ("key", "numbers", "odd", "opaque", "storages", "tensors")
 
-    def __init__(self, args: Any, kwargs: Any):
-        now = mode.__dict__
-        self.tensors: list[Tensor] = []
-        self.numbers: list[Any] = []
-        self.opaque: list[Any] = []
+    tensors: Any
+    numbers: Any
+    opaque: Any
+
+    def __init__(self, args: Any, kwargs: Any, now: dict[str, Any]):
         self.odd = ""
-        key: list[Any] = [now["grad"], now["inference"], now["anomaly"], default.dtype]
+        kinds = list(map(type, args))
+        key: list[Any] = [now["grad"], now["inference"], now["anomaly"], default.dtype, *kinds]
         self.key = key
-        tensors = self.tensors
-        for value in args:
-            if type(value) is Tensor:
-                key.append(Tensor)
-                tensors.append(value)
-            else:
+        if kwargs or kinds.count(Tensor) != len(kinds):
+            tensors = self.tensors = []
+            self.numbers, self.opaque = [], []
+            for value in args:
                 self._note(value, key)
-        for name, value in kwargs.items():
-            key.append(name)
-            self._note(value, key)
+            for name, value in kwargs.items():
+                key.append(name)
+                self._note(value, key)
+        else:
+            tensors = self.tensors = args
+            self.numbers = self.opaque = ()
         self.storages = storages = list(map(_storage_of, tensors))
         try:
             key += list(map(_kind_of_node, storages))
@@ -144,9 +146,10 @@ class Jitted:
         return self if instance is None else types.MethodType(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if traces or observers or depth.__dict__["value"] or config.validate:
+        now = thread.__dict__
+        if traces or observers or now["value"] or config.validate:
             return self.__wrapped__(*args, **kwargs)  # part of another recording, or watched
-        call = Call(args, kwargs)
+        call = Call(args, kwargs, now)
         last, kind = self._last
         if call.key != last:
             kind = self._kinds.get(tuple(call.key))

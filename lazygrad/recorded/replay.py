@@ -39,7 +39,9 @@ class Value:
     """One value that a replay computes. Its memory serves again when nobody else has it, and so
     does the tensor that had it, if there was one."""
 
-    __slots__ = ("allocate", "device", "dtype", "nbytes", "node", "shape", "spare", "tensor")
+    __slots__ = (
+        "allocate", "device", "dtype", "nbytes", "node", "shape", "spare", "tensor", "written"
+    )  # fmt: skip
 
     def __init__(self, shape: Shape, dtype: DType, device: str, nbytes: int):
         self.shape, self.dtype, self.device, self.nbytes = shape, dtype, device, nbytes
@@ -47,6 +49,7 @@ class Value:
         self.spare: list[tuple[Node, Tensor | None]] = []
         self.node: Any = None  # that of this replay
         self.tensor: Tensor | None = None  # on it already, and free
+        self.written = False  # to a storage or `.grad`: in use until the next one is
 
     def take(self) -> Buffer:
         """Memory for this replay's value."""
@@ -58,6 +61,8 @@ class Value:
                 free = getrefcount(tensor) <= 3 and getrefcount(node) <= 4 and _is_untouched(tensor)
             if free and getrefcount(node.buffer) <= 2:
                 self.node, self.tensor = node, tensor
+                if self.written:
+                    self.spare = self.spare[::-1]  # the other one is free the next time
                 return node.buffer  # type: ignore[no-any-return]
         buffer = self.allocate(self.nbytes)
         node = self.node = ops.buffer_leaf(buffer, self.shape, self.dtype, self.device)
@@ -79,7 +84,7 @@ def _is_untouched(tensor: Tensor) -> bool:
         and getweakrefcount(tensor) == 0
         and tensor._meta is None
         and stored.shared is None
-        and not (stored.version or stored.unnoticed or tensor.__dict__)
+        and not (stored.version or stored.loose or stored.exports or tensor.__dict__)
     )
 
 
