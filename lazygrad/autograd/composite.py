@@ -132,7 +132,7 @@ def _run(
         return result
     if saves is not None:
         saves.note(fn, args, kwargs, outputs)
-    fn.reads_values = saves is None or bool(fn.saved)
+    fn.reads_values = saves is None or bool(fn.saved) or fn.reads_given()
     for number, t in enumerate(outputs):
         if outs[number].dtype.kind == "f":
             history.attach(t, fn, number)

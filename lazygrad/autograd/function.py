@@ -88,6 +88,11 @@ class FunctionCtx(BaseFn):
 
     saved_variables = saved_tensors
 
+    def moved_to(self, t: Tensor) -> None:
+        """The first output was written into this tensor, which is what is saved from now on."""
+        made = core.alias(t), core.told_version(core.alias(t)), 0
+        self._saved = [made if e is not None and e[2] == 0 else e for e in self._saved]
+
     # -- as a record --
 
     def apply(self, *given: Any) -> Any:

@@ -26,7 +26,7 @@ from lazygrad.autograd.saved import Saved, check_saved
 from lazygrad.autograd.steps import Part, walk
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
-from lazygrad.ir.node import Block, Node, Place, Shape, blank, override, sources, stand_in
+from lazygrad.ir.node import Block, Node, Place, Shape, blank, override, sources, stand_in, toposort
 from lazygrad.ir.ops import BUFFER, Lowering, Op
 
 Edge = tuple[Any, int] | None
@@ -266,6 +266,19 @@ class GradFn(BaseFn):
                     found += self.in_nodes
         return found
 
+    def reads_given(self) -> bool:
+        """Whether the rules read anything but constants of the operation: if not, a released
+        record goes on working, and nothing is kept for it."""
+        given = self._given()
+        if not all([_is_own(node, given) for node in self.kept]):
+            return True
+        self.kept = ()
+        return False
+
+    def _given(self) -> set[Node]:
+        """What was given, and what was computed from it."""
+        return {*self.in_nodes, *self.stops, *(entry[0] for entry in self.captured)}
+
     def vjp(self, grads: Sequence[Node | None]) -> list[Node | None]:
         """The gradient of each input, given those of the outputs."""
         pairs = [*zip(grads, self.out_nodes)]
@@ -394,7 +407,7 @@ class GradFn(BaseFn):
         captured = self.captured
         if len(captured) == 1 and self.out_nodes == (captured[0][0],):
             node, op, srcs, arg = captured[0]
-            if all([n in srcs for n in self.in_nodes]):
+            if not op.saves and all([n in srcs for n in self.in_nodes]):
                 ins = tuple(map(srcs.index, self.in_nodes))
                 self.outline = outlined(node, op, srcs, arg, ins)
                 self.captured = []
@@ -414,14 +427,16 @@ class GradFn(BaseFn):
         self.in_nodes, self.out_nodes = tuple([srcs[number] for number in ins]), (node,)
 
     def _keep_shapes_only(self) -> None:
+        """Let go of all that was given, or computed from it. What the operation reads besides are
+        its own constants (a triangle's mask, the weights of an interpolation): they stay."""
+        given = self._given()
         stubs: dict[Node, Node] = {}
 
         def stub(node: Node) -> Node:
-            if not node.srcs and node.buffer is None:
-                return node  # a literal or a scalar: small, and its value may be read
             found = stubs.get(node)
             if found is None:
-                found = stubs[node] = stand_in(BUFFER, node)
+                own = _is_own(node, given)
+                found = stubs[node] = node if own else stand_in(BUFFER, node)
             return found
 
         self.captured = [
@@ -430,6 +445,11 @@ class GradFn(BaseFn):
         self.in_nodes = tuple(map(stub, self.in_nodes))
         self.out_nodes = tuple(map(stub, self.out_nodes))
         self.stops = ()  # stubs have no sources to be walked to
+
+
+def _is_own(node: Node, given: set[Node]) -> bool:
+    """Whether a value depends on nothing that was given to its operation."""
+    return node not in given and given.isdisjoint(toposort([node], given.__contains__))
 
 
 @functools.cache

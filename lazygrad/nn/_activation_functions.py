@@ -155,9 +155,11 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     return result
 
 
-def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
-    """`elu`, written into the input."""
-    return elu(input, alpha, True)
+def elu_(input: Tensor, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0) -> Tensor:
+    """`elu` of input_scale * x where negative, times `scale`, written into the input."""
+    need_floats("elu_cpu", input)
+    result: Tensor = _elu_into(input, alpha=alpha, scale=scale, rate=input_scale)
+    return result
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:

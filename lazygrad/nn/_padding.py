@@ -12,6 +12,7 @@ from typing import Any
 from lazygrad.autograd import composite
 from lazygrad.nn._common import need_numbers
 from lazygrad.tensor import Tensor, cat, constant_pad_nd
+from lazygrad.tensor.history import saving
 
 
 def _edges(x: Tensor, axis: int, before: int, after: int, mode: str) -> Tensor:
@@ -127,6 +128,6 @@ def pad(
         raise RuntimeError(f'Padding mode "{mode}" doesn\'t take in value argument')
     _check_edges(input, widths, mode)
     if mode == "circular":
-        return _pad_edges(input, widths=widths, mode=mode)
+        return saving(_pad_edges(input, widths=widths, mode=mode))
     result: Tensor = _PADDERS[mode, len(widths) // 2](input, widths=widths, mode=mode)
     return result

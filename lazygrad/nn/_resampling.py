@@ -174,7 +174,7 @@ _NAMES = {
     ("bicubic-smooth", 2): "UpsampleBicubic2DAa",
     ("lanczos-smooth", 2): "UpsampleLanczos2DAa",
 }
-_RESAMPLE = {key: function(f"{name}Backward0")(_resample) for key, name in _NAMES.items()}
+_RESAMPLE = {key: function(f"{name}Backward0", saves=())(_resample) for key, name in _NAMES.items()}
 
 
 def _kernel(mode: str, nd: int, smooth: bool) -> str:
@@ -345,7 +345,7 @@ def _need_image(name: str, x: Tensor, words: str, factor: int) -> None:
         raise RuntimeError(f"{name} expects a positive {words}, but got {factor}")
 
 
-@function("PixelShuffleBackward0")
+@function("PixelShuffleBackward0", saves=())
 def _pixel_shuffle(x: Tensor, *, factor: int) -> Tensor:
     *batch, channels, height, width = x.shape
     lead = len(batch)
@@ -367,7 +367,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     return result
 
 
-@function("PixelUnshuffleBackward0")
+@function("PixelUnshuffleBackward0", saves=())
 def _pixel_unshuffle(x: Tensor, *, factor: int) -> Tensor:
     *batch, channels, height, width = x.shape
     lead = len(batch)

@@ -57,7 +57,7 @@ def overlap_add(
 # -- windows as columns ------------------------------------------------------------------------
 
 
-@function("Im2ColBackward0")
+@function("Im2ColBackward0", saves=())
 def _unfold(
     x: Tensor, *, size: list[int], step: list[int], sides: list[int], spread: list[int]
 ) -> Tensor:
@@ -67,7 +67,7 @@ def _unfold(
     return view.reshape(batch, channels * size[0] * size[1], -1)
 
 
-@function("Col2ImBackward0")
+@function("Col2ImBackward0", saves=())
 def _fold(
     x: Tensor,
     *,

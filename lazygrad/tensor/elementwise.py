@@ -289,29 +289,24 @@ for _names3, _made3 in (
 # -- arithmetic with extra arguments ------------------------------------------------------------
 
 
-def _scaled(input: Any, other: Any, alpha: Any, name: str) -> Any:
-    """alpha * other, in the dtype that the sum will have. Raises RuntimeError for odd alphas."""
+def _with_alpha(plain: Any, op: Op, input: Any, other: Any, alpha: Any) -> Tensor:
+    """input and alpha * other, added or subtracted. Raises RuntimeError for odd alphas."""
+    name = plain.__name__
+    if not isinstance(input, Tensor) and not isinstance(other, Tensor):
+        return plain(input, number_of(other, name) * alpha)  # type: ignore[no-any-return]
+    tensors, nodes, (x, y), order = operands(name, input, other)
+    if isinstance(alpha, bool) and x.dtype is not D.bool_:
+        raise RuntimeError("Boolean alpha only supported for Boolean results.")
+    if isinstance(alpha, float) and x.dtype.kind != "f":
+        raise RuntimeError(
+            "For integral input tensors, argument alpha must not be a floating point number."
+        )
+    if x.dtype is D.bool_:
+        alpha = bool(alpha)
     if not isinstance(other, Tensor):
-        other = number_of(other, name)
-        dtype = P.with_number(input.dtype, other) if isinstance(input, Tensor) else None
-    elif isinstance(input, Tensor):
-        dtype = P.pair_dtype(node_of(input), node_of(other))
-    else:
-        dtype = P.with_number(other.dtype, input)
-    if dtype is not None:
-        if isinstance(alpha, bool) and dtype is not D.bool_:
-            raise RuntimeError("Boolean alpha only supported for Boolean results.")
-        if isinstance(alpha, float) and dtype.kind != "f":
-            raise RuntimeError(
-                "For integral input tensors, argument alpha must not be a floating point number."
-            )
-        if dtype is D.bool_:
-            alpha = bool(alpha)
-    if not isinstance(other, Tensor):
-        return other and alpha if dtype is D.bool_ else other * alpha
-    if dtype is not other.dtype and (other.ndim or not input.ndim):
-        other = other.to(dtype)
-    return mul(other, alpha)
+        return plain(input, other and alpha if x.dtype is D.bool_ else other * alpha)  # type: ignore[no-any-return]
+    scaled = ops.mul(y, P.scalar(alpha, y.dtype, y.device))
+    return record(f"{name.capitalize()}Backward0", tensors, nodes, op(x, scaled), order, ())
 
 
 def _is_one(alpha: Any) -> bool:
@@ -321,7 +316,9 @@ def _is_one(alpha: Any) -> bool:
 @declare(inplace=True, out=True)
 def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """input + alpha * other."""
-    return _plain_add(input, other if _is_one(alpha) else _scaled(input, other, alpha, "add"))
+    if _is_one(alpha):
+        return _plain_add(input, other)
+    return _with_alpha(_plain_add, ops.add, input, other, alpha)
 
 
 add.written = _plain_add.written
@@ -330,7 +327,10 @@ add.written = _plain_add.written
 @declare("sub", "subtract", inplace=True, out=True)
 def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """input - alpha * other."""
-    return _plain_sub(input, other if _is_one(alpha) else _scaled(input, other, alpha, "sub"))
+    if _is_one(alpha):
+        return _plain_sub(input, other)
+    _no_bool_sub("sub", input, other)
+    return _with_alpha(_plain_sub, ops.sub, input, other, alpha)
 
 
 sub.written = _plain_sub.written
@@ -343,13 +343,8 @@ def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
         return sub(other, input, alpha=alpha)
     _no_bool_sub("rsub", input, other)
     tensors, nodes, (x, y), order = operands("rsub", other, input)
-    return record(
-        "RsubBackward1",
-        tensors,
-        nodes,
-        ops.sub(x, y if alpha == 1 else ops.mul(y, P.scalar(alpha, y.dtype, y.device))),
-        order,
-    )
+    scaled = y if alpha == 1 else ops.mul(y, P.scalar(alpha, y.dtype, y.device))
+    return record("RsubBackward1", tensors, nodes, ops.sub(x, scaled), order, ())
 
 
 @declare("div", "divide", inplace=True, out=True)

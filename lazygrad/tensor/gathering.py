@@ -22,7 +22,7 @@ from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, axis_of, node_of, nodes_of, shape_of
 from lazygrad.tensor.creation import from_values
 from lazygrad.tensor.declare import check_tensor, declare, inplace_form
-from lazygrad.tensor.history import not_differentiated, record
+from lazygrad.tensor.history import not_differentiated, record, saving
 from lazygrad.tensor.indexing import mask_of_places
 from lazygrad.tensor.size import extents
 
@@ -45,7 +45,8 @@ def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False)
     axis = axis_of(dim, rank)
     if index.numel() == 0:
         nothing = ops.zeros(shape_of(index), input.dtype, input._storage.device)
-        return record("GatherBackward0", (input,), (node_of(input),), nothing, saves=(0,))
+        given = (input, index)
+        return record("GatherBackward0", given, nodes_of(*given), nothing, saves=(0, 1))
     check_index("gather", index)
     if max(index.ndim, 1) != max(rank, 1):
         raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
@@ -121,7 +122,7 @@ def _scatter_function(name: str, op: Any, grad: str) -> Any:
             src = value
         axis = axis_of(dim, input.ndim)
         if index.numel() == 0:
-            return input.clone()
+            return _nothing_scattered(grad, input, src, index)
         check_index(name, index)
         if reduce is not None:
             mode = {"add": "sum", "multiply": "prod"}[reduce]
@@ -159,6 +160,17 @@ def _scatter_function(name: str, op: Any, grad: str) -> Any:
 
     function.__name__ = function.__qualname__ = name
     return declare(name, inplace=True, out="same")(function)
+
+
+def _nothing_scattered(grad: str, input: Tensor, src: Any, index: Tensor) -> Tensor:
+    """The result of an empty index: a copy, whose record saves what that of others does."""
+    given = [t for t in (input, src, index) if isinstance(t, Tensor)]
+    nodes = nodes_of(*given)
+    last = len(given) - 1
+    saves = ((last, 1),) if "Add" in grad else (last,)
+    return record(
+        grad if last > 1 else grad.replace("0", "1"), given, nodes, ops.copy(nodes[0]), saves=saves
+    )
 
 
 def check_scatter(name: str, shape: Shape, index: Shape, src: Any, axis: int) -> None:
@@ -199,12 +211,13 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     i = checked_index(index, x.shape[axis] if x.shape else 1, _NOT_SELECTED[axis == 1])
     if not x.shape:
         node = ops.gather(ops.reshape(x, arg=(1,)), ops.reshape(i, arg=(1,)), arg=0)
-        return record("IndexSelectBackward0", (input,), (x,), ops.reshape(node, arg=()))
+        node = ops.reshape(node, arg=())
+        return record("IndexSelectBackward0", (input, index), (x, node_of(index)), node, saves=(1,))
     count = i.numel
     shape = (*x.shape[:axis], count, *x.shape[axis + 1 :])
     column = ops.reshape(i, arg=(1,) * axis + (count,) + (1,) * (len(shape) - axis - 1))
     node = ops.gather(x, P.spread_to(column, shape), arg=axis)
-    return record("IndexSelectBackward0", (input,), (x,), node)
+    return record("IndexSelectBackward0", (input, index), (x, node_of(index)), node, saves=(1,))
 
 
 @declare(out="same")
@@ -284,7 +297,7 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     flat = ops.reshape(P.spread_to(x, shape), arg=(prod(shape),))
     values = ops.slice_(ops.reshape(s, arg=(s.numel,)), arg=((0, where.size, 1),))
     node = ops.reshape(ops.scatter(flat, index, values, arg=0), arg=shape)
-    return record("MaskedScatterBackward0", (input, source), (x, s), node)
+    return saving(record("MaskedScatterBackward0", (input, source), (x, s), node), mask)
 
 
 @declare(out="same")

@@ -249,7 +249,7 @@ def _note(
 ) -> None:
     """Remember the versions of what PyTorch's record saves. What our rules read besides is kept,
     and is what it was: no write changes a node."""
-    read = fn.keep(nodes)
+    fn.keep(nodes)
     for wanted in saves:
         at, reader = wanted if isinstance(wanted, tuple) else (wanted, None)
         if reader is not None and not needs_grad(tensors[reader]):
@@ -259,8 +259,7 @@ def _note(
             continue
         t = tensors[at]
         fn.saved.append(saved_entry(t, nodes[at], maker_of(t), t._meta.nr if t._meta else 0))
-    # constants are part of the record
-    fn.reads_values = bool(fn.saved) or any(n.srcs or n.buffer is not None for n in read)
+    fn.reads_values = bool(fn.saved) or fn.reads_given()
 
 
 def maker_of(t: Tensor) -> type[BaseFn] | None:

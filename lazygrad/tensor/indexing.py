@@ -32,7 +32,7 @@ from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, node_of, nodes_of, shape_of, view_of, wrap
 from lazygrad.tensor.creation import from_values
 from lazygrad.tensor.declare import check_kind, declare, order_of
-from lazygrad.tensor.history import record, with_inputs
+from lazygrad.tensor.history import record, saving, with_inputs
 from lazygrad.tensor.inplace import write_number
 from lazygrad.tensor.size import extents
 
@@ -326,10 +326,16 @@ def getitem(self: Tensor, index: Any) -> Tensor:
             "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or "
             "`tensor.item<T>()` in C++ to convert a 0-dim tensor to a number"
         )
-    base, tensors = _basic(self, _as_items(index))
+    items = _as_items(index)
+    base, tensors = _basic(self, items)
     if all(t is None for t in tensors):
         return base
-    return _gathered(base, tensors)
+    return saving(_gathered(base, tensors), *_saved_indices(items))
+
+
+def _saved_indices(items: Sequence[Any]) -> list[Tensor]:
+    """The index tensors that a record saves, masks as they are: PyTorch's versions are theirs."""
+    return [item for item in items if isinstance(item, Tensor)]
 
 
 def _gathered(base: Tensor, tensors: Sequence[Tensor | None]) -> Tensor:
@@ -415,7 +421,7 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
         value = value.clone() if value.numel() == 1 else value
     for mask in masks:
         check_overlap(base, mask, any_place=True)
-    _put(base, tensors, value, False, by_mask, lenient=True)
+    _put(base, items, tensors, value, False, by_mask, lenient=True)
 
 
 def _check_assign(shape: Shape, target: Shape) -> None:
@@ -481,11 +487,12 @@ def _fill_mask(self: Tensor, mask: Tensor, value: Any) -> None:
     else:
         node = ops.where(m, P.filling(value, x.dtype, x.device, halves=False), x)
         result = record("IndexPutBackward0", (self,), (x,), node)
-    adopt(self, result)
+    adopt(self, saving(result, mask))
 
 
 def _put(
     base: Tensor,
+    items: Sequence[Any],
     tensors: Sequence[Tensor | None],
     value: Any,
     accumulate: bool,
@@ -533,7 +540,8 @@ def _put(
     rows = plan.into(P.spread_to(v, shape))
     op = ops.scatter_add if accumulate else ops.scatter
     node = plan.back(op(plan.rows(x), plan.index(), rows, arg=0))
-    adopt(base, record("IndexPutBackward0", sources, nodes, node))
+    result = record("IndexPutBackward0", sources, nodes, node)
+    adopt(base, saving(result, *_saved_indices(items)))
 
 
 @declare(function=False)
@@ -558,12 +566,12 @@ def put_at(self: Tensor, indices: tuple[Any, ...], values: Any, accumulate: bool
     items = _as_items(indices)
     base, tensors = _basic(self, items)
     target = self if base.shape == self.shape else base
-    _put(target, tensors, values, accumulate, _are_masks(items))
+    _put(target, items, tensors, values, accumulate, _are_masks(items))
     return self
 
 
 @declare()
-@composite("IndexPutBackward0")
+@composite("IndexPutBackward0", saves=("indices",))
 def index_put(
     input: Tensor, indices: Sequence[Any], values: Any, accumulate: bool = False
 ) -> Tensor:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lazygrad.autograd.composite import composite
-from lazygrad.autograd.function import Function
+from lazygrad.autograd.function import Function, FunctionCtx
 from lazygrad.ir.node import Shape
 from lazygrad.tensor.aliasing import adopt, check_inplace
 from lazygrad.tensor.checks import checked_index
@@ -45,19 +45,20 @@ def scatter_reduce(
             f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}"
         )
     if index.numel() == 0:
-        return _added(input, index, src, axis, reduce, include_self)
+        return _added(input, index, src, index, axis, reduce, include_self)
     check_index("scatter_reduce", index)
     if src.dtype is not input.dtype:
         raise RuntimeError("scatter(): Expected self.dtype to be equal to src.dtype")
     check_scatter("scatter_reduce", shape_of(input), shape_of(index), src, axis)
     size = shape_of(input)[axis] if input.ndim else 1
-    index = wrap(checked_index(index, size, out_of_range(axis)))
+    places = wrap(checked_index(index, size, out_of_range(axis)))
     if reduce == "mean":
         require("scatter_reduce mean", input.dtype)
-    if not input.ndim:
-        x, i, s = (t.reshape(1) for t in (input, index, src))
-        return _combined(x, i, s, axis, reduce, include_self).reshape(())
-    return _combined(input, index, src, axis, reduce, include_self)
+    if reduce not in _COMBINE:
+        return _added(input, places, src, index, axis, reduce, include_self)
+    x, i, s = (t if input.ndim else t.reshape(1) for t in (input, places, src))
+    made = _Combine.apply(x, (i.long(), index), s, axis, reduce, include_self)
+    return made if input.ndim else made.reshape(())
 
 
 @declare(function=False)
@@ -67,29 +68,35 @@ def scatter_reduce_(
     """`scatter_reduce`, written into this tensor, of whose old value the gradient keeps a copy."""
     check_inplace(self, (src,))
     made = scatter_reduce(self.clone(), dim, index, src, reduce, include_self=include_self)
-    return adopt(self, made)
-
-
-def _combined(
-    input: Tensor, index: Tensor, src: Tensor, axis: int, reduce: str, with_self: bool
-) -> Tensor:
-    if reduce in _COMBINE:
-        return _Combine.apply(input, (index.long(),), src, axis, reduce, with_self)
-    return _added(input, index, src, axis, reduce, with_self)
+    fn = made.grad_fn
+    adopt(self, made)
+    if isinstance(fn, FunctionCtx):
+        fn.moved_to(self)
+    return self
 
 
 @composite("ScatterReduceBackward0", saves=("input", "index", "src", "result"))
 def _added(
-    input: Tensor, index: Tensor, src: Tensor, axis: int, reduce: str, with_self: bool
+    input: Tensor,
+    places: Tensor,
+    src: Tensor,
+    index: Tensor,
+    axis: int,
+    reduce: str,
+    with_self: bool,
 ) -> Tensor:
-    """Sums and means; of no index nothing but the input."""
-    if index.numel() == 0:
+    """Sums and means; of no index nothing but the input. `places` are the checked `index`, which
+    is saved as it was given."""
+    if places.numel() == 0:
         return input.clone()
-    base = input if with_self else input.scatter(axis, index, 0)
-    total = base.scatter_add(axis, index, src)
+    if not input.ndim:
+        whole, at, other = (t.reshape(1) for t in (input, places, src))
+        return _added(whole, at, other, index, axis, reduce, with_self).reshape(())
+    base = input if with_self else input.scatter(axis, places, 0)
+    total = base.scatter_add(axis, places, src)
     if reduce == "sum":
         return total
-    size = _counts(input, index, axis, with_self)
+    size = _counts(input, places, axis, with_self)
     if input.dtype.kind == "f":
         return total / size
     return total.div(size, rounding_mode="floor")
@@ -118,7 +125,7 @@ class _Combine(Function):
     def forward(
         ctx: Any, x: Tensor, by: Any, src: Tensor, axis: int, reduce: str, with_self: bool
     ) -> Tensor:
-        (index,) = by  # no input of the record
+        index, given = by  # no inputs of the record
         values, places, data = (host_values(t) for t in (x, index, src))
         out = np.array(values)
         grids = list(np.ogrid[tuple(slice(0, n) for n in places.shape)])
@@ -130,13 +137,13 @@ class _Combine(Function):
         _COMBINE[reduce].at(out, spots, data)
         made = from_values(out, x.dtype, str(x.device))
         ctx.rest = axis, reduce, with_self
-        ctx.save_for_backward(x, index, src, made)
+        ctx.save_for_backward(x, index, src, made, given)
         return made
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
         axis, reduce, with_self = ctx.rest
-        x, index, src, made = ctx.saved_tensors
+        x, index, src, made, _ = ctx.saved_tensors
         part = src[tuple(slice(0, e) for e in shape_of(index))]
         rule = _of_product if reduce == "prod" else _of_extreme
         to_x, to_src = rule(g, x, index, part, made, axis, with_self)

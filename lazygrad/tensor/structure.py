@@ -44,7 +44,7 @@ def _triangle(name: str, upper: bool) -> Any:
         if len(x.shape) < 2:
             raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
         value = ops.where(_band(x, diagonal, upper), x, ops.lit(0, x))
-        return record(f"{name.capitalize()}Backward0", (input,), (x,), value)
+        return record(f"{name.capitalize()}Backward0", (input,), (x,), value, saves=())
 
     function.__name__ = function.__qualname__ = name
     return declare(name, inplace=True, out="same")(function)
@@ -150,7 +150,7 @@ def trace(input: Tensor) -> Tensor:
     keep = ops.where(_eye(x), x, ops.lit(0, x))
     keep = P.cast(keep, x.dtype if x.dtype.kind == "f" else D.int64)
     total = drop_axes(ops.sum_(keep, arg=(0, 1)), (0, 1), False)
-    return record("TraceBackward0", (input,), (x,), total)
+    return record("TraceBackward0", (input,), (x,), total, saves=())
 
 
 def _eye(x: Node) -> Node:
@@ -246,17 +246,22 @@ def _indexed(name: str, change: Any) -> Any:
     """index_add and its kin: whole slices at given indices along a dim."""
     stem = "".join(part.capitalize() for part in name.split("_")) + "Backward"
 
-    def changed(input: Tensor, axis: int, places: Tensor, source: Any, **options: Any) -> Tensor:
+    def changed(
+        input: Tensor, axis: int, places: Tensor, source: Any, index: Tensor, **options: Any
+    ) -> Tensor:
         key = (slice(None),) * axis + (places,)
         fills = name == "index_fill" or input.is_contiguous()
         made = input.clone() if fills else input.contiguous()  # the others' results are row-major
         change(made if made.ndim else made.view(1), key, source, **options)
         return made
 
-    places = "places?source" if name == "index_add" else "places"
-    saves = None if name == "index_fill" else (places, "source?source")
+    saves = {
+        "index_add": ("index?source", "source?source"),
+        "index_copy": ("index", "source?source"),
+        "index_fill": ("index",),
+    }[name]
     with_tensor = composite(f"{stem}{int(name == 'index_fill')}", saves)(changed)
-    with_number = composite(f"{stem}0")(changed)
+    with_number = composite(f"{stem}0", saves)(changed)
 
     def function(input: Tensor, dim: int, index: Tensor, source: Any, **options: Any) -> Tensor:
         axis = axis_of(dim, input.ndim)
@@ -268,14 +273,14 @@ def _indexed(name: str, change: Any) -> Any:
             raise kind(f"{name}_(): Index is supposed to be a vector, but got dim: {index.ndim}")
         size = shape_of(input)[axis] if input.ndim else 1
         check, words = _INDEXED[name]
-        index = wrap(check(index, size, words.format(axis)))
+        places = wrap(check(index, size, words.format(axis)))
         if name == "index_fill":
             if not isinstance(source, Tensor):
                 P.check_fits(source, input.dtype)
         else:
-            _check_source(name, input, axis, index, source)
+            _check_source(name, input, axis, places, source)
         run = with_tensor if isinstance(source, Tensor) else with_number
-        return run(input, axis, index.reshape(-1), source, **options)
+        return run(input, axis, places.reshape(-1), source, index, **options)
 
     function.__name__ = function.__qualname__ = name
     if name == "index_fill":
