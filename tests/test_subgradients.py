@@ -1,12 +1,15 @@
 """Gradients where a function has none, or several: at ties, at zeros, of NaN and infinities.
 
 Each call's value and gradients are PyTorch's, with the choices that PyTorch makes.
+`python tests/test_subgradients.py` records them.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +17,8 @@ import pytest
 
 import lazygrad as lg
 
-pytestmark = pytest.mark.torch
-torch = pytest.importorskip("torch")
-nan = math.nan
+GOLDEN = Path(__file__).parent / "golden" / "subgradients.json"
+nan, INF = math.nan, math.inf
 
 TIES = """
 x.max() | x.min() | x.amax() | x.amin(1) | x.max(1)[0] | x.min(0)[0] | T.aminmax(x).max
@@ -50,13 +52,14 @@ F.layer_norm(x * 0, (3,)) | F.group_norm(x[None] * 0, 1) | T.linalg.matrix_norm(
 F.batch_norm(x * 0, None, None, None, None, True) | T.linalg.matrix_norm(x, math.inf)
 T.linalg.matrix_norm(x * 0) | (x * 0).norm(3) | (x * 0).norm(0.5) | T.atan2(x * 0, y * 0)
 T.copysign(x, y) | T.copysign(x * 0, y) | T.logit(x.clamp(0, 1)) | T.xlogy(x * 0, y.detach())
-T.xlogy(x, y.detach()) | T.logit(x.clamp(0, 1), 0.1)
+T.xlogy(x, y.detach()) | T.logit(x.clamp(0, 1), 0.1) | T.xlogy(x, y) | T.xlogy(y, x) | T.logit(x)
+F.kl_div(x, y) | F.kl_div(y, x.clamp(0, 1)) | F.kl_div(x, y, log_target=True)
 F.binary_cross_entropy(x.clamp(0, 1), y.detach().clamp(0, 1))
 F.binary_cross_entropy(x.clamp(0, 1), y.detach().clamp(0, 1), w)
 """
 INFINITE = """
 F.smooth_l1_loss(x, y) | F.huber_loss(x, y) | F.hardswish(x) | F.l1_loss(x, y) | F.relu(x)
-F.softplus(x) | F.sigmoid(x) | T.logsumexp(x, 1) | F.softmax(x, 1) | x.max() | x.amax(1)
+F.softplus(x) | T.sigmoid(x) | T.logsumexp(x, 1) | F.softmax(x, 1) | x.max() | x.amax(1)
 x.clamp(0, 1) | T.logit(x.clamp(0, 1)) | F.gelu(x) | F.elu(x) | F.silu(x) | x.norm(math.inf)
 """
 MISSING = """
@@ -64,7 +67,16 @@ T.fmax(x, y) | x.median() | x.nanmedian() | x.nansum() | x.nanmean() | x.max(1)[
 F.max_pool1d(x[None], 2, 1) | F.max_pool2d(x[None], 2, 1) | F.relu(x) | T.where(x > 0, x, x * 0)
 T.heaviside(x, y).detach() * x | F.smooth_l1_loss(x, y) | F.huber_loss(x, y + 1) | x.sort(1)[0] * w
 T.nan_to_num(x) | x.clamp(0, 1) | F.leaky_relu(x) | x.masked_fill(x.isnan(), 0.0)
+F.elu(x) | F.elu(x, 2.0) | F.celu(x) | F.celu(x, 0.5) | F.selu(x) | F.hardsigmoid(x)
+F.hardsigmoid(x * 3) | F.softshrink(x) | F.softshrink(x, 1.0) | F.prelu(x, y[0, :1])
+F.prelu(x, y[0]) | F.prelu(x, x[0]) | F.hardswish(x) | F.hardshrink(x) | F.hardtanh(x) | F.relu6(x)
+F.threshold(x, 0.0, 1.0) | F.kl_div(x, y.clamp(0, 1)) | F.kl_div(y, x.clamp(0, 1)) | T.logit(x)
 """
+SETS = {
+    "ties": (TIES, [[1.0, 1.0, 0.0], [0.0, -0.0, 0.0], [2.0, -1.0, 2.0]]),
+    "infinite": (INFINITE, [[1.0, INF, INF], [-INF, -INF, 0], [INF, -INF, 1.0]]),
+    "missing": (MISSING, [[1.0, nan, 0.0], [nan, nan, 1.0], [2.0, 1.0, nan]]),
+}
 
 
 def cases(text: str) -> list[str]:
@@ -82,26 +94,36 @@ def found(T: Any, call: str, data: Any) -> list[Any]:
     return [np.array(out.tolist()), *grads]
 
 
-def check(call: str, data: Any) -> None:
-    for ours, theirs in zip(found(lg, call, data), found(torch, call, data), strict=True):
-        assert (ours is None) == (theirs is None)
-        if ours is not None:
-            np.testing.assert_allclose(ours, theirs, 1e-4, 1e-5, equal_nan=True)
+def plain(values: list[Any]) -> list[Any]:
+    return [None if v is None else v.tolist() for v in values]
 
 
-@pytest.mark.parametrize("call", cases(TIES))
-def test_at_ties_and_zeros(call: str) -> None:
-    check(call, [[1.0, 1.0, 0.0], [0.0, -0.0, 0.0], [2.0, -1.0, 2.0]])
+def wrong(T: Any, name: str) -> list[str]:
+    """The calls of a set that give other values or gradients than the record has."""
+    calls, data = SETS[name]
+    record = json.loads(GOLDEN.read_text(encoding="utf-8"))[name]
+    assert cases(calls) == list(record)
+    bad = []
+    for call, wanted in record.items():
+        for ours, theirs in zip(found(T, call, data), wanted, strict=True):
+            same = (ours is None) == (theirs is None)
+            if not same or (
+                ours is not None
+                and not np.allclose(ours, np.array(theirs), 1e-4, 1e-5, equal_nan=True)
+            ):
+                bad.append(call)
+    return bad
 
 
-@pytest.mark.parametrize("call", cases(INFINITE))
-def test_at_infinities(call: str) -> None:
-    check(call, [[1.0, math.inf, math.inf], [-math.inf, -math.inf, 0], [math.inf, -math.inf, 1.0]])
+@pytest.mark.parametrize("name", list(SETS))
+def test_values_and_gradients_are_those_recorded(name: str) -> None:
+    assert wrong(lg, name) == []
 
 
-@pytest.mark.parametrize("call", cases(MISSING))
-def test_beside_nan(call: str) -> None:
-    check(call, [[1.0, nan, 0.0], [nan, nan, 1.0], [2.0, 1.0, nan]])
+@pytest.mark.torch
+@pytest.mark.parametrize("name", list(SETS))
+def test_the_record_is_pytorchs(name: str) -> None:
+    assert wrong(pytest.importorskip("torch"), name) == []
 
 
 def test_what_has_no_derivative_says_so() -> None:
@@ -130,3 +152,19 @@ def test_quantiles_and_their_gradients_are_pytorchs(name: str) -> None:
             for between in ("linear", "lower", "higher", "midpoint", "nearest"):
                 case = (q, dim, dim == 0, between)
                 assert found(lg, *case) == found(torch, *case), case
+
+
+if __name__ == "__main__":
+    import torch
+
+    made = {
+        name: {call: plain(found(torch, call, data)) for call in cases(calls)}
+        for name, (calls, data) in SETS.items()
+    }
+    lines = [
+        f"{json.dumps(name)}: {{\n"
+        + ",\n".join(f"{json.dumps(call)}: {json.dumps(value)}" for call, value in rows.items())
+        + "\n}"
+        for name, rows in made.items()
+    ]
+    GOLDEN.write_text("{" + ",\n".join(lines) + "}\n", "utf-8")

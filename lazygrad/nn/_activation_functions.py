@@ -131,13 +131,14 @@ def tanhshrink(input: Tensor) -> Tensor:
 
 def _elu_body(x: Tensor, *, alpha: float, scale: float = 1.0, rate: float = 1.0) -> Tensor:
     # expm1 sees no positive value: its overflow there would turn the gradient into NaN. Zero is a
-    # straight piece of its own: the gradient there is that of the left, its gradient is none.
-    low = where(x >= 0, 0.0, x)
+    # straight piece of its own: the gradient there is that of the left, its gradient is none. NaN
+    # belongs to the right.
+    low = where(x < 0, x, 0.0)
     low = (alpha * scale) * expm1(low if rate == 1.0 else low * rate)
     high = x if scale == 1.0 else x * scale
     if alpha * rate != 1.0:
-        high = where(x > 0, high, x * (alpha * scale * rate))
-    return where(x >= 0, high, low)
+        high = where(x == 0, x * (alpha * scale * rate), high)
+    return where(x < 0, low, high)
 
 
 _elu = function("EluBackward0", ("x",))(_elu_body)
@@ -224,7 +225,7 @@ def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
 @function("PreluKernelBackward0", ("x", "slope"))
 def _prelu(x: Tensor, slope: Tensor) -> Tensor:
     # At zero the gradient is the slope, but the slope's gradient does not lead back there.
-    return where(x > 0, x, where(x < 0, slope, slope.detach()) * x)
+    return where(x > 0, 1.0, where(x == 0, slope.detach(), slope)) * x
 
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
@@ -299,7 +300,8 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
 
 @function("HardsigmoidBackward0", ("x",))
 def _hardsigmoid(x: Tensor) -> Tensor:
-    return where(x <= -3, 0.0, where(x >= 3, 1.0, (x + 3.0) / 6.0))
+    # A NaN stays one and has, as what lies outside, no gradient.
+    return where(x <= -3, 0.0, where(x < 3, (x + 3.0) / 6.0, where(x >= 3, 1.0, math.nan)))
 
 
 _hardsigmoid_into = inplace_form("hardsigmoid", _hardsigmoid)
@@ -343,7 +345,8 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 
 @function("SoftshrinkBackward0", ("x",))
 def _softshrink(x: Tensor, *, lambd: float) -> Tensor:
-    return where(x > lambd, x - lambd, where(x < -lambd, x + lambd, x * 0.0))
+    inner = where(x == x, x * 0.0, x)  # to a NaN, as to what lies outside, the gradient passes
+    return where(x > lambd, x - lambd, where(x < -lambd, x + lambd, inner))
 
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:

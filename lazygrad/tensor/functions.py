@@ -288,7 +288,11 @@ def xlogy(input: Any, other: Any) -> Tensor:
     fixed = ops.bit_and(nothing, beyond)
     product = ops.mul(a, ops.log(ops.where(fixed, ops.lit(1, b), b)))
     zero = ops.where(nothing, ops.lit(0.0, a), ops.lit(-0.0, a))  # -0.0 makes no difference
-    value = ops.where(fixed, ops.lit(0, a), ops.add(product, zero))
+    # of 0 log(0) the gradient of that 0 is 0 / 0: that of the root of a square at 0
+    at_zero = ops.bit_and(nothing, ops.eq(b, ops.lit(0, b)))
+    alone = ops.where(at_zero, b, ops.lit(1, b))
+    none = ops.where(at_zero, ops.sqrt(ops.mul(alone, alone)), ops.lit(0, a))
+    value = ops.where(fixed, none, ops.add(product, zero))
     return record("XlogyBackward0", tensors, nodes, value, order)
 
 
@@ -297,6 +301,7 @@ def xlogy(input: Any, other: Any) -> Tensor:
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
     z = input.to(P.float_dtype(input.dtype))
     z = z if eps is None else clamp(z, eps, 1 - eps)
+    z = z + where((z < 0) | (z > 1), math.nan, 0.0)  # with its gradient
     # at 0 and 1 the gradient is infinite, not that of a quotient of nothing
     low, high = z == 0, z == 1
     inner = where(low | high, 0.5, z)
