@@ -12,7 +12,7 @@ from typing import Any
 
 from lazygrad.nn._common import function, log1p_exp, need_floats
 from lazygrad.nn._reduction import legacy_reduction, reduced
-from lazygrad.tensor import Tensor, exp, int64, log, log1p, uint8, where
+from lazygrad.tensor import Tensor, exp, int64, log, log1p, uint8, where, xlogy
 from lazygrad.tensor.checks import (
     check_classes,
     check_probabilities,
@@ -371,8 +371,7 @@ def kl_div(
     if log_target:
         loss = exp(target) * (target - input)
     else:
-        zero = target == 0
-        loss = where(zero, 0.0, target * log(where(zero, 1.0, target))) - target * input
+        loss = xlogy(target, target) - target * input
     if reduction == "batchmean":
         return loss.sum() / input.shape[0] if input.dim() else loss.sum()
     return reduced(loss, reduction)
