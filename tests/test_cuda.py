@@ -17,7 +17,7 @@ import pytest
 import lazygrad as lg
 import lazygrad.nn.functional as F
 from lazygrad.bench import device as benchmark
-from lazygrad.runtime.cuda import compiler
+from lazygrad.runtime.cuda import blas, compiler
 from lazygrad.runtime.cuda import program as programs
 from lazygrad.runtime.cuda.device import Backend
 from lazygrad.runtime.cuda.driver import Gpu
@@ -232,6 +232,14 @@ def test_properties() -> None:
     assert found.warp_size == 32 and "total_memory" in repr(found)
 
 
+def test_manual_seed_gives_the_same_numbers_again() -> None:
+    found = []
+    for seed in (lg.cuda.manual_seed, lg.cuda.manual_seed_all):
+        seed(7)
+        found.append(lg.randn(5, device="cuda").tolist())
+    assert found[0] == found[1] != lg.randn(5, device="cuda").tolist()
+
+
 def test_memory_is_counted() -> None:
     gc.collect()
     before = lg.cuda.memory_allocated()
@@ -390,6 +398,26 @@ def test_out_of_memory_names_the_largest(gpu: Backend) -> None:
     assert gpu.pool.in_use == before
 
 
+def test_memory_that_is_held_is_given_back_before_memory_runs_out(
+    gpu: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver refuses once, then has what the pool had kept."""
+    pool, asked = gpu.pool, []
+    gpu.allocate(1 << 20)  # kept from here on
+    real = type(pool).new
+
+    def refusing(self: object, size: int) -> object:
+        asked.append(pool.held)
+        if len(asked) == 1:
+            raise MemoryError("out of memory")
+        return real(pool, size)
+
+    monkeypatch.setattr(type(pool), "new", refusing)
+    made = gpu.allocate(3 << 20)
+    assert made.nbytes == 3 << 20 and len(asked) == 2 and asked[1] == 0
+    assert pool.held == 0
+
+
 def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", code],
@@ -444,6 +472,49 @@ y.tolist()
     done = run(code)
     (line,) = [s for s in done.stderr.splitlines() if s.startswith("RuntimeError: CUDA error:")]
     assert "an illegal memory access" in line and "lg_mul" in line and "(<string>:7)" in line
+
+
+def test_what_compiled_code_depends_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its text, nvcc's version, the architecture and the flags: each makes another key."""
+    keys: list[str] = []
+
+    def found(key: str, *rest: str) -> Path:
+        keys.append(key)
+        return Path("there")
+
+    monkeypatch.setattr(compiler.cache, "find", found)
+    compiler.build("text", [], 90)
+    compiler.build("text", [], 90)
+    compiler.build("other text", [], 90)
+    compiler.build("text", [], 80)
+    with monkeypatch.context() as changed:
+        changed.setattr(compiler, "version", lambda path: "another version")
+        compiler.build("text", [], 90)
+    with monkeypatch.context() as changed:
+        changed.setattr(compiler, "FLAGS", (*compiler.FLAGS, "-G"))
+        compiler.build("text", [], 90)
+    assert keys[0] == keys[1] and len(set(keys)) == 5
+
+
+@pytest.mark.parametrize("name", [blas.CUBLAS, blas.CUBLASLT])
+def test_where_cublas_is_looked_for(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In Python's packages, then in the toolkit, then where the loader looks."""
+    package, toolkit = tmp_path / "site", tmp_path / "toolkit"
+    for folder in (package / "nvidia" / "cublas" / "lib", toolkit / "lib64"):
+        folder.mkdir(parents=True)
+        (folder / f"{name}.12").write_bytes(b"")
+    monkeypatch.setattr(sys, "path", [str(package)])
+    monkeypatch.setenv("CUDA_HOME", str(toolkit))
+    monkeypatch.delenv("CUDA_PATH", raising=False)
+    found = blas.candidates(name)
+    first, second, *rest = found
+    assert first == str(package / "nvidia" / "cublas" / "lib" / f"{name}.12")
+    assert second == str(toolkit / "lib64" / f"{name}.12")
+    assert rest[-3:] == [f"{name}.13", f"{name}.12", name]
+    monkeypatch.setattr(blas, "candidates", lambda name: [first, str(tmp_path / "none")])
+    assert blas.load(name) is None  # a file that is no library is passed over
 
 
 @pytest.mark.skipif(not EMULATED, reason="uses the emulator's nvcc")

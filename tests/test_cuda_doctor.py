@@ -84,6 +84,23 @@ def test_an_nvcc_that_does_not_know_the_gpu(tmp_path: Path) -> None:
     assert asked.read_text().startswith("-ptx -arch=compute_80 ")
 
 
+def test_an_nvcc_that_is_a_script_is_named(tmp_path: Path) -> None:
+    """Building pycuda takes the folder above it for the toolkit's."""
+    path = nvcc(tmp_path)
+    status, detail, _ = doctor(tmp_path, LAZYGRAD_NVCC=path)["nvcc script"]
+    assert status == "note" and path in detail and "put the toolkit's bin before" in detail
+
+
+def test_without_cublas_products_are_generated(tmp_path: Path) -> None:
+    replaced = "from lazygrad.runtime.cuda import blas; blas.candidates = lambda name=blas.CUBLAS: "
+    found = doctor(tmp_path, replaced + "['none.so']")
+    assert found["cublas"][:2] == ("note", "not found: matrix products are generated")
+    assert "cublaslt" not in found
+    found = doctor(tmp_path, replaced + "[name + '.13'] if name == blas.CUBLAS else []")
+    assert found["cublas"][0] == "ok"
+    assert found["cublaslt"][:2] == ("note", "not found: a bias and relu are kernels")
+
+
 def test_an_nvcc_that_fails(tmp_path: Path) -> None:
     path = nvcc(tmp_path, 'case "$*" in *-cubin*) echo no licence >&2; exit 3;; esac')
     status, detail, remedy = doctor(tmp_path, LAZYGRAD_NVCC=path)["gpu program"]
