@@ -409,6 +409,11 @@ def _program(shape: Structure) -> tuple[Any, list[int]]:
     return found
 
 
+def is_known(shape: Structure) -> bool:
+    """Whether this process has a program of this structure."""
+    return (shape.device, shape.key) in _programs
+
+
 def _build(shape: Structure) -> tuple[Any, list[int]]:
     with _lock:
         found = _programs.get((shape.device, shape.key))

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 import lazygrad as lg
-from lazygrad.bench import arrays, counts, kernels, report, torchlike, worker
+from lazygrad.bench import arrays, counts, kernels, python_time, report, torchlike, worker
 from lazygrad.bench.peers import PEERS, LazygradPeer, NumpyPeer, environment
 from lazygrad.bench.session import in_use, merged, summary
 from lazygrad.bench.workloads import WORKLOADS
@@ -288,3 +288,16 @@ def test_operations_of_a_product_are_with_those_done_to_its_blocks() -> None:
     lg.realize(a, b)
     (row,) = kernels.watched(lambda: (a @ b + 1).numpy(), 1)
     assert row["flops"] == 2 * 64**3 + 64**2
+
+
+def test_what_python_costs_has_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(python_time, "ROUNDS", 1)
+    monkeypatch.setattr(python_time, "TIMES", 2)
+    rows = python_time.measure()
+    assert all(row["seconds"] > 0 for row in rows) and len({row["what"] for row in rows}) == 18
+    assert {row["goal"] for row in rows} == {1e-6, 2e-6, 0.2e-6, None}
+    over = {"what": "x", "seconds": 1.5e-6, "goal": 1e-6}
+    assert python_time.cells(over) == ["x", "1.50 us", "1.0 us", "no"]
+    assert python_time.cells(over | {"seconds": 0.5e-6})[3] == "yes"
+    text = report.page(record() | {"python": [over]}, "")
+    assert "## Python" in text and "| x | 1.50 us | 1.0 us | no |" in text

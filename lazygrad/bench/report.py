@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lazygrad.bench import python_time
 from lazygrad.bench.peers import KEEPERS, OURS, PEERS
 from lazygrad.bench.workloads import WORKLOADS, Workload
 
@@ -191,6 +192,10 @@ def page(record: Record, notes: str) -> str:
             ("peer", *forms),
             [[r["peer"], *(time_text(r.get(f)) for f in forms)] for r in record["recording"]],
         ))  # fmt: skip
+    if record.get("python"):
+        parts.append("\n## Python\n\nAs `python -m lazygrad bench python` prints it.\n")
+        rows = [python_time.cells(row) for row in record["python"]]
+        parts.append(_table(python_time.HEAD, rows))
     if record.get("peak"):
         parts.append("\n## Peak memory\n\nBeyond the inputs, of five calls.\n")
         parts.append(_table(

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lazygrad.bench import python_time
 from lazygrad.bench.peers import KEEPERS, PEERS, environment
 from lazygrad.bench.workloads import WORKLOADS
 from lazygrad.runtime.device import HOST
@@ -357,6 +358,7 @@ def run(
                 tick(f"first calls: {peer}")
                 record["first"] += first_calls(peer, max(options.chosen_threads()), options)
         record["recording"] = list(recording(options))
+        record["python"] = python_time.measure()
         save(record)
     if options.peak:
         tick("peak memory")

@@ -134,6 +134,21 @@ def show_counts(write: Path | None, instructions: bool) -> int:
     return 0
 
 
+def show_python(as_json: bool) -> int:
+    """What Python costs, beside its goals."""
+    from lazygrad.bench import python_time
+
+    rows = python_time.measure()
+    if as_json:
+        print_json(rows)
+        return 0
+    made = table(*python_time.HEAD, right=("time", "goal"))
+    for row in rows:
+        made.add_row(*python_time.cells(row))
+    console().print(made)
+    return 0
+
+
 def draw(record: Path, folder: Path) -> int:
     """Write the pictures of a record as PNG files."""
     try:

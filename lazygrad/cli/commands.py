@@ -209,6 +209,15 @@ def bench_counts(write: Path | None, instructions: bool) -> None:
     sys.exit(show_counts(write, instructions))
 
 
+@bench.command("python")
+@json_option
+def bench_python(as_json: bool) -> None:
+    """Time what Python costs: recording an op, finding a plan, importing."""
+    from lazygrad.cli.bench import show_python
+
+    sys.exit(show_python(as_json))
+
+
 @bench.command("compare")
 @click.argument("old", type=existing_file)
 @click.argument("new", type=existing_file)
