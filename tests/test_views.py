@@ -223,3 +223,21 @@ def test_broadcast_tensors_gives_those_of_the_shape_as_they_are() -> None:
     assert first is a and second._is_view() and second.stride() == (0, 1)
     (alone,) = lg.broadcast_tensors(b)
     assert alone is b
+
+
+@pytest.mark.parametrize(
+    ("size", "wanted"),
+    [((3,), [4, 6, 8]), ((2, 1), [[6], [12]]), ((1, 1), [[18]]), ((2, 3), None), ((), 18)],
+)
+def test_sum_to_size_undoes_expand(size: tuple[int, ...], wanted: Any) -> None:
+    x = lg.tensor([[1.0, 2.0, 3.0], [3.0, 4.0, 5.0]], requires_grad=True)
+    made = x.sum_to_size(*size) if size else x.sum_to_size(())
+    assert made.tolist() == (x.tolist() if wanted is None else wanted)
+    assert (made is x) is (wanted is None)
+    made.sum().backward()
+    assert x.grad.tolist() == [[1.0] * 3] * 2
+
+
+def test_sum_to_size_refuses_what_does_not_expand() -> None:
+    with pytest.raises(RuntimeError, match=r"size \{.*2.*\} is not expandable to size"):
+        lg.ones(2, 3).sum_to_size(2)

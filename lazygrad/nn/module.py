@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
+from lazygrad.nn._backward_hooks import BackwardHooks, SeesGradients
 from lazygrad.nn._state import RemovableHandle, _IncompatibleKeys, load
 from lazygrad.nn.parameter import Parameter
 from lazygrad.tensor import Tensor, no_grad
@@ -29,7 +30,7 @@ def _type_name(value: object) -> str:
     return value.type() if isinstance(value, Tensor) else type(value).__name__
 
 
-class Module:
+class Module(SeesGradients):
     """A part of a model: it holds parameters, buffers and other modules, and computes `forward`.
 
     A `Parameter` or `Module` assigned to an attribute is registered under the attribute's name.
@@ -52,6 +53,8 @@ class Module:
         fields["_non_persistent"] = set()
         fields["_forward_hooks"] = OrderedDict()
         fields["_forward_pre_hooks"] = OrderedDict()
+        fields["_backward_hooks"] = OrderedDict()
+        fields["_backward_pre_hooks"] = OrderedDict()
 
     # -- attribute access ------------------------------------------------------------------
 
@@ -228,13 +231,17 @@ class Module:
                 changed = hook(self, args)
                 if changed is not None:
                     args = changed if isinstance(changed, tuple) else (changed,)
+        seen = None
+        if self._backward_hooks or self._backward_pre_hooks:
+            seen = BackwardHooks(self)
+            args = seen.enter(args)
         output = self.forward(*args, **kwargs)
         for hook, with_kwargs in tuple(self._forward_hooks.values()):
             extra = (args, kwargs) if with_kwargs else (args,)
             changed = hook(self, *extra, output)
             if changed is not None:
                 output = changed
-        return output
+        return output if seen is None else seen.leave(output)
 
     # -- walks -----------------------------------------------------------------------------
 

@@ -402,6 +402,24 @@ def expand_as(self: Tensor, other: Tensor) -> Tensor:
     return expand(self, *shape_of(other))
 
 
+@declare(function=False)
+def sum_to_size(self: Tensor, *size: Any) -> Tensor:
+    """The opposite of `expand`: summed to a size that expands to this one's. RuntimeError for
+    another size."""
+    given = size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
+    wanted, shape = tuple(int(extent) for extent in given), shape_of(self)
+    lead = len(shape) - len(wanted)
+    if lead < 0 or any(w not in (1, e) for w, e in zip(wanted, shape[lead:])):
+        raise RuntimeError(
+            f"size {{{extents(wanted)}}} is not expandable to size {{{extents(shape)}}}."
+        )
+    axes = [a for a, e in enumerate(shape) if a < lead or (wanted[a - lead] == 1 and e != 1)]
+    if not axes:
+        return self
+    summed: Tensor = self.sum(axes, keepdim=True)
+    return summed.view(wanted) if lead else summed
+
+
 @declare()
 def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
     return expand(input, *size)
