@@ -28,7 +28,6 @@ _LATER = {
     "random": "lazygrad.tensor.random",
     "save": "lazygrad.serialization:save",
     "serialization": "lazygrad.serialization",
-    "special": "lazygrad.special",
     "testing": "lazygrad.testing",
     "utils": "lazygrad.utils",
 }

@@ -70,9 +70,11 @@ def variants(lib: Library, sample: Sample) -> Iterator[tuple[Any, list[Any], dic
     if found is None or not callable(found) or sample.name.endswith("_"):
         return
     args, kwargs = eval(calls[0].code, lib.given["float64"])
+    is_method = calls is sample.method_calls
     for position, value in enumerate(args):
         for other in replacements(lib, value):
-            yield found, [*args[:position], other, *args[position + 1 :]], kwargs
+            if not is_method or position or lib.is_tensor(other):
+                yield found, [*args[:position], other, *args[position + 1 :]], kwargs
     for key, value in kwargs.items():
         for other in replacements(lib, value):
             yield found, list(args), kwargs | {key: other}

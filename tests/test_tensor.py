@@ -320,3 +320,8 @@ def _evaluated(library: Any, text: str) -> list[Any]:
         sum(loss).backward()
         seen.append(("grad", np.asarray(x.grad.tolist())))
     return seen
+
+
+def test_everything_that_is_named_can_be_had() -> None:
+    for name in lg.__all__:
+        assert getattr(lg, name) is not None or name == "newaxis", name

@@ -15,7 +15,7 @@ from typing import Any
 from lazygrad.cli.output import console, error, print_json, table
 from lazygrad.testing.coverage import CHECKS, DTYPES, MISSING, Gap, Row, measure, pytorch
 
-GROUPS = {"core": "Core", "extended": "Extended"}
+GROUPS = {"core": "Core", "extended": "Extended", "further": "Further"}
 _SHORT = {dtype: dtype.replace("bfloat", "bf").replace("float", "f").replace("uint", "u")
           .replace("int", "i") for dtype in DTYPES}  # fmt: skip
 _FAMILIES = {"all": DTYPES, "floats": DTYPES[:4], "ints": DTYPES[4:9]}

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from lazygrad.nn._common import batched, function, need_floats, need_numbers
+from lazygrad.nn._common import batched, function, need_floats
 from lazygrad.nn._pooling import _image_index, _lowest, _need_line, _one, _outer
 from lazygrad.nn._windows import windows
 from lazygrad.tensor import Tensor, no_grad, tensor, where
@@ -155,7 +155,7 @@ def adaptive_avg_pool1d(input: Tensor, output_size: int | Sequence[int]) -> Tens
 def _adaptive_max(nd: int, input: Tensor, output_size: Wanted, return_indices: bool) -> Any:
     name = f"adaptive_max_pool{nd}d"
     outs = _wanted(name, input, output_size, nd)
-    need_numbers(name, input)
+    need_floats(name if nd == 2 else "adaptive_max_pool3d_cpu", input)
     values, place = _MAX[nd](input, outs=outs)
     if not return_indices:
         return values

@@ -45,7 +45,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return unsafe_view(out, shape) if bias is None else out.view(shape)
 
 
-@function("TrilinearBackward0", ("a", "weight", "b"))
+@function("TrilinearBackward0", ("a?weight", "a?b", "weight?a", "weight?b", "b?a", "b?weight"))
 def _trilinear(a: Tensor, weight: Tensor, b: Tensor) -> Tensor:
     pairs = (a.unsqueeze(2) * b.unsqueeze(1)).flatten(1)
     return pairs @ weight.flatten(1).t()

@@ -8,10 +8,24 @@ from __future__ import annotations
 
 import math
 
+from lazygrad.autograd import composite
 from lazygrad.nn._activation_functions import logsigmoid
 from lazygrad.nn._distances import pairwise_distance
 from lazygrad.nn._reduction import legacy_reduction, reduced
-from lazygrad.tensor import Tensor, empty_like, exp, log, log1p, no_grad, where, zeros_like
+from lazygrad.tensor import (
+    Tensor,
+    empty_like,
+    exp,
+    get_default_dtype,
+    is_grad_enabled,
+    log,
+    log1p,
+    no_grad,
+    ones_like,
+    where,
+    zeros_like,
+)
+from lazygrad.tensor.promotion import type_name
 
 
 def margin_ranking_loss(
@@ -33,7 +47,10 @@ def margin_ranking_loss(
             "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
             f"input1: {input1.size()}, input2: {input2.size()}, target: {target.size()} "
         )
-    return reduced((-target * (input1 - input2) + margin).clamp(min=0), reduction)
+    far = -target * (input1 - input2) + margin
+    if not far.is_floating_point():  # as PyTorch's, whose margin is a float
+        far = far.to(get_default_dtype())
+    return reduced(far.clamp(min=0), reduction)
 
 
 def hinge_embedding_loss(
@@ -46,8 +63,10 @@ def hinge_embedding_loss(
 ) -> Tensor:
     """The input where the target is 1, max(0, margin - input) where it is -1, reduced."""
     reduction = legacy_reduction(size_average, reduce, reduction)
-    far = where(target != 1, (margin - input).clamp(min=0), 0.0)
-    return reduced(far + where(target != -1, input, 0.0), reduction)
+    nothing = zeros_like(input)
+    gap = margin - input if input.is_floating_point() else int(margin) - input
+    far = where(target != 1, gap.clamp(min=0), nothing)
+    return reduced(far + where(target != -1, input, nothing), reduction)
 
 
 def cosine_embedding_loss(
@@ -111,6 +130,11 @@ def triplet_margin_loss(
     return reduced((margin + near - far).clamp(min=0), reduction)
 
 
+@composite("SoftMarginLossBackward0", saves=("input", "target"))
+def _soft_margin(input: Tensor, target: Tensor, reduction: str) -> Tensor:
+    return reduced(log1p(exp(-target * input)), reduction)
+
+
 def soft_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -120,7 +144,16 @@ def soft_margin_loss(
 ) -> Tensor:
     """log(1 + exp(-target * input)) for targets of 1 and -1, reduced."""
     reduction = legacy_reduction(size_average, reduce, reduction)
-    return reduced(log1p(exp(-target * input)), reduction)
+    if target.requires_grad and is_grad_enabled():
+        raise RuntimeError(
+            "The function 'soft_margin_loss' is not differentiable with respect to argument "
+            "'target'. This input cannot have requires_grad True."
+        )
+    if not input.is_floating_point():
+        raise RuntimeError(
+            f"result type Float can't be cast to the desired output type {type_name(input.dtype)}"
+        )
+    return _soft_margin(input, target, reduction)
 
 
 def multilabel_soft_margin_loss(
@@ -156,9 +189,8 @@ def poisson_nll_loss(
     reduction = legacy_reduction(size_average, reduce, reduction)
     loss = exp(input) - target * input if log_input else input - target * log(input + eps)
     if full:
-        known = where(target <= 1, 1.0, target)
-        rest = known * log(known) - known + 0.5 * log(2 * math.pi * known)
-        loss = loss + where(target <= 1, 0.0, rest)
+        rest = target * log(target) - target + 0.5 * log(2 * math.pi * target)
+        loss = loss + rest.masked_fill(target <= 1, 0.0)
     return reduced(loss, reduction)
 
 
@@ -176,7 +208,7 @@ def gaussian_nll_loss(
     constant. ValueError for a variance of another size, or a negative one.
     """
     reduction = legacy_reduction(None, None, reduction)
-    spread = var if isinstance(var, Tensor) else input.new_full(input.shape, var)
+    spread = var if isinstance(var, Tensor) else var * ones_like(input)
     if (spread < 0).any():
         raise ValueError("var has negative entry/entries")
     if spread.shape != input.shape:

@@ -11,7 +11,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from lazygrad.ir import ops
-from lazygrad.nn._common import Sizes, batched, function, need_floats, need_numbers, not_implemented
+from lazygrad.nn._common import (
+    Sizes,
+    batched,
+    function,
+    is_half,
+    need_floats,
+    need_numbers,
+    not_implemented,
+)
 from lazygrad.nn._windows import windows
 from lazygrad.tensor import Tensor, arange, constant_pad_nd, int64, no_grad, tensor
 from lazygrad.tensor.core import node_of
@@ -373,7 +381,7 @@ def _avg_pool(
     _check_windows(size, step, sides, [1] * nd)
     _check_rank(name, input, nd)
     outs, widths = _pool_widths(name, input, size, step, sides, [1] * nd, ceil_mode)
-    if not input.is_floating_point() and input.dtype != int64:
+    if (not input.is_floating_point() and input.dtype != int64) or (nd == 3 and is_half(input)):
         raise not_implemented(name if nd == 2 else "avg_pool3d_out_frame", input)
     counts = [
         _covered(n, out, k, s, p, count_include_pad)

@@ -55,7 +55,6 @@ from lazygrad.tensor.joining import constant_pad_nd
 from lazygrad.tensor.numpy_bridge import from_numpy
 from lazygrad.tensor.printing import get_printoptions, set_printoptions
 from lazygrad.tensor.promotion import (
-    broadcast_shapes,
     can_cast,
     finfo,
     get_default_dtype,
@@ -99,16 +98,6 @@ for _entry in _declare.DECLARED.values():
             if _entry.sizes
             else _declare.explained(_entry.name, _entry.function)
         )
-for _function in (
-    zeros_like,
-    ones_like,
-    empty_like,
-    full_like,
-    rand_like,
-    randn_like,
-    randint_like,
-):
-    globals()[_function.__name__] = _declare.explained(_function.__name__, _function)
 
 
 def is_tensor(obj: Any) -> _builtins.bool:
@@ -120,22 +109,39 @@ def is_floating_point(input: Tensor) -> _builtins.bool:
 
 
 def is_complex(input: Tensor) -> _builtins.bool:
-    return False
+    return input.is_complex()
 
 
 def is_nonzero(input: Tensor) -> _builtins.bool:
-    if input.numel() != 1:
-        raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
-    return _builtins.bool(input)
+    return input.is_nonzero()
+
+
+def is_signed(input: Tensor) -> _builtins.bool:
+    return input.is_signed()
+
+
+def is_same_size(input: Tensor, other: Tensor) -> _builtins.bool:
+    return input.is_same_size(other)
 
 
 def numel(input: Tensor) -> _builtins.int:
     return input.numel()
 
 
+def broadcast_shapes(*shapes: Any) -> Size:
+    """The shape that tensors of these are broadcast to. RuntimeError where there is none."""
+    return Size(_promotion.broadcast_shapes(*shapes))
+
+
 def result_type(tensor1: Any, tensor2: Any) -> DType:
     """The dtype that arithmetic on the two gives."""
     a, b = tensor1, tensor2
+    for value in (a, b):
+        if not isinstance(value, (Tensor, _builtins.bool, _builtins.int, _builtins.float)):
+            raise TypeError(
+                "result_type() received an invalid combination of arguments - got "
+                f"({type(a).__name__}, {type(b).__name__}), but expected tensors or numbers"
+            )
     if not isinstance(a, Tensor) and not isinstance(b, Tensor):
         return _promotion.promote_scalars(a, b)
     if not isinstance(a, Tensor):
@@ -143,6 +149,26 @@ def result_type(tensor1: Any, tensor2: Any) -> DType:
     if isinstance(b, Tensor):
         return _promotion.pair_dtype(_core.node_of(a), _core.node_of(b))
     return _promotion.with_number(a.dtype, b)
+
+
+for _function in (
+    zeros_like,
+    ones_like,
+    empty_like,
+    full_like,
+    rand_like,
+    randn_like,
+    randint_like,
+    is_floating_point,
+    is_complex,
+    is_nonzero,
+    is_signed,
+    is_same_size,
+    numel,
+    result_type,
+    constant_pad_nd,
+):
+    globals()[_function.__name__] = _declare.explained(_function.__name__, _function)
 
 
 def set_default_tensor_type(kind: Any) -> None:

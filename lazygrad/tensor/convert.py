@@ -162,7 +162,7 @@ def type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
 
 
 @declare(function=False)
-def cpu(self: Tensor, memory_format: Any = None) -> Tensor:
+def cpu(self: Tensor, *, memory_format: Any = None) -> Tensor:
     """This tensor, or a copy of it in the host's memory."""
     return self if self.is_cpu else moved(self, device_name("cpu"))
 

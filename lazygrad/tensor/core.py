@@ -126,8 +126,8 @@ class Tensor:
     def shape(self) -> Size:
         return Size(shape_of(self))
 
-    def size(self, dim: int | None = None) -> Any:
-        shape = shape_of(self)
+    def size(self, dim: int | None = None, *, axis: int | None = None) -> Any:
+        shape, dim = shape_of(self), dim if axis is None else axis
         return Size(shape) if dim is None else shape[axis_of(dim, len(shape))]
 
     def dim(self) -> int:
@@ -192,7 +192,8 @@ class Tensor:
     def get_device(self) -> int:
         return -1 if self._storage.device == "cpu" else int(self.device.index or 0)
 
-    def stride(self, dim: int | None = None) -> Any:
+    def stride(self, dim: int | None = None, *, axis: int | None = None) -> Any:
+        dim = dim if axis is None else axis
         strides = view_of(self).strides
         return strides if dim is None else strides[axis_of(dim, len(strides))]
 
@@ -207,6 +208,10 @@ class Tensor:
 
     def is_complex(self) -> bool:
         return False
+
+    def is_nonzero(self) -> bool:
+        """Whether the only element is not zero. RuntimeError unless there is one."""
+        return bool(self)
 
     def is_signed(self) -> bool:
         return self._storage.dtype.is_signed

@@ -202,12 +202,12 @@ def empty_strided(
     requires_grad: bool = False,
     **more: Any,
 ) -> Tensor:
-
+    """A tensor of these sizes and steps in memory, of any values."""
+    no_more("empty_strided", more)
     view = View(tuple(size), tuple(stride))
     room = view.bounds()[1] + 1 if view.numel else 0
-    return zeros(room, dtype=dtype, requires_grad=requires_grad).as_strided(
-        tuple(size), tuple(stride)
-    )
+    made = zeros(room, dtype=dtype, device=device).as_strided(view.shape, view.strides)
+    return made.requires_grad_(requires_grad)
 
 
 # -- methods of tensors that make others of their dtype -----------------------------------------
@@ -243,6 +243,22 @@ def _new_kind(name: str, make: Any) -> Any:
 _new_kind("new_zeros", zeros)
 _new_kind("new_ones", ones)
 _new_kind("new_empty", empty)
+
+
+@declare(function=False)
+def new_empty_strided(
+    self: Tensor,
+    size: Any,
+    stride: Any,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    **more: Any,
+) -> Tensor:
+    """`empty_strided` of this tensor's dtype and device."""
+    no_more("new_empty_strided", more)
+    kind, where = dtype or self.dtype, device or self.device
+    return empty_strided(size, stride, dtype=kind, device=where, requires_grad=requires_grad)
 
 
 @declare(function=False)

@@ -20,7 +20,7 @@ from lazygrad.ir.ops import Op
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor import quick
 from lazygrad.tensor.core import Tensor, node_of, nodes_of, wrap
-from lazygrad.tensor.declare import check_tensor, declare, layout_order
+from lazygrad.tensor.declare import check_tensor, declare, inplace_form, layout_order
 from lazygrad.tensor.history import RESULT, not_differentiated, record, saving
 from lazygrad.tensor.kernels import KERNELS, REFUSALS, require
 from lazygrad.tensor.size import HOST
@@ -86,7 +86,7 @@ UNARY: list[tuple[tuple[str, ...], Op, str, bool]] = [
     (("erfc",), ops.erfc, "Erfc", True),
     (("neg", "negative"), ops.neg, "Neg", False),
     (("abs", "absolute"), ops.absolute, "Abs", False),
-    (("sign", "sgn"), ops.sign, "Sign", False),
+    (("sign",), ops.sign, "Sign", False),
     (("floor",), ops.floor, "Floor", False),
     (("ceil",), ops.ceil, "Ceil", False),
     (("trunc", "fix"), ops.trunc, "Trunc", False),
@@ -94,6 +94,14 @@ UNARY: list[tuple[tuple[str, ...], Op, str, bool]] = [
 for _names, _op, _grad, _to_float in UNARY:
     _made = _unary(_names[0], _op, _grad, _to_float)
     globals()[_names[0]] = declare(*_names, inplace=True, out=_to_float or "same")(_made)
+
+
+@declare(inplace=True, out="same")
+def sgn(input: Tensor) -> Tensor:
+    """-1, 0 or 1: the sign."""
+    x = node_of(input)
+    order = layout_order((input,), x.shape)
+    return record("SgnBackward0", (input,), (x,), ops.sign(x), order, (0, RESULT))
 
 
 # -- binary -------------------------------------------------------------------------------------
@@ -446,11 +454,29 @@ def square(input: Tensor) -> Tensor:
     return pow(input, 2)
 
 
-@declare(inplace=True)
+@declare(out="float64")
 def float_power(input: Any, exponent: Any) -> Tensor:
-    a = input.double() if isinstance(input, Tensor) else float(input)
-    b = exponent.double() if isinstance(exponent, Tensor) else float(exponent)
+    """input ** exponent, in float64."""
+    if not isinstance(input, Tensor):
+        check_tensor(exponent, "float_power", "exponent", 2)
+    sides = (("input", input), ("exponent", exponent))
+    a, b = (
+        t.double() if isinstance(t, Tensor) else float(number_of(t, "float_power", name, n))
+        for n, (name, t) in enumerate(sides, 1)
+    )
     return pow(a, b)
+
+
+def _float_power_(self: Tensor, exponent: Any) -> Tensor:
+    if self.dtype is not D.float64:
+        raise RuntimeError(
+            f"the base given to float_power_ has dtype {P.type_name(self.dtype)} but the "
+            "operation's result requires dtype Double"
+        )
+    return pow(self, exponent)
+
+
+declare("float_power_", function=False)(inplace_form("float_power", _float_power_))
 
 
 @declare(inplace=True, out="same")

@@ -20,7 +20,7 @@ from lazygrad.runtime.device import from_array
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor, wrap, wrap_viewed
 from lazygrad.tensor.creation import check_dtype, empty, from_values, no_more
-from lazygrad.tensor.declare import declare, order_of
+from lazygrad.tensor.declare import check_kind, declare, order_of
 from lazygrad.tensor.size import device_name
 
 
@@ -40,15 +40,19 @@ def _shape_of_list(data: Any) -> tuple[int, ...]:
         data = data[0]
     if isinstance(data, (Tensor, np.ndarray)):
         shape.extend(data.shape)
+    if shape and isinstance(data, str):
+        raise ValueError("too many dimensions 'str'")
     return tuple(shape)
 
 
-def _fill_list(data: Any, shape: tuple[int, ...], depth: int, flat: list[Any]) -> None:
+def _fill_list(
+    data: Any, shape: tuple[int, ...], depth: int, flat: list[Any], dtype: DType | None
+) -> None:
     if depth == len(shape):
         if isinstance(data, (Tensor, np.generic, np.ndarray)):
             data = data.item()
         elif not isinstance(data, (bool, int, float)):
-            data = _odd_number(data)
+            data = _odd_number(data, dtype)
         flat.append(data)
         return
     if isinstance(data, (Tensor, np.ndarray)):
@@ -64,22 +68,25 @@ def _fill_list(data: Any, shape: tuple[int, ...], depth: int, flat: list[Any]) -
             f"expected sequence of length {shape[depth]} at dim {depth} (got {length})"
         )
     for item in data:
-        _fill_list(item, shape, depth + 1, flat)
+        _fill_list(item, shape, depth + 1, flat, dtype)
 
 
-def _odd_number(data: Any) -> Any:
+def _odd_number(data: Any, dtype: DType | None) -> Any:
+    """A number out of what is none of Python's or numpy's. Raises TypeError or RuntimeError."""
     if isinstance(data, (str, bytes)):
         raise TypeError(f"new(): invalid data type '{type(data).__name__}'")
-    if data is None:
-        raise RuntimeError("Could not infer dtype of NoneType")
-    if isinstance(data, complex):
+    if isinstance(data, complex) and dtype is None:
         raise TypeError("complex numbers are not supported")
     if isinstance(data, (list, tuple)):
         raise TypeError("only size-1 sequences can be converted to Python scalars")
     for convert in ("__index__", "__float__"):
         if hasattr(data, convert):
             return getattr(data, convert)()
-    raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
+    if dtype is None:
+        raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
+    if dtype.kind == "f":
+        raise TypeError(f"must be real number, not {type(data).__name__}")
+    raise TypeError(f"'{type(data).__name__}' object cannot be interpreted as an integer")
 
 
 def list_values(data: Any, dtype: DType | None) -> tuple[np.ndarray, DType]:
@@ -87,7 +94,7 @@ def list_values(data: Any, dtype: DType | None) -> tuple[np.ndarray, DType]:
     shape = _shape_of_list(data)
     flat: list[Any] = []
     if 0 not in shape:
-        _fill_list(data, shape, 0, flat)
+        _fill_list(data, shape, 0, flat, dtype)
     if dtype is None:
         kinds = {type(value) for value in flat}
         if not kinds or float in kinds:
@@ -216,7 +223,7 @@ def _of_array(array: np.ndarray, dtype: DType | None, where: str) -> Tensor:
     return made if dtype is None or dtype is kind else made.to(dtype)
 
 
-def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+def as_tensor(data: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
     """The data as a tensor, sharing memory where that is possible."""
     dtype = check_dtype(dtype, "as_tensor")
     if isinstance(data, Tensor):
@@ -244,7 +251,7 @@ def asarray(
     made = (
         tensor(obj, dtype=dtype, device=device)
         if copy and not isinstance(obj, Tensor)
-        else as_tensor(obj, dtype, device)
+        else as_tensor(obj, dtype=dtype, device=device)
     )
     if copy and made is obj:
         made = made.clone()
@@ -254,6 +261,8 @@ def asarray(
 def scalar_tensor(
     s: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
+    if not (isinstance(s, Tensor) and not s.ndim):
+        check_kind(s, (int, float, np.number, np.bool_), "scalar_tensor", "s", 1)
     return tensor(s, dtype=dtype or P.default.dtype, device=device, requires_grad=requires_grad)
 
 

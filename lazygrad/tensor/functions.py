@@ -227,8 +227,9 @@ def _c_name(dtype: D.DType) -> str:
 @declare(inplace=True, out=True)
 @composite("HypotBackward0", saves=("input?input", "other?other", "result"))
 def hypot(input: Tensor, other: Tensor) -> Tensor:
-    require("hypot", P.pair_dtype(node_of(input), node_of(other)))
-    a, b = input.abs(), other.abs()
+    kind = P.pair_dtype(node_of(input), node_of(other))
+    require("hypot", kind)
+    a, b = input.to(kind).abs(), other.to(kind).abs()
     top = a.maximum(b)
     infinite = (a == math.inf) | (b == math.inf)  # also beside NaN, as C's hypot
     scale = where((top == 0) | infinite, top.new_ones(()), top)
@@ -293,7 +294,7 @@ def xlogy(input: Any, other: Any) -> Tensor:
     alone = ops.where(at_zero, b, ops.lit(1, b))
     none = ops.where(at_zero, ops.sqrt(ops.mul(alone, alone)), ops.lit(0, a))
     value = ops.where(fixed, none, ops.add(product, zero))
-    return record("XlogyBackward0", tensors, nodes, value, order)
+    return record("XlogyBackward0", tensors, nodes, value, order, tuple(range(len(tensors))))
 
 
 @declare(inplace=True, out=True)
@@ -316,20 +317,24 @@ def sinc(input: Tensor) -> Tensor:
     return where(input == 0, input.new_ones(()), x.sin() / where(input == 0, 1.0, x))
 
 
-@declare(inplace=True)
+@declare(inplace=True, out=True)
 @composite("Deg2RadBackward0", saves=())
 def deg2rad(input: Tensor) -> Tensor:
     return input * (math.pi / 180)
 
 
-@declare(inplace=True)
+@declare(inplace=True, out=True)
 @composite("Rad2DegBackward0", saves=())
 def rad2deg(input: Tensor) -> Tensor:
     return input * (180 / math.pi)
 
 
-@declare()
+@declare(inplace=True, out="same")
 def heaviside(input: Tensor, values: Tensor) -> Tensor:
+    """0 below zero, 1 above, `values` at it. RuntimeError for tensors of different dtypes."""
+    check_tensor(values, "heaviside", "values", 2)
+    if input.dtype is not values.dtype:
+        raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
     one = ops.lit(1, node_of(input))
     tensors, nodes, (a, b), order = operands("heaviside", input, values)
     zero = ops.lit(0, a)  # and so it is for NaN
@@ -442,19 +447,3 @@ def allclose(
     input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
 ) -> bool:
     return builtins.bool(isclose(input, other, rtol, atol, equal_nan).all())
-
-
-@declare()
-def cov(input: Tensor, *, correction: int = 1) -> Tensor:
-    x = input if input.ndim > 1 else input.reshape(1, -1)
-    x = x - (x.sum(1) / x.shape[1]).unsqueeze(1)
-    return (x @ x.t() / builtins.max(0, x.shape[1] - correction)).squeeze()
-
-
-@declare()
-def corrcoef(input: Tensor) -> Tensor:
-    c = cov(input)
-    if not c.ndim:
-        return c / c
-    d = c.diagonal().sqrt()
-    return (c / d.view(-1, 1) / d.view(1, -1)).clamp(-1, 1)

@@ -178,6 +178,8 @@ def check_scatter(name: str, shape: Shape, index: Shape, src: Any, axis: int) ->
         raise RuntimeError("Index tensor must have the same number of dimensions as self tensor")
     own = shape_of(src) if isinstance(src, Tensor) else index
     axis_of(axis, len(own))
+    if 0 < len(own) < len(index) and all(i <= s for i, s in zip(index, own)):
+        axis_of(len(own), len(own))  # PyTorch compares sizes before ranks
     if len(own) != len(index) and own and index:
         raise RuntimeError("Index tensor must have the same number of dimensions as src tensor")
     bad = any(i > s for a, (i, s) in enumerate(zip(index, shape)) if a != axis)
@@ -285,14 +287,27 @@ def masked_fill_(self: Tensor, mask: Tensor, value: Any) -> Tensor:
 
 @declare(inplace=True)
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
-    """Elements of `source`, in order, where the mask holds."""
+    """Elements of `source`, in order, where the mask holds.
+
+    RuntimeError for a mask that is not of bools, another dtype, and fewer elements than wanted.
+    """
+    check_tensor(mask, "masked_scatter", "mask", 2)
+    check_tensor(source, "masked_scatter", "source", 3)
+    if input.dtype is not source.dtype:
+        raise RuntimeError(
+            "masked_scatter: expected self and source to have same dtypes but got"
+            f"{P.type_name(input.dtype)} and {P.type_name(source.dtype)}"
+        )
+    if mask.dtype is not D.bool_:
+        raise RuntimeError(
+            "masked_scatter_ only supports boolean masks, but got mask with dtype "
+            f"{P.type_name(mask.dtype)}"
+        )
     shape = P.joint_shape(shape_of(input), shape_of(mask))
     where = np.flatnonzero(np.broadcast_to(host_values(mask), shape))
     x, s = nodes_of(input, source)
     if s.numel < where.size:
-        raise RuntimeError(
-            "masked_scatter: expected self and source to have same dtypes but got too few values"
-        )
+        raise RuntimeError("Number of elements of source < number of ones in mask")
     index = node_of(from_values(where.astype(np.int64), D.int64))
     flat = ops.reshape(P.spread_to(x, shape), arg=(prod(shape),))
     values = ops.slice_(ops.reshape(s, arg=(s.numel,)), arg=((0, where.size, 1),))

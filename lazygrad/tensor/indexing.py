@@ -6,6 +6,7 @@ for the rest. Must not know: how a gather is computed or a write reaches memory.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
@@ -238,13 +239,18 @@ class _Plan:
                 f"{listed}"
             ) from None
         self.count = prod(self.joint)
+        if self.count and not all(shape[a] for a in self.axes):
+            raise IndexError("index is out of bounds for dimension with size 0")
         self.room = prod(shape[a] for a in self.axes)
         self.width = prod(shape[a] for a in self.rest)
-        self.linear = self._linear(given, node_of(base).device)
+        self.given, self.device = given, node_of(base).device
         adjacent = self.axes == list(range(self.axes[0], self.axes[0] + len(self.axes)))
         self.at = self.axes[0] if adjacent else 0  # where the joint axes stand in the result
 
-    def _linear(self, given: list[Tensor], device: str) -> Node:
+    @functools.cached_property
+    def linear(self) -> Node:
+        """One index for all axes. IndexError if one is out of range: shapes are looked at first."""
+        given, device = self.given, self.device
         total: Node | None = None
         apart = len({node_of(t).device for t in given}) > 1  # a list beside a mask, say
         for number, (axis, t) in enumerate(zip(self.axes, given)):

@@ -131,6 +131,17 @@ def _atleast(rank: int) -> Any:
         if len(tensors) == 1 and isinstance(tensors[0], Tensor):
             return atleast(rank, tensors[0])
         many = tensors[0] if len(tensors) == 1 else tensors
+        if not isinstance(many, (tuple, list)):
+            raise TypeError(
+                f"atleast_{rank}d() received an invalid combination of arguments - got "
+                f"({type(many).__name__}), but expected one of: (Tensor input), (tuple of Tensors "
+                "tensors)"
+            )
+        for number, t in enumerate(many):
+            if not isinstance(t, Tensor):
+                raise TypeError(
+                    f"expected Tensor as element {number} in argument 0, but got {type(t).__name__}"
+                )
         return tuple(atleast(rank, t) for t in many)
 
     return declare(f"atleast_{rank}d", method=False)(function)
@@ -279,7 +290,22 @@ def flipud(input: Tensor) -> Tensor:
 @declare()
 @composite("Rot90Backward0", saves=())
 def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
+    """Turned k quarters of a circle from the first of two dims to the second.
+
+    RuntimeError unless there are two different dims, and two in the tensor.
+    """
+    check_tensor(input, "rot90")
+    check_kind(k, int, "rot90", "k", 2)
+    check_kind(dims, (tuple, list), "rot90", "dims", 3)
+    if len(dims) != 2:
+        raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
+    if input.ndim < 2:
+        raise RuntimeError(f"expected total dims >= 2, but got total dims = {input.ndim}")
     a, b = dims
+    if axis_of(a, input.ndim) == axis_of(b, input.ndim):
+        raise RuntimeError(
+            f"expected rotation dims to be different, but got dim0 = {a} and dim1 = {b}"
+        )
     k %= 4
     if k == 1:
         return flip(input.transpose(a, b), a)
@@ -356,6 +382,9 @@ def pad_node(x: Node, widths: Sequence[tuple[int, int]], value: Any = 0) -> Node
 def constant_pad_nd(input: Tensor, pad: Sequence[int], value: Any = 0) -> Tensor:
     """`pad` lists the widths before and after, from the last dim backwards."""
     check_tensor(input, "constant_pad_nd")
+    pad = size_args((pad,), "constant_pad_nd") if isinstance(pad, (tuple, list)) else pad
+    check_kind(pad, tuple, "constant_pad_nd", "pad", 2)
+    check_kind(value, (int, float, np.number, np.bool_), "constant_pad_nd", "value", 3)
     if len(pad) % 2:
         raise RuntimeError(f"Length of pad must be even but instead it equals {len(pad)}")
     rank = input.ndim

@@ -27,7 +27,7 @@ _IN_PYTHON = frozenset(
 )
 _PARTS = {"sections": "indices_or_sections", "indices": "indices_or_sections"}
 _AXES = {"axis0": "dim0", "axis1": "dim1"}
-_MATRIX = {"input": "A", "x": "A", "a": "A", "x1": "A"}
+_MATRIX = {"input": "A", "x": "A", "a": "A", "x1": "A", "b": "B"}
 # names that belong to one of PyTorch's overloads, where one argument here stands for several
 OVERLOADS = {
     "hsplit": _PARTS,
@@ -36,6 +36,14 @@ OVERLOADS = {
     "tensor_split": _PARTS | {"tensor_indices_or_sections": "indices_or_sections"},
     "isin": {"element": "elements", "test_element": "test_elements"},
     "index_fill": {"value": "source"},
+    "result_type": {
+        "scalar": "tensor1",
+        "scalar1": "tensor1",
+        "other": "tensor1",
+        "x2": "tensor1",
+        "tensor": "tensor2",
+        "scalar2": "tensor2",
+    },
     "swapaxes": _AXES,
     "swapaxes_": _AXES,
     "linalg.vector_norm": {"input": "x", "a": "x", "x1": "x"},
@@ -43,7 +51,7 @@ OVERLOADS = {
     f"linalg.{name}": _MATRIX
     for name in (
         *("norm", "matrix_norm", "cholesky", "eigh", "eigvalsh", "cond", "matrix_power"),
-        *("matrix_rank", "pinv"),
+        *("matrix_rank", "pinv", "lstsq"),
     )
 }
 

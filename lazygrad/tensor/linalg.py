@@ -1,456 +1,344 @@
-"""`lazygrad.linalg`: decompositions through the LAPACK that numpy brings, and the norms.
+"""`lazygrad.linalg`: what is composed of decompositions, and the names of the namespace.
 
-Owns: the decompositions, their checks and gradients, and the names of the namespace.
-Decompositions run on the host when called. Must not know: how anything else is computed.
+Owns: pseudo-inverses, ranks, condition numbers, least squares, products of several matrices. Must
+not know: how matrices are decomposed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from lazygrad.autograd.function import Function
+from lazygrad.ir.dtypes import int64
 from lazygrad.tensor.convert import host_values
-from lazygrad.tensor.core import Tensor, shape_of, view_of
+from lazygrad.tensor.core import Tensor
 from lazygrad.tensor.creation import from_values
 from lazygrad.tensor.declare import check_kind, check_tensor, named
-from lazygrad.tensor.history import saving
-from lazygrad.tensor.joining import cat
-from lazygrad.tensor.kernels import require, require_float
+from lazygrad.tensor.factors import (
+    LinAlgError,
+    check_matrices,
+    cholesky,
+    det,
+    eigh,
+    eigvalsh,
+    inv,
+    on_host,
+    qr,
+    shown,
+    slogdet,
+    solve,
+    svd,
+    svdvals,
+)
+from lazygrad.tensor.kernels import WIDE, require, require_float
 from lazygrad.tensor.linear import linalg_cross
 from lazygrad.tensor.linear import matmul as _matmul
+from lazygrad.tensor.logic import where
 from lazygrad.tensor.norms import linalg_norm
 from lazygrad.tensor.norms import matrix_norm as _matrix_norm
 from lazygrad.tensor.norms import vector_norm as _vector_norm
 from lazygrad.tensor.out import out_form
-from lazygrad.tensor.promotion import type_name
-from lazygrad.tensor.views import no_view
+from lazygrad.tensor.promotion import c_name, type_name
+from lazygrad.tensor.size import extents
+
+lstsq_result = named("linalg_lstsq", "solution", "residuals", "rank", "singular_values")
 
 
-class LinAlgError(RuntimeError):
-    """A matrix that the operation cannot take."""
+# -- singular values that count as zero ----------------------------------------------------------
 
 
-qr_result = named("linalg_qr", "Q", "R")
-svd_result = named("linalg_svd", "U", "S", "Vh")
-eigh_result = named("linalg_eigh", "eigenvalues", "eigenvectors")
-slogdet_result = named("linalg_slogdet", "sign", "logabsdet")
+def _values_of(x: Any) -> Any:
+    return host_values(x) if isinstance(x, Tensor) else x
 
 
-def _host(function: Any, *tensors: Tensor) -> Any:
-    """numpy's function on the values; its results as tensors of the first one's dtype.
+def _threshold(A: Tensor, largest: np.ndarray, atol: Any, rtol: Any) -> np.ndarray:
+    """What a singular value must be larger than, for each matrix.
 
-    Matrices lie column by column in memory, as LAPACK leaves them and PyTorch shows.
+    max(atol, rtol * the largest one); rtol is what rounding makes of 0 unless a tolerance is given.
     """
-    kind = tensors[0].dtype
-    where = tensors[0]._storage.device
-
-    def made(values: np.ndarray) -> Tensor:
-        if values.ndim < 2:
-            return from_values(np.asarray(values, order="C"), kind, where)
-        stored = from_values(np.ascontiguousarray(values.swapaxes(-1, -2)), kind, where)
-        order = [*range(values.ndim - 2), values.ndim - 1, values.ndim - 2]
-        stored._view, stored._cached = view_of(stored).permute(tuple(order)), None
-        return stored
-
-    got = function(*(host_values(t) for t in tensors))
-    return tuple(map(made, got)) if isinstance(got, tuple) else made(got)
+    low, share = _values_of(atol), _values_of(rtol)
+    if share is None:
+        usual = max(A.shape[-2:]) * float(np.finfo(A.dtype.np).eps)
+        share = usual if low is None else np.where(np.asarray(low) > 0, 0.0, usual)
+    return np.maximum(0.0 if low is None else low, np.asarray(share) * largest)
 
 
-def _check(name: str, a: Any, square: bool = True, floats: bool = True) -> None:
-    """Raise unless `a` is a batch of matrices of floats."""
-    check_tensor(a, name.replace(".", "_"), "A")
-    if a.ndim < 2:
-        raise RuntimeError(f"{name}: The input tensor A must have at least 2 dimensions.")
-    if square and a.shape[-1] != a.shape[-2]:
-        raise RuntimeError(
-            f"{name}: A must be batches of square matrices, but they are {a.shape[-2]} by "
-            f"{a.shape[-1]} matrices"
-        )
-    if floats:
-        require_float(name, a.dtype)
+def _sizes(A: Tensor, hermitian: bool) -> np.ndarray:
+    """The singular values; of symmetric matrices from their eigenvalues."""
+    fixed = A.detach()
+    return host_values(eigvalsh(fixed).abs() if hermitian else svdvals(fixed))
 
 
-def _blame(values: np.ndarray, fails: Callable[[np.ndarray], int]) -> tuple[str, int]:
-    """Which matrix of a batch fails, in words, and at which row: `fails` gives it, 0 for none."""
-    batch = values.reshape(-1, *values.shape[-2:])
-    for number, matrix in enumerate(batch):
-        row = fails(matrix)
-        if row:
-            return f"(Batch element {number}): " if values.ndim > 2 else "", row
-    return "", 0
-
-
-def _shown(name: str) -> Any:
-    """The name that a function's records have in PyTorch."""
-
-    def rename(cls: Any) -> Any:
-        cls._record.__name__ = cls._record.__qualname__ = name
-        return cls
-
-    return rename
-
-
-# -- inverses and determinants ------------------------------------------------------------------
-
-
-def _dependent(matrix: np.ndarray) -> int:
-    """The first column, from 1, that those before it span."""
-    ranks = (np.linalg.matrix_rank(matrix[:, :k]) < k for k in range(1, len(matrix) + 1))
-    return next((k for k, is_lower in enumerate(ranks, 1) if is_lower), len(matrix))
-
-
-@_shown("LinalgInvExBackward0")
-class _Inverse(Function):
-    @staticmethod
-    def forward(ctx: Any, a: Tensor) -> Tensor:
-        try:
-            made = _host(np.linalg.inv, a)
-        except np.linalg.LinAlgError:
-            where, row = _blame(host_values(a), _dependent)
-            raise LinAlgError(
-                f"linalg.inv: {where}The diagonal element {row} is zero, the inversion could not "
-                "be completed because the input matrix is singular."
-            ) from None
-        ctx.save_for_backward(made)
-        return made
+@shown("LinalgPinvBackward0")
+class _PseudoInverse(Function):
+    """Golub and Pereyra, 1973: a derivative that knows of no singular values."""
 
     @staticmethod
-    def backward(ctx: Any, g: Tensor) -> Any:
-        (y,) = ctx.saved_tensors
-        return -(y.mT @ g @ y.mT)
-
-
-def inv(A: Tensor) -> Tensor:
-    """The inverse. Raises LinAlgError for a singular matrix."""
-    _check("linalg.inv", A)
-    require_float("linalg.inv", A.dtype, low=False)
-    return _Inverse.apply(A)
-
-
-def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
-    """X with A X = B, or X A = B; B is a vector where its shape is that of A less one axis.
-
-    Raises RuntimeError where dtypes or shapes do not fit, LinAlgError for a singular matrix.
-    """
-    _check("linalg.solve", A)
-    check_tensor(B, "linalg_solve", "B", 2)
-    if A.dtype is not B.dtype:
-        raise RuntimeError(
-            "linalg.solve: Expected A and B to have the same dtype, but found A of type "
-            f"{type_name(A.dtype)} and B of type {type_name(B.dtype)} instead"
-        )
-    vector = B.ndim == 1 or (B.ndim == A.ndim - 1 and shape_of(B) == shape_of(A)[:-1])
-    right = B.unsqueeze(-1) if vector else B
-    if right.ndim < 2:
-        raise RuntimeError("linalg.solve: The input tensor B must have at least 2 dimensions.")
-    n, (rows, columns) = A.shape[-1], right.shape[-2:]
-    if n != (rows if left else columns):
-        raise RuntimeError(
-            f"linalg.solve: Incompatible shapes of A and B for the equation "
-            f"{'AX' if left else 'XA'} = B ({n}x{n} and {rows}x{columns})"
-        )
-    require("linalg.solve", A.dtype)
-    made = _Solve.apply(A, right) if left else _Solve.apply(A.mT, right.mT).mT
-    return made.squeeze(-1) if vector else made
-
-
-@_shown("LinalgSolveExBackward0")
-class _Solve(Function):
-    @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
-        try:
-            x = _host(np.linalg.solve, a, b)
-        except np.linalg.LinAlgError:
-            raise LinAlgError(
-                "torch.linalg.solve: The solver failed because the input matrix is singular."
-            ) from None
-        ctx.save_for_backward(a, x)
-        return x
-
-    @staticmethod
-    def backward(ctx: Any, g: Tensor) -> Any:
-        a, x = ctx.saved_tensors
-        gb = _Solve.apply(a.mT, g)
-        return -gb @ x.mT, gb
-
-
-@_shown("LinalgDetBackward0")
-class _Det(Function):
-    @staticmethod
-    def forward(ctx: Any, a: Tensor) -> Tensor:
-        made = _host(np.linalg.det, a)
-        ctx.save_for_backward(a, made)
-        return made
+    def forward(ctx: Any, a: Tensor, atol: Any, rtol: Any, hermitian: bool) -> Tensor:
+        if hermitian:
+            values, right = (host_values(t) for t in eigh(a.detach()))
+            left = right
+        else:
+            u, s, vh = (host_values(t) for t in svd(a.detach(), False))
+            left, values, right = u, s, vh.swapaxes(-1, -2)
+        sizes = np.abs(values)
+        largest = sizes.max(-1, initial=0.0)
+        kept = sizes > np.expand_dims(_threshold(a, largest, atol, rtol), -1)
+        inverse = np.where(kept, 1 / np.where(kept, values, 1), 0).astype(values.dtype)
+        made = (right * inverse[..., None, :]) @ left.swapaxes(-1, -2)
+        result = on_host(lambda _: made, a)
+        ctx.save_for_backward(a, result)
+        return result
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
         a, y = ctx.saved_tensors
-        return (g * y)[..., None, None] * inv(a).mT
+        return _pinv_gradient(a, y, g), None, None, None
 
 
-def det(A: Tensor) -> Tensor:
-    """The determinant."""
-    _check("linalg.det", A)
-    if A.numel():
-        require("linalg.det", A.dtype)
-    return _Det.apply(A)
+def _pinv_gradient(a: Tensor, y: Tensor, g: Tensor) -> Tensor:
+    """The gradient to `a` of `g` to its pseudo-inverse `y`."""
+    back = g.mT
+    k, yt = back @ y, y.mT
+    kyt = k @ yt
+    return -((y @ k).mT) + kyt - (a @ y) @ kyt + (yt @ y) @ (back - k @ a)
 
 
-@_shown("LinalgSlogdetBackward0")
-class _LogDet(Function):
-    @staticmethod
-    def forward(ctx: Any, a: Tensor) -> Any:
-        sign, value = _host(lambda v: tuple(np.linalg.slogdet(v)), a)
-        ctx.save_for_backward(a, sign)  # the sign is constant, but has a record as PyTorch's has
-        return sign, value
+def pinv(
+    A: Tensor,
+    rcond: Any = None,
+    hermitian: bool = False,
+    *,
+    atol: Any = None,
+    rtol: Any = None,
+) -> Tensor:
+    """The Moore-Penrose inverse of (*, m, n).
 
-    @staticmethod
-    def backward(ctx: Any, gs: Tensor, g: Tensor) -> Any:
-        return g[..., None, None] * inv(ctx.saved_tensors[0]).mT
-
-
-def slogdet(A: Tensor) -> Any:
-    """The determinant's sign and the logarithm of its size."""
-    _check("linalg.slogdet", A)
-    require_float("linalg.slogdet", A.dtype, low=False)
-    return slogdet_result(*_LogDet.apply(A))
-
-
-# -- decompositions -----------------------------------------------------------------------------
-
-
-def _phi(a: Tensor) -> Tensor:
-    """The lower triangle with half the diagonal."""
-    low = a.tril()
-    return low - 0.5 * low.diagonal(0, -2, -1).diag_embed()
-
-
-def _not_positive(matrix: np.ndarray) -> int:
-    """The order of the first leading minor that is not positive definite; 0: all are."""
-    for k in range(1, len(matrix) + 1):
-        try:
-            _factor(matrix[:k, :k])
-        except np.linalg.LinAlgError:
-            return k
-    return 0
-
-
-def _factor(matrices: np.ndarray) -> np.ndarray:
-    """numpy's Cholesky factor, which takes NaN for a positive number: PyTorch does not."""
-    if matrices.size and not (np.diagonal(matrices, 0, -2, -1) > 0).all():
-        raise np.linalg.LinAlgError("not positive definite")
-    return np.linalg.cholesky(matrices)
-
-
-@_shown("LinalgCholeskyExBackward0")
-class _Cholesky(Function):
-    @staticmethod
-    def forward(ctx: Any, a: Tensor) -> Tensor:
-        try:
-            made = _host(_factor, a)
-        except np.linalg.LinAlgError:
-            where, order = _blame(host_values(a), _not_positive)
-            raise LinAlgError(
-                f"linalg.cholesky: {where}The factorization could not be completed because the "
-                f"input is not positive-definite (the leading minor of order {order} is not "
-                "positive-definite)."
-            ) from None
-        ctx.save_for_backward(made)
-        return made
-
-    @staticmethod
-    def backward(ctx: Any, g: Tensor) -> Any:
-        (low,) = ctx.saved_tensors
-        back = inv(low)
-        s = back.mT @ _phi(low.mT @ g) @ back
-        return 0.5 * (s + s.mT)
-
-
-def cholesky(A: Tensor, *, upper: bool = False) -> Tensor:
-    """L with L L^T = A, or its transpose. Raises LinAlgError unless A is positive definite."""
-    _check("linalg.cholesky", A)
-    require("linalg.cholesky", A.dtype)
-    made = _Cholesky.apply(A.mT if upper else A)
-    return saving(turned := no_view(made.contiguous().mT), turned) if upper else made
-
-
-def _tall_gradient(q: Tensor, r: Tensor, gq: Tensor, gr: Tensor) -> Tensor:
-    """The gradient of A = Q R with no fewer rows than columns (Walter and Lehmann, 2018)."""
-    m = r @ gr.mT - gq.mT @ q
-    low = m.tril(-1)
-    full = low + low.mT + m.diagonal(0, -2, -1).diag_embed()
-    return (gq + q @ full) @ inv(r).mT
-
-
-@_shown("LinalgQrBackward0")
-class _Qr(Function):
-    @staticmethod
-    def forward(ctx: Any, a: Tensor, mode: str) -> Any:
-        ctx.mode = mode
-        if mode == "r":
-            r = _host(lambda v: np.linalg.qr(v, "r"), a)
-            ctx.save_for_backward(None, r)
-            return a.new_empty(0), r
-        q, r = _host(lambda v: tuple(np.linalg.qr(v, mode)), a)  # type: ignore[call-overload]
-        ctx.save_for_backward(q, r)
-        return q, r
-
-    @staticmethod
-    def backward(ctx: Any, gq: Tensor, gr: Tensor) -> Any:
-        q, r = ctx.saved_tensors
-        if ctx.mode == "r":
-            raise RuntimeError(
-                "The derivative of linalg.qr depends on Q, which is not computed when mode='r'. "
-                "Please use linalg.qr(A, mode='reduced') if you are going to differentiate "
-                "through linalg.qr."
-            )
-        rows, columns = q.shape[-2], r.shape[-1]
-        if rows > columns and ctx.mode == "complete":
-            raise RuntimeError(
-                "The QR decomposition is not differentiable when mode='complete' and nrows > ncols."
-            )
-        if rows >= columns:
-            return _tall_gradient(q, r, gq, gr), None
-        # A = [X Y] with X square: X = Q U, and Y = Q V hangs on Q
-        rest = gr[..., rows:]
-        g = _tall_gradient(q, r[..., :rows], gq + q @ r[..., rows:] @ rest.mT, gr[..., :rows])
-        return cat([g, q @ rest], -1), None
-
-
-def qr(A: Tensor, mode: str = "reduced") -> Any:
-    """Q R = A with Q orthogonal and R upper triangular; `mode` reduced, complete or r."""
-    _check("linalg.qr", A, square=False)
-    check_kind(mode, str, "linalg_qr", "mode", 2)
-    if mode not in ("reduced", "complete", "r"):
+    Singular values up to max(atol, rtol * the largest) count as 0; `rcond` is rtol by position.
+    Tolerances are numbers or tensors, one for each matrix. `hermitian`: A is symmetric.
+    RuntimeError for fewer than two dims, and for other dtypes than float32 and float64.
+    """
+    check_tensor(A, "linalg_pinv")
+    if A.ndim < 2 or A.dtype not in WIDE:
         raise RuntimeError(
-            f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), "
-            "'r', or 'complete'"
+            f"linalg.pinv({type_name(A.dtype)}{{{extents(A.shape)}}}): expected a tensor with 2 or "
+            "more dimensions of float, double, cfloat or cdouble types"
         )
-    require("linalg.qr", A.dtype)
-    return qr_result(*_Qr.apply(A, mode))
+    for name, given in (("atol", atol), ("rtol", rtol)):
+        if isinstance(given, Tensor) and given.requires_grad:
+            raise RuntimeError(
+                "The function 'linalg_pinv' is not differentiable with respect to argument "
+                f"'{name}'. This input cannot have requires_grad True."
+            )
+    made: Tensor = _PseudoInverse.apply(A, atol, rcond if rtol is None else rtol, hermitian)
+    return made
 
 
-@_shown("LinalgEighBackward0")
-class _Eigh(Function):
-    @staticmethod
-    def forward(ctx: Any, a: Tensor, uplo: str) -> Any:
-        values, vectors = _host(lambda v: tuple(np.linalg.eigh(v, uplo)), a)  # type: ignore[call-overload]
-        ctx.save_for_backward(values, vectors)
-        return values, vectors
+def matrix_rank(
+    A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None
+) -> Tensor:
+    """How many singular values are larger than `tol`, or than max(atol, rtol * the largest).
 
-    @staticmethod
-    def backward(ctx: Any, gw: Tensor, gv: Tensor) -> Any:
-        w, v = ctx.saved_tensors
-        gap = w.unsqueeze(-2) - w.unsqueeze(-1)
-        same = gap == 0
-        inner = (v.mT @ gv) / gap.masked_fill(same, 1.0)
-        inner = inner.masked_fill(same, 0.0) + gw.diag_embed()
-        made = v @ inner @ v.mT  # of a symmetric input: both triangles get their half
-        return 0.5 * (made + made.mT), None
-
-
-def eigh(A: Tensor, UPLO: str = "L") -> Any:
-    """Eigenvalues, ascending, and eigenvectors of symmetric matrices, of which one triangle is
-    read."""
-    _check("linalg.eigh", A, floats=False)
-    check_kind(UPLO, str, "linalg_eigh", "UPLO", 2)
-    if UPLO.upper() not in ("L", "U"):
-        raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
-    require("linalg.eigh", A.dtype)
-    return eigh_result(*_Eigh.apply(A, UPLO.upper()))
+    Without tolerances: than what rounding makes of 0. RuntimeError as for `pinv`.
+    """
+    check_tensor(A, "linalg_matrix_rank")
+    if A.ndim < 2:
+        raise RuntimeError(
+            "torch.linalg.matrix_rank: The input tensor input must have at least 2 dimensions."
+        )
+    if tol is not None or atol is not None or rtol is not None:
+        decomposed = "linalg.eigh" if hermitian else "linalg.svd"
+        require_float(decomposed, A.dtype)
+        require(decomposed, A.dtype)
+    if A.dtype not in WIDE:
+        raise RuntimeError("This function doesn't handle types other than float and double")
+    sizes = _sizes(A, hermitian)
+    if tol is not None:
+        least = np.asarray(_values_of(tol))
+    else:
+        least = _threshold(A, sizes.max(-1, initial=0.0), atol, rtol)
+    return from_values((sizes > least[..., None]).sum(-1), int64, A._storage.device)
 
 
-def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
-    """The eigenvalues of symmetric matrices, ascending."""
-    return eigh(A, UPLO)[0]
-
-
-@_shown("LinalgSvdBackward0")
-class _Svd(Function):
-    @staticmethod
-    def forward(ctx: Any, a: Tensor, full: bool) -> Any:
-        try:
-            u, s, vh = _host(lambda x: tuple(np.linalg.svd(x, full_matrices=full)), a)
-        except np.linalg.LinAlgError:
-            raise LinAlgError(
-                "linalg.svd: The algorithm failed to converge because the input matrix contained "
-                "non-finite values."
-            ) from None
-        ctx.save_for_backward(u, s, vh)
-        return u, s, vh
-
-    @staticmethod
-    def backward(ctx: Any, gu: Tensor, gs: Tensor, gvh: Tensor) -> Any:
-        u, s, vh = ctx.saved_tensors
-        k = s.shape[-1]  # the columns that a full decomposition adds have no gradient
-        u, gu, v, gv = (t[..., :k] for t in (u, gu, vh.mT, gvh.mT))
-        gap = s.unsqueeze(-2) ** 2 - s.unsqueeze(-1) ** 2
-        same = gap == 0
-        f = (1 / gap.masked_fill(same, 1.0)).masked_fill(same, 0.0)
-        ug, vg = u.mT @ gu, v.mT @ gv
-        mid = (f * (ug - ug.mT)) * s.unsqueeze(-2) + s.unsqueeze(-1) * (f * (vg - vg.mT))
-        out = u @ (mid + gs.diag_embed()) @ v.mT
-        inverse = (1 / s).unsqueeze(-2)
-        if u.shape[-2] > k:
-            part = gu * inverse
-            out = out + (part - u @ (u.mT @ part)) @ v.mT
-        if v.shape[-2] > k:
-            part = gv * inverse
-            out = out + u @ (part - v @ (v.mT @ part)).mT
-        return out, None
-
-
-def svd(A: Tensor, full_matrices: bool = True, *, driver: Any = None) -> Any:
-    """U, S, Vh with U diag(S) Vh = A and S descending. Raises LinAlgError for NaNs."""
-    _check("linalg.svd", A, square=False)
-    check_kind(full_matrices, bool, "linalg_svd", "full_matrices", 2)
-    require("linalg.svd", A.dtype)
-    return svd_result(*_Svd.apply(A, full_matrices))
-
-
-def svdvals(A: Tensor, *, driver: Any = None) -> Tensor:
-    """The singular values, descending."""
-    return svd(A, False)[1]
-
-
-# -- what is composed of them -------------------------------------------------------------------
-
-
-def pinv(A: Tensor, *, rtol: float | None = None) -> Tensor:
-    """The Moore-Penrose inverse: singular values below rtol times the largest count as 0."""
-    _check("linalg.pinv", A, square=False)
-    require_float("linalg.pinv", A.dtype, low=False)
-    if rtol is None:
-        rtol = max(A.shape[-2:]) * float(np.finfo(A.dtype.np).eps)
-    u, s, vh = svd(A, False)
-    kept = s > rtol * s.detach().amax(-1, True)
-    inverse = (1 / s.masked_fill(~kept, 1.0)).masked_fill(~kept, 0.0)
-    made = (vh.mT * inverse.unsqueeze(-2)) @ u.mT
-    return saving(made, A, made)
+_ORDERS = ("fro", "nuc", 1, -1, math.inf, -math.inf)
 
 
 def cond(A: Tensor, p: Any = None) -> Tensor:
     """The condition number of (*, m, n): the largest singular value over the smallest one (p None,
-    2; -2: the reverse), else the norm of order p times that of the inverse."""
-    _check("linalg.cond", A, square=False)
-    if p in (None, 2, -2):
+    2; -2: the reverse), else the norm of order p times that of the inverse; infinite for a
+    singular matrix. RuntimeError for other orders, fewer dims, and dtypes that are not floating.
+    """
+    check_tensor(A, "linalg_cond")
+    if A.ndim < 2:
+        raise RuntimeError("linalg.cond: The input tensor must have at least 2 dimensions.")
+    if p is not None:
+        check_kind(p, (float, int, str), "linalg_cond", "p", 2)
+    if p is None or p in (2, -2):
         s = svdvals(A)
+        if not s.shape[-1]:
+            return s.new_zeros(s.shape[:-1])
         return s[..., 0] / s[..., -1] if p != -2 else s[..., -1] / s[..., 0]
-    return matrix_norm(A, p) * matrix_norm(inv(A), p)
+    if p not in _ORDERS:
+        raise RuntimeError(f"linalg.cond got an invalid norm type: {p}")
+    if A.shape[-1] != A.shape[-2]:
+        raise RuntimeError(
+            f"linalg.cond(ord={p}): A must be batches of square matrices, but they are "
+            f"{A.shape[-2]} by {A.shape[-1]} matrices"
+        )
+    if p == "nuc" and A.dtype.kind == "f":
+        require("linalg.svd", A.dtype)
+    own = _matrix_norm(A, p)
+    require_float("linalg.inv", A.dtype, low=False)
+    singular = det(A.detach()) == 0
+    if not singular.any():
+        return own * _matrix_norm(inv(A), p)
+    whole = np.eye(A.shape[-1], dtype=A.dtype.np)
+    some = where(singular[..., None, None], from_values(whole, A.dtype, A._storage.device), A)
+    return where(singular, math.inf, own * _matrix_norm(inv(some), p))
 
 
-def matrix_rank(A: Tensor) -> Tensor:
-    """How many singular values are larger than rounding makes of 0."""
-    s = svdvals(A.detach())
-    eps = float(np.finfo(A.dtype.np).eps) * max(A.shape[-2:])
-    return (s > s.amax(-1, True) * eps).sum(-1)
+# -- least squares -------------------------------------------------------------------------------
+
+
+@shown("LinalgLstsqBackward0")
+class _LeastSquares(Function):
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor, rtol: float) -> Tensor:
+        def solved(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+            lead = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+            x, y = (np.broadcast_to(m, lead + m.shape[-2:]) for m in (x, y))
+            made = np.empty((*lead, x.shape[-1], y.shape[-1]), x.dtype)
+            try:
+                for at in np.ndindex(*lead):
+                    made[at] = np.linalg.lstsq(x[at], y[at], rtol)[0]
+            except np.linalg.LinAlgError as problem:
+                raise LinAlgError(f"linalg.lstsq: {problem}") from None
+            return made
+
+        made: Tensor = on_host(solved, a, b)
+        ctx.save_for_backward(a, b, made)
+        return made
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        a, b, _ = ctx.saved_tensors
+        inverse = pinv(a)
+        own = _pinv_gradient(a, inverse, g @ b.mT) if ctx.needs_input_grad[0] else None
+        other = inverse.mT @ g if ctx.needs_input_grad[1] else None
+        return (
+            None if own is None else own.sum_to_size(a.shape),
+            None if other is None else other.sum_to_size(b.shape),
+            None,
+        )
+
+
+def _check_least(A: Tensor, B: Tensor, driver: str | None) -> bool:
+    """Whether B is a vector (for each matrix). Raises RuntimeError for what does not fit."""
+    name = "torch.linalg.lstsq"
+    if A.ndim < 2:
+        raise RuntimeError(f"{name}: input must have at least 2 dimensions.")
+    if B.ndim < 1:
+        raise RuntimeError(f"{name}: other must have at least 1 dimension.")
+    if not 0 <= A.ndim - B.ndim <= 1:
+        raise RuntimeError(
+            f"{name}: input.dim() must be greater or equal to other.dim() and (input.dim() - "
+            "other.dim()) <= 1"
+        )
+    if A.dtype is not B.dtype:
+        raise RuntimeError(
+            f"{name}: Expected input and other to have the same dtype, but got input's dtype "
+            f"{type_name(A.dtype)} and other's dtype {type_name(B.dtype)}"
+        )
+    vector = B.ndim == 1 or (B.ndim == A.ndim - 1 and B.shape == A.shape[:-1])
+    size = 1 if vector else 2
+    if B.shape[-size] != A.shape[-2]:
+        raise RuntimeError(f"{name}: input.size(-2) should match other.size(-{size})")
+    if driver is not None and driver not in _DRIVERS:
+        raise RuntimeError(f"{name}: parameter `driver` should be one of ({', '.join(_DRIVERS)})")
+    if A.dtype not in WIDE:
+        raise RuntimeError("This function doesn't handle types other than float and double")
+    return vector
+
+
+_DRIVERS = ("gels", "gelsy", "gelsd", "gelss")
+
+
+def lstsq(A: Tensor, B: Tensor, rcond: float | None = None, *, driver: str | None = None) -> Any:
+    """The X of the least ||A X - B||, the shortest of several; (*, m, n) and (*, m, k) or (*, m).
+
+    With it residuals (where m > n and the ranks are full; not for "gelsy", the default), ranks
+    (not for "gels") and singular values (for "gelsd", "gelss"), else empty. `rcond`: the share of
+    the largest singular value up to which others count as 0. RuntimeError for sizes, dtypes and
+    drivers that do not fit.
+    """
+    check_tensor(A, "linalg_lstsq")
+    check_tensor(B, "linalg_lstsq", "b", 2)
+    vector = _check_least(A, B, driver)
+    driver = driver or "gelsy"
+    rows, columns = A.shape[-2:]
+    share = rcond if rcond is not None else float(np.finfo(A.dtype.np).eps) * max(rows, columns)
+    right = B.unsqueeze(-1) if vector else B
+    solution = _LeastSquares.apply(A, right, share)
+    sizes = _sizes(A, False)
+    ranks = (sizes > share * sizes.max(-1, initial=0.0)[..., None]).sum(-1)
+    place = A._storage.device
+    residuals = A.new_empty((0,))
+    if rows > columns and driver != "gelsy" and (driver == "gels" or (ranks == columns).all()):
+        residuals = (A @ solution - right).square().sum(-2)
+    empty = from_values(np.empty(0, np.int64), int64, place)
+    return lstsq_result(
+        solution.squeeze(-1) if vector else solution,
+        residuals,
+        empty if driver == "gels" else from_values(ranks, int64, place),
+        from_values(sizes, A.dtype, place) if driver in ("gelsd", "gelss") else A.new_empty((0,)),
+    )
+
+
+def _check_chain(tensors: Sequence[Tensor]) -> None:
+    name, last = "multi_dot()", len(tensors) - 1
+    if last < 1:
+        raise RuntimeError(f"{name}: expected at least 2 tensors but got {last + 1}")
+    for number, t in enumerate(tensors):
+        if number in (0, last) and t.ndim not in (1, 2):
+            which = "first" if number == 0 else "last"
+            raise RuntimeError(f"{name}: the {which} tensor must be 1D or 2D but got {t.ndim}D")
+        if number not in (0, last) and t.ndim != 2:
+            raise RuntimeError(f"{name}: tensor {number} must be 2D but got {t.ndim}D")
+    for number, t in enumerate(tensors[1:], 1):
+        if t.dtype is not tensors[0].dtype:
+            first, other = c_name(tensors[0].dtype), c_name(t.dtype)
+            raise RuntimeError(
+                f"{name}: all tensors must have be the same dtype but tensor 0 is {first} and "
+                f"tensor {number} {other}"
+            )
+        before = tensors[number - 1]
+        if before.shape[-1] != t.shape[0]:
+            raise RuntimeError(
+                f"{name}: tensors {number - 1} and {number} with shapes {list(before.shape)} and "
+                f"{list(t.shape)} cannot be multiplied"
+            )
 
 
 def multi_dot(tensors: Any) -> Tensor:
-    """The matrix product of several, from left to right."""
+    """The matrix product of two tensors or more, from left to right.
+
+    The first and the last may be vectors. RuntimeError for other ranks, sizes and dtypes.
+    """
+    if not isinstance(tensors, (tuple, list)):
+        raise TypeError(
+            "linalg_multi_dot(): argument 'tensors' (position 1) must be tuple of Tensors, not "
+            f"{type(tensors).__name__}"
+        )
+    for number, t in enumerate(tensors):
+        if not isinstance(t, Tensor):
+            raise TypeError(
+                f"expected Tensor as element {number} in argument 0, but got {type(t).__name__}"
+            )
+    _check_chain(tensors)
     total = tensors[0]
     for t in tensors[1:]:
         total = _matmul(total, t)
@@ -459,12 +347,13 @@ def multi_dot(tensors: Any) -> Tensor:
 
 def diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """`diagonal` of the last two dims."""
+    check_tensor(A, "linalg_diagonal", "A")
     return A.diagonal(offset, dim1, dim2)
 
 
 def matrix_power(A: Tensor, n: int) -> Tensor:
     """The product of n times A, or of its inverse."""
-    _check("linalg.matrix_power", A, floats=False)
+    check_matrices("linalg.matrix_power", A, floats=False)
     check_kind(n, int, "matrix_power", "n", 2)
     if n == 0:
         from lazygrad.tensor.ranges import eye
@@ -490,8 +379,10 @@ matrix_norm = out_form("linalg.matrix_norm", _matrix_norm, "same")
 cross = out_form("linalg.cross", linalg_cross, "same")
 matmul = out_form("matmul", _matmul, "same")
 for _name in ("inv", "solve", "det", "slogdet", "cholesky", "qr", "eigh", "eigvalsh", "svd",
-              "svdvals", "pinv"):  # fmt: skip
+              "svdvals", "multi_dot", "lstsq"):  # fmt: skip
     globals()[_name] = out_form(f"linalg.{_name}", globals()[_name], "same")
+for _name in ("matrix_rank", "pinv", "cond"):
+    globals()[_name] = out_form(f"linalg.{_name}", globals()[_name], "cast")
 matrix_power = out_form("linalg.matrix_power", matrix_power, "power")
 
 __all__ = [
@@ -504,6 +395,7 @@ __all__ = [
     "eigh",
     "eigvalsh",
     "inv",
+    "lstsq",
     "matmul",
     "matrix_norm",
     "matrix_power",

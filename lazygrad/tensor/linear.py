@@ -10,6 +10,7 @@ from math import prod
 from typing import Any
 
 from lazygrad.autograd.composite import composite
+from lazygrad.ir import dtypes as D
 from lazygrad.ir import ops
 from lazygrad.ir.node import Node
 from lazygrad.ir.views import View
@@ -129,7 +130,7 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
     return record("DotBackward0", (input, tensor), (a, b), node)
 
 
-vdot = declare("vdot")(lambda input, other: dot(input, other))
+vdot = declare("vdot", out="same")(lambda input, other: dot(input, other))
 
 
 @declare(out="same")
@@ -318,7 +319,10 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any 
 @declare(inplace=True, out=True)
 @composite("AddrBackward0", saves=("vec1?vec2", "vec2?vec1"))
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    return _plus(input, outer(vec1, vec2), beta, alpha)
+    product = outer(vec1, vec2)
+    if input.dtype is D.bool_ and product.dtype is D.bool_:
+        beta, alpha = (b if isinstance(b, float) else bool(b) for b in (beta, alpha))
+    return _plus(input, product, beta, alpha)
 
 
 @declare(inplace=True, out="same")
@@ -327,6 +331,7 @@ def baddbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Tensor:
     if isinstance(batch1, Tensor) and isinstance(batch2, Tensor):
+        axis_of(1, batch1.ndim), axis_of(2, batch2.ndim)  # sizes are read before ranks are
         _dtypes("baddbmm", *nodes_of(batch1, batch2))
     return _plus(input, bmm(batch1, batch2), beta, alpha, "baddbmm")
 
@@ -336,7 +341,26 @@ def baddbmm(
 def addbmm(
     input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Tensor:
-    return _plus(input, bmm(batch1, batch2).sum(0), beta, alpha)
+    for position, (name, t) in enumerate((("batch1", batch1), ("batch2", batch2)), 2):
+        check_tensor(t, "addbmm", name, position)
+    axis_of(1, batch1.ndim), axis_of(2, batch2.ndim)  # sizes are read before ranks are
+    if shape_of(batch1)[:1] != (0,):
+        _dtypes("addmm", *nodes_of(batch1, batch2))
+        if batch1.dtype is D.bool_ and batch1.ndim == 3:
+            require("mm", D.bool_)
+        if isinstance(input, Tensor) and input.dtype is not batch2.dtype:
+            raise RuntimeError(
+                "self and mat2 must have the same dtype, but got "
+                f"{P.type_name(input.dtype)} and {P.type_name(batch2.dtype)}"
+            )
+    if isinstance(input, Tensor) and input.dtype is D.bool_ and not shape_of(batch1)[0]:
+        raise RuntimeError("result type Long can't be cast to the desired output type Bool")
+    product = bmm(batch1, batch2)
+    if not (product.dtype.is_half and shape_of(product)[0]):
+        return _plus(input, product.sum(0, dtype=product.dtype), beta, alpha)
+    for left, right in zip(batch1.unbind(0), batch2.unbind(0)):  # rounded after each matrix
+        input, beta = addmm(input, left, right, beta=beta, alpha=alpha), 1
+    return input
 
 
 @declare("outer", "ger", out=True)

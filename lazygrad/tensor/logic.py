@@ -57,7 +57,9 @@ def bitwise_not(input: Tensor) -> Tensor:
     return wrap_as(ops.bit_not(x), layout_order((input,), x.shape))
 
 
-def _float_test(name: str, test: Callable[[Node], Node], whole: bool) -> Any:
+def _float_test(
+    name: str, test: Callable[[Node], Node], whole: bool, out: str | bool = False
+) -> Any:
     """A question to each element that only floats can answer otherwise than `whole`."""
 
     def function(input: Tensor) -> Tensor:
@@ -71,7 +73,7 @@ def _float_test(name: str, test: Callable[[Node], Node], whole: bool) -> Any:
         return wrap_as(value, layout_order((input,), x.shape))
 
     function.__name__ = function.__qualname__ = name
-    return declare(name)(function)
+    return declare(name, out=out)(function)
 
 
 def _inf(x: Node) -> Node:
@@ -81,8 +83,8 @@ def _inf(x: Node) -> Node:
 isnan = _float_test("isnan", lambda x: ops.ne(x, x), False)
 isinf = _float_test("isinf", lambda x: ops.eq(ops.absolute(x), _inf(x)), False)
 isfinite = _float_test("isfinite", lambda x: ops.lt(ops.absolute(x), _inf(x)), True)
-isposinf = _float_test("isposinf", lambda x: ops.eq(x, _inf(x)), False)
-isneginf = _float_test("isneginf", lambda x: ops.eq(x, ops.lit(float("-inf"), x)), False)
+isposinf = _float_test("isposinf", lambda x: ops.eq(x, _inf(x)), False, "bool")
+isneginf = _float_test("isneginf", lambda x: ops.eq(x, ops.lit(float("-inf"), x)), False, "bool")
 isreal = _float_test("isreal", lambda x: ops.bit_or(ops.eq(x, x), ops.ne(x, x)), True)
 
 

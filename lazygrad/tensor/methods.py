@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from lazygrad.tensor import (
+    bins,
+    complex_names,
     convert,
     dlpack,
     einsum,
@@ -32,6 +34,7 @@ from lazygrad.tensor import (
     reductions,
     scattering,
     searching,
+    statistics,
     structure,
     views,
 )
@@ -53,6 +56,9 @@ from lazygrad.tensor.inplace import inplace_operator
 
 # Their declarations are made when they are imported; these are all modules that declare some.
 _DECLARING = (
+    bins,
+    statistics,
+    complex_names,
     convert,
     elementwise,
     functions,

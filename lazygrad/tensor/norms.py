@@ -19,7 +19,7 @@ from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor, axis_of, node_of, wrap
 from lazygrad.tensor.declare import check_tensor, declare
 from lazygrad.tensor.history import relabelled
-from lazygrad.tensor.kernels import require_float
+from lazygrad.tensor.kernels import require, require_float
 from lazygrad.tensor.logic import where
 from lazygrad.tensor.reductions import axes_of, drop_axes
 
@@ -227,10 +227,18 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     return norm(input - other, p)
 
 
-@declare(inplace=True)
+@declare(inplace=True, out="same")
 @composite("RenormBackward0", saves=("input",))
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     """Slices along a dim, scaled down to a norm of `maxnorm` where it is larger."""
+    if not p > 0:
+        raise RuntimeError("renorm: non-positive-norm not supported")
+    if input.ndim < 2:
+        raise RuntimeError(
+            f"renorm: input needs at least 2 dimensions, got {input.ndim} dimensions"
+        )
+    if not maxnorm >= 0:
+        raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm:g}")
     axis = axis_of(dim, input.ndim)
     rest = [a for a in range(input.ndim) if a != axis]
     size = vector_norm(input, p, rest, True)
@@ -240,6 +248,12 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
 
 @composite("CdistBackward0", saves=("x1", "x2", "result"))
 def _cdist(x1: Tensor, x2: Tensor, p: float) -> Tensor:
+    if p == math.inf and x1.shape[-1]:
+        size = (x1.unsqueeze(-2) - x2.unsqueeze(-3)).abs()
+        fixed = size.detach()
+        top = fixed.amax(-1, True)
+        ties = (fixed == top) & (top < math.inf)  # each has the whole gradient
+        return top.squeeze(-1) + where(ties, size - where(ties, top, 0.0), 0.0).sum(-1)
     return vector_norm(x1.unsqueeze(-2) - x2.unsqueeze(-3), p, (-1,))
 
 
@@ -256,6 +270,24 @@ def cdist(
     """
     if compute_mode not in _CDIST_MODES:
         raise ValueError(f"{compute_mode} is not a valid value for compute_mode")
+    for name, t in (("X1", x1), ("X2", x2)):
+        if t.dtype.kind != "f":
+            raise RuntimeError(
+                f"cdist only supports floating-point dtypes, {name} got: {P.type_name(t.dtype)}"
+            )
+    for name, t in (("X1", x1), ("X2", x2)):
+        if t.ndim < 2:
+            raise RuntimeError(f"cdist only supports at least 2D tensors, {name} got: {t.ndim}D")
+    if x1.shape[-1] != x2.shape[-1]:
+        raise RuntimeError(
+            f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}"
+        )
+    if not p >= 0:
+        raise RuntimeError("cdist only supports non-negative p values")
+    if x1.dtype is not x2.dtype:
+        first, second = (P.type_name(t.dtype) for t in (x1, x2))
+        raise RuntimeError(f"expected scalar type {first} but found {second}")
+    require("cdist", x1.dtype)
     return _cdist(x1, x2, p)
 
 

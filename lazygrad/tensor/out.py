@@ -34,14 +34,21 @@ _APART = frozenset(
     )
 )
 # Compositions to PyTorch: their result is copied into `out`, with its history.
-_COPIED = frozenset(("copy", "inner", "tensordot", "linalg.norm", "linalg.matrix_norm"))
+_COPIED = frozenset(
+    (
+        *("copy", "inner", "tensordot", "linalg.norm", "linalg.matrix_norm", "linalg.cond"),
+        *("quantile", "nanquantile", "slice_scatter", "conj_physical"),
+    )
+)
 # Functions of which PyTorch records that they have no gradient when there is an `out`.
 _NO_GRADIENT = frozenset(("softmax", "log_softmax", "diag"))
+# Functions that have none: an `out` that wants one does not trouble them.
+_NOT_DIFFERENTIABLE = frozenset(("histc",))
 _NEED_DIM = frozenset(("sum", "prod"))
 # Products: that of a vector and a matrix is one row of a matrix to PyTorch, also in `out`.
 _PRODUCTS = frozenset(("linear", "matmul"))
 # Functions that give `out` another shape without a word.
-_SILENT = frozenset(("bernoulli", "multinomial", "log_sigmoid"))
+_SILENT = frozenset(("bernoulli", "multinomial", "log_sigmoid", "addbmm"))
 
 _SAME_WITH = {"clamp": 1, "lerp": 3}  # so many tensors given
 
@@ -53,6 +60,7 @@ def out_form(name: str, fn: Callable[..., Any], kind: str = "cast") -> Callable[
     TypeError. "same": the result's, as always where results are several. "own": any, in which is
     then computed. "clamp" and "lerp": "same" if limits are numbers, weights are not; else "cast".
     "power": "cast" for the powers 0 and 1, else "same". "truth": bool and uint8. "any": all.
+    "bool", "float64": these, with words of their own.
     """
 
     @functools.wraps(fn)
@@ -97,11 +105,14 @@ def out_form(name: str, fn: Callable[..., Any], kind: str = "cast") -> Callable[
             wanted = "Tensor" if isinstance(result, Tensor) else "tuple of Tensors"
             raise TypeError(f"{name}(): argument 'out' must be {wanted}, not {type(out).__name__}")
         if isinstance(out, Tensor):
-            return store_out(name, result, out, rule)
+            copied = name == "linalg.pinv" and any(
+                isinstance(value, float) for value in (*args, *kwargs.values())
+            )  # tolerances that are numbers
+            return store_out("copy" if copied else name, result, out, rule)
         if len(result) != len(out):
             raise TypeError(f"{name}(): expected {len(result)} tensors in 'out', got {len(out)}")
         for part, target in zip(result, out):
-            store_out(name, part, target, "same")
+            store_out(name, part, target, "cast" if name == "linalg.lstsq" else "same")
         return tuple(out) if type(result) is tuple else type(result)(*out)
 
     return run
@@ -194,6 +205,13 @@ def store_out(name: str, result: Tensor, out: Tensor, kind: str = "cast") -> Ten
 def _check_dtype(name: str, made: DType, given: DType, kind: str) -> None:
     if kind == "truth" and given is D.uint8:
         return
+    if kind == "bool":
+        raise RuntimeError(f"{name} does not support non-boolean outputs.")
+    if kind == "float64":
+        raise RuntimeError(
+            f"the output given to {name} has dtype {promotion.type_name(given)} but the "
+            f"operation's result requires dtype {promotion.type_name(made)}"
+        )
     if kind in ("same", "truth"):
         have, wanted = (promotion.c_name(dtype) for dtype in (given, made))
         raise RuntimeError(f"Expected out tensor to have dtype {wanted}, but got {have} instead")
@@ -216,7 +234,8 @@ def _recorded(name: str, result: Tensor, out: Tensor) -> Tensor:
         node = node_of(result)
         return record("CopyBackwards", (result,), (node,), ops.copy(node))
     refused = made and result.grad_fn.name() != "NotImplemented"
-    if refused or (needs_grad(out) and result.dtype is not D.bool_):
+    takes_leaf = result.dtype is D.bool_ or name in _NOT_DIFFERENTIABLE
+    if refused or (needs_grad(out) and not takes_leaf):
         raise RuntimeError(_NO_GRADIENT_WORDS.format(name))
     return result
 

@@ -17,6 +17,7 @@ from lazygrad.autograd.graph import fn_class
 from lazygrad.autograd.modes import mode
 from lazygrad.ir import ops
 from lazygrad.ir.views import View
+from lazygrad.runtime.memory import OutOfMemoryError
 from lazygrad.tensor.aliasing import check_inplace, make_view, make_views, note_write
 from lazygrad.tensor.core import (
     Tensor,
@@ -26,10 +27,10 @@ from lazygrad.tensor.core import (
     version_of,
     view_of,
 )
-from lazygrad.tensor.declare import check_kind, declare, explained
+from lazygrad.tensor.declare import check_kind, check_tensor, declare, explained
 from lazygrad.tensor.history import meta_of, needs_grad
 from lazygrad.tensor.size import extents
-from lazygrad.tensor.views import _reshape, squeeze, t, transpose, unsqueeze
+from lazygrad.tensor.views import _reshape, size_args, squeeze, t, transpose, unsqueeze
 
 # -- parts --------------------------------------------------------------------------------------
 
@@ -174,7 +175,10 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
         if count <= 0:
             raise RuntimeError(f"number of sections must be larger than 0, got {count}")
         size, more = divmod(extent, count)
-        sizes = [size + 1] * more + [size] * (count - more)
+        try:
+            sizes = [size + 1] * more + [size] * (count - more)
+        except MemoryError as problem:
+            raise OutOfMemoryError(f"no room for {count} tensors") from problem
         indices_or_sections = [*itertools.accumulate(sizes[:-1])]
     cuts = [0, *indices_or_sections]
     result = []
@@ -283,8 +287,11 @@ def as_strided(
     input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
 ) -> Tensor:
     """Any strides over the storage."""
+    check_tensor(input, "as_strided")
     old = view_of(input)
-    shape, steps = tuple(size), tuple(stride)
+    check_kind(size, (tuple, list), "as_strided", "size", 2)
+    check_kind(stride, (tuple, list), "as_strided", "stride", 3)
+    shape, steps = size_args((size,), "as_strided"), size_args((stride,), "as_strided")
     if len(shape) != len(steps):
         raise RuntimeError("mismatch in length of strides and shape")
     found = View(shape, steps, old.offset if storage_offset is None else storage_offset)

@@ -241,7 +241,19 @@ def broadcast_shapes(*shapes: Any) -> Shape:
     """The common shape. Raises RuntimeError with PyTorch's words where there is none."""
     result: list[int] = []
     for number, shape in enumerate(shapes):
+        if shape is None:
+            continue
+        if not isinstance(shape, (int, tuple, list)):
+            raise RuntimeError(
+                "Input shapes should be of type ints, a tuple of ints, or a list of ints, got "
+                f"{shape}"
+            )
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        for extent in shape:
+            if not isinstance(extent, int):
+                raise TypeError(f"a shape is of ints, not of {type(extent).__name__}")
+            if extent < 0:
+                raise ValueError("Attempting to broadcast a dimension with negative length!")
         if len(shape) > len(result):
             result = [1] * (len(shape) - len(result)) + result
         lead = len(result) - len(shape)

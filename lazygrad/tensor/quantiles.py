@@ -18,6 +18,8 @@ _BETWEEN = ("linear", "lower", "higher", "midpoint", "nearest")
 def _checked(name: str, input: Tensor, q: Any, interpolation: str) -> Tensor:
     """The shares as a tensor. RuntimeError for what cannot be computed."""
     check_tensor(input, name)
+    if not isinstance(q, (int, float)):
+        check_tensor(q, name, "q", 2)
     if not input.numel():
         raise RuntimeError(f"{name}() input tensor must be non-empty")
     if input.dtype not in (D.float32, D.float64):
@@ -31,7 +33,6 @@ def _checked(name: str, input: Tensor, q: Any, interpolation: str) -> Tensor:
         if not 0 <= q <= 1:
             raise RuntimeError(f"{name}() q must be in the range [0, 1] but got {q:g}")
         return input.new_tensor(q)
-    check_tensor(q, name, "q", 2)
     if q.ndim > 1:
         raise RuntimeError(f"{name}() q must be a scalar or 1D tensor")
     if q.dtype is not input.dtype:
@@ -75,7 +76,7 @@ def _quantile(
     return value
 
 
-@declare()
+@declare(out="same")
 def quantile(
     input: Tensor,
     q: Any,
@@ -93,7 +94,7 @@ def quantile(
     return _quantile("quantile", input, q, dim, keepdim, interpolation)
 
 
-@declare()
+@declare(out="same")
 def nanquantile(
     input: Tensor,
     q: Any,

@@ -14,9 +14,11 @@ from lazygrad.ir import dtypes as D
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
 from lazygrad.ir.node import Node
+from lazygrad.runtime.memory import OutOfMemoryError
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor, index_of
 from lazygrad.tensor.creation import check_dtype, check_sizes, from_values, leaf
+from lazygrad.tensor.declare import check_kind
 from lazygrad.tensor.kernels import require
 from lazygrad.tensor.out import makes
 from lazygrad.tensor.size import device_name
@@ -134,9 +136,11 @@ def logspace(
 ) -> Tensor:
     """`steps` powers of the base, of exponents at equal distances."""
     dtype = check_dtype(dtype, "logspace") or P.default.dtype
+    check_kind(steps, int, "logspace", "steps", 3)
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
-    require("logspace", dtype)
+    if steps > 1:
+        require("logspace", dtype)
     where = device_name(device)
     exponent = _even(_item(start), _item(end), steps, where, D.float64)
     value = ops.power(P.scalar(base, D.float64, where), exponent)
@@ -178,7 +182,7 @@ def tril_indices(
     """Row and column indices of the lower triangle."""
     _check_triangle(row, col)
     reach = min(col, max(0, row + offset))  # columns further on are above the diagonal
-    return from_values(np.stack(np.tril_indices(row, offset, reach)), dtype or D.int64)
+    return _indices(np.tril_indices, (row, offset, reach), dtype, device)
 
 
 def triu_indices(
@@ -187,7 +191,15 @@ def triu_indices(
     """Row and column indices of the upper triangle."""
     _check_triangle(row, col)
     reach = min(row, max(0, col - offset))  # rows further down are below the diagonal
-    return from_values(np.stack(np.triu_indices(reach, offset, col)), dtype or D.int64)
+    return _indices(np.triu_indices, (reach, offset, col), dtype, device)
+
+
+def _indices(find: Any, sizes: tuple[int, int, int], dtype: Any, device: Any) -> Tensor:
+    try:
+        found = np.stack(find(*sizes))
+    except MemoryError as problem:
+        raise OutOfMemoryError(str(problem)) from None
+    return from_values(found, dtype or D.int64, device_name(device))
 
 
 def complex_unsupported(*args: Any, **kwargs: Any) -> Any:

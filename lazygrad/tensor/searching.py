@@ -17,7 +17,7 @@ from lazygrad.ir import ops
 from lazygrad.ir.node import Node
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.convert import host_values
-from lazygrad.tensor.core import Tensor, axis_of, node_of, shape_of, wrap, wrap_as
+from lazygrad.tensor.core import Tensor, axis_of, node_of, wrap, wrap_as
 from lazygrad.tensor.creation import dense_order, from_values
 from lazygrad.tensor.declare import check_kind, check_tensor, declare, inplace_form, named
 from lazygrad.tensor.history import record, record_many, relabelled, saving
@@ -56,7 +56,10 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool
     return sort_result(*record_many("SortBackward0", (input,), (x,), outs, dense_order(input)))
 
 
-declare("msort")(lambda input: sort(input, 0)[0])
+@declare(out="same")
+def msort(input: Tensor) -> Tensor:
+    """The elements in order along the first dim."""
+    return sort(input, 0)[0]
 
 
 @declare(out="same")
@@ -156,13 +159,17 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     return _at_rank("MedianBackward1", median_result, input, x, axis, (extent - 1) // 2, keepdim)
 
 
-@declare()
+@declare(out="same")
 def nanmedian(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     require("median" if dim is None else "median dim", input.dtype)
     if dim is None:
+        if not input.numel():
+            return input.new_full((), float("nan"))
         return _Nanmedian.apply(input)
     axis = axis_of(dim, input.ndim)
     x = node_of(input)
+    if x.shape and not x.shape[axis]:
+        raise IndexError(f"median(): Expected reduction dim {axis} to have non-zero size.")
     valid = (input == input).sum(axis, keepdim=True)
     order = wrap(ops.argsort(x, arg=(axis, False)))
     middle = ((valid - 1).clamp(min=0)) // 2
@@ -181,11 +188,17 @@ def _picked(
     return values, indices
 
 
-@declare()
+@declare(out="same")
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
     """The most frequent value along a dim, the smallest of several."""
     values = host_values(input)
     axis = axis_of(dim, input.ndim)
+    if input.ndim and not values.shape[axis]:
+        raise IndexError(f"mode(): Expected reduction dim {axis} to have non-zero size.")
+    if input.ndim and not values.size:
+        shape = tuple(1 if a == axis else n for a, n in enumerate(values.shape))
+        index = from_values(np.zeros(shape, np.int64), D.int64, input._storage.device)
+        return mode_result(*_picked("ModeBackward0", input, index, axis, keepdim))
     if not input.ndim:
         return mode_result(input.clone(), wrap(ops.zeros((), D.int64, input._storage.device)))
 
@@ -272,7 +285,7 @@ cummax = _running("cummax", ops.argcummax, cummax_result)
 cummin = _running("cummin", ops.argcummin, cummin_result)
 
 
-@declare(out=True)
+@declare(out="same")
 def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     """The logarithm of the sums of exponentials up to each element."""
     x = node_of(input)
@@ -282,7 +295,8 @@ def logcumsumexp(input: Tensor, dim: int) -> Tensor:
         )
     axis = axis_of(dim, len(x.shape))
     node = ops.logcumsumexp(x, arg=axis) if x.shape else ops.copy(x)
-    return record("LogcumsumexpBackward0", (input,), (x,), node)
+    result = record("LogcumsumexpBackward0", (input,), (x,), node)
+    return result if x.shape else saving(result, input, result)
 
 
 # -- sets and bins ------------------------------------------------------------------------------
@@ -326,9 +340,19 @@ def unique_consecutive(
     input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
 ) -> Any:
     """The values without repetitions in a row."""
+    check_tensor(input, "unique_consecutive")
+    check_kind(return_inverse, bool, "unique_consecutive", "return_inverse", 2)
+    check_kind(return_counts, bool, "unique_consecutive", "return_counts", 3)
+    if dim is not None:
+        check_kind(dim, int, "unique_consecutive", "dim", 4)
     values = host_values(input)
-    flat = values.reshape(-1) if dim is None else np.moveaxis(values, dim, 0)
-    rows = flat.reshape(len(flat), -1)
+    axis = None if dim is None else axis_of(dim, input.ndim)
+    if axis is not None and any(not n for a, n in enumerate(values.shape) if a != axis):
+        raise RuntimeError(
+            "There are 0 sized dimensions, and they aren't selected, so unique cannot be applied"
+        )
+    flat = values.reshape(-1) if axis is None else np.moveaxis(values, axis, 0)
+    rows = flat.reshape(len(flat), int(np.prod(flat.shape[1:], dtype=int)))
     starts = np.ones(len(flat), bool)
     starts[1:] = (rows[1:] != rows[:-1]).any(1)
     kept = flat[starts]
@@ -347,80 +371,6 @@ def unique_consecutive(
             from_values(np.bincount(inverse).astype(np.int64), D.int64, input._storage.device)
         )
     return parts[0] if len(parts) == 1 else tuple(parts)
-
-
-@declare()
-def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
-    """How often each non-negative integer occurs."""
-    if weights is not None:
-        check_tensor(weights, "bincount", "weights", 2)
-    require("bincount", input.dtype)
-    if minlength < 0:
-        raise RuntimeError("minlength should be >= 0")
-    if input.ndim != 1:
-        raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
-    if weights is not None and shape_of(weights) != shape_of(input):
-        raise RuntimeError("weights should be 1-d and have the same length as input")
-    values = host_values(input)
-    if values.size and values.min() < 0:
-        raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
-    if weights is None:
-        return from_values(
-            np.bincount(values, minlength=minlength).astype(np.int64),
-            D.int64,
-            input._storage.device,
-        )
-    given = host_values(weights)
-    kind = weights.dtype if weights.dtype in (D.float32, D.float64) else D.float64
-    return from_values(np.bincount(values, given, minlength), kind, input._storage.device)
-
-
-@declare()
-def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
-    require("histc", input.dtype)
-    values = host_values(input)
-    low, high = (min, max) if min != max else (values.min(), values.max())
-    counts, _ = np.histogram(values, bins, (low, high))
-    return from_values(counts.astype(np.float64), input.dtype, input._storage.device)
-
-
-@declare(method=False)
-def searchsorted(
-    sorted_sequence: Tensor,
-    input: Any,
-    *,
-    out_int32: bool = False,
-    right: bool = False,
-    side: str | None = None,
-    sorter: Any = None,
-) -> Tensor:
-    """Where values would be inserted to keep a sequence sorted."""
-    where: Any = side or ("right" if right else "left")
-    edges = host_values(sorted_sequence)
-    scalar = not isinstance(input, Tensor)
-    values = np.asarray(input) if scalar else host_values(input)
-    if edges.ndim == 1:
-        found = np.searchsorted(edges, values, where)
-    else:
-        rows = [
-            np.searchsorted(e, v, where)
-            for e, v in zip(
-                edges.reshape(-1, edges.shape[-1]), values.reshape(-1, values.shape[-1])
-            )
-        ]
-        found = np.stack(rows).reshape(values.shape)
-    return from_values(
-        np.asarray(found, np.int64),
-        D.int32 if out_int32 else D.int64,
-        sorted_sequence._storage.device,
-    )
-
-
-@declare()
-def bucketize(
-    input: Any, boundaries: Tensor, *, out_int32: bool = False, right: bool = False
-) -> Tensor:
-    return searchsorted(boundaries, input, out_int32=out_int32, right=right)
 
 
 @declare(out="same")

@@ -108,7 +108,7 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     return made
 
 
-@declare()
+@declare(out="same")
 @composite("SliceScatterBackward0", saves=())
 def slice_scatter(
     input: Tensor,
@@ -118,8 +118,20 @@ def slice_scatter(
     end: int | None = None,
     step: int = 1,
 ) -> Tensor:
+    """A copy of the input of which a slice along a dim is `src`.
+
+    RuntimeError for a source of another shape than the slice, and a step that is not positive.
+    """
+    if step < 1:
+        raise RuntimeError("slice step must be positive")
     made = input.clone()
-    made[(slice(None),) * axis_of(dim, input.ndim) + (slice(start, end, step),)] = src
+    part = made[(slice(None),) * axis_of(dim, input.ndim) + (slice(start, end, step),)]
+    if part.shape != src.shape:
+        raise RuntimeError(
+            "expected src to have a size equal to the slice of self. src size = "
+            f"{list(src.shape)}, slice size = {list(part.shape)}"
+        )
+    part.copy_(src)
     return made
 
 
@@ -161,6 +173,15 @@ def _eye(x: Node) -> Node:
 
 @declare()
 def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
+    """Powers of the elements of a vector, N of them, a row each. RuntimeError for other ranks."""
+    if x.ndim != 1:
+        raise RuntimeError("x must be a one-dimensional tensor.")
+    if N is not None and N < 0:
+        raise RuntimeError("N must be non-negative.")
+    if x.dtype.kind != "f":
+        x = x.long()
+    if N == 0 or not x.numel():
+        return x.new_empty((x.numel(), x.numel() if N is None else N))
     count = shape_of(x)[0] if N is None else N
     order = range(count) if increasing else range(count - 1, -1, -1)
     from lazygrad.tensor.joining import stack

@@ -439,11 +439,6 @@ def detach(input: Tensor) -> Tensor:
     return made
 
 
-@declare()
-def view_as_real(input: Tensor) -> Tensor:
-    raise RuntimeError("view_as_real is only supported for complex tensors")
-
-
 def detach_(self: Tensor) -> Tensor:
     """Cut this tensor off its history."""
     meta = self._meta

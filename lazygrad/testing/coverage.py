@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -107,18 +108,20 @@ class Library:
                 yield kind, shape, None
             else:
                 values = np.array(detached.tolist()).reshape(shape)
-                yield kind, shape, np.abs(values) if rule == "abs" else values
+                yield kind, shape, np.asarray(np.abs(values)) if rule == "abs" else values
         elif isinstance(result, (tuple, list)):
             yield type(result).__name__ if type(result) in (tuple, list) else "named", len(result)
             for part in result:
                 yield from self.plain(part, rule)
+        elif isinstance(result, type(self.module.float32)):
+            yield "dtype", str(result).rpartition(".")[2]
         else:
             yield type(result).__name__, result
 
     duplicates = False  # whether the inputs of this dtype have equal elements
 
     # A second gradient that PyTorch has not: what comes of it then is nobody's model.
-    without = "derivative for aten::"
+    without = re.compile(r"(the )?derivative for '?(aten::)?\w+_backward'? is not implemented")
 
     def attempt(self, action: Callable[[], Any], rule: str = "") -> Outcome:
         try:
@@ -126,7 +129,7 @@ class Library:
             return ABSENT if result is ABSENT else Outcome(values=tuple(self.plain(result, rule)))
         except Exception as problem:
             words = str(problem).strip().split("\n")[0]
-            if words.startswith(self.without) and "_backward is not implemented" in words:
+            if self.without.match(words):
                 return ABSENT
             return Outcome(error=type(problem).__name__.strip("_"), words=words)
 

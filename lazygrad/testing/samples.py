@@ -23,6 +23,7 @@ import numpy as np
 
 from lazygrad.testing.arguments import MORE
 from lazygrad.testing.functional_samples import FUNCTIONAL, MORE_FUNCTIONAL
+from lazygrad.testing.further_samples import FURTHER, FURTHER_FUNCTIONAL, FURTHER_LINALG
 
 DTYPES = ("float64", "float32", "float16", "bfloat16",
           "int64", "int32", "int16", "int8", "uint8", "bool")  # fmt: skip
@@ -336,7 +337,7 @@ class Sample:
     """A name: where it is found, and its calls."""
 
     label: str  # unique
-    group: str  # core, extended
+    group: str  # core, extended, further
     place: str  # "", nn.functional, linalg, operator, index
     name: str
     calls: tuple[Call, ...]
@@ -392,6 +393,9 @@ SAMPLES: tuple[Sample, ...] = (
     *_read("extended", "", "", EXTENDED),
     *_read("extended", "linalg", "linalg.", LINALG),
     *_read("extended", "nn.functional", "F.", MORE_FUNCTIONAL),
+    *_read("further", "", "", FURTHER),
+    *_read("further", "linalg", "linalg.", FURTHER_LINALG),
+    *_read("further", "nn.functional", "F.", FURTHER_FUNCTIONAL),
 )
 
 
