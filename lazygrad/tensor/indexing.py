@@ -6,9 +6,7 @@ for the rest. Must not know: how a gather is computed or a write reaches memory.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -28,12 +26,13 @@ from lazygrad.tensor.aliasing import (
     make_view,
     repeated_axes,
 )
-from lazygrad.tensor.checks import check_filling, wrapped_index
+from lazygrad.tensor.checks import check_filling
 from lazygrad.tensor.convert import host_values
 from lazygrad.tensor.core import Tensor, node_of, nodes_of, shape_of, view_of, wrap
 from lazygrad.tensor.creation import from_values
 from lazygrad.tensor.declare import check_kind, declare, order_of
 from lazygrad.tensor.history import record, saving, with_inputs
+from lazygrad.tensor.index_plan import IndexPlan
 from lazygrad.tensor.inplace import write_number
 from lazygrad.tensor.size import extents
 
@@ -219,104 +218,6 @@ def _place_mask(
         tensors[at + i] = from_values(where.astype(np.int64), D.int64)
 
 
-class _Plan:
-    """An advanced index: which axes, the joint shape of the index tensors, the linear index."""
-
-    def __init__(self, base: Tensor, tensors: Sequence[Tensor | None]):
-        self.shape = shape = shape_of(base)
-        self.axes = [a for a, t in enumerate(tensors) if t is not None]
-        self.rest = [a for a, t in enumerate(tensors) if t is None]
-        given = [t for t in tensors if t is not None]
-        for t in given:
-            if t.dtype.kind == "f":
-                raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
-        try:
-            self.joint = P.broadcast_shapes(*(shape_of(t) for t in given))
-        except RuntimeError:
-            listed = ", ".join(extents(shape_of(t)) for t in given)
-            raise IndexError(
-                f"shape mismatch: indexing tensors could not be broadcast together with shapes "
-                f"{listed}"
-            ) from None
-        self.count = prod(self.joint)
-        if self.count and not all(shape[a] for a in self.axes):
-            raise IndexError("index is out of bounds for dimension with size 0")
-        self.room = prod(shape[a] for a in self.axes)
-        self.width = prod(shape[a] for a in self.rest)
-        self.given, self.device = given, node_of(base).device
-        adjacent = self.axes == list(range(self.axes[0], self.axes[0] + len(self.axes)))
-        self.at = self.axes[0] if adjacent else 0  # where the joint axes stand in the result
-
-    @functools.cached_property
-    def linear(self) -> Node:
-        """One index for all axes. IndexError if one is out of range: shapes are looked at first."""
-        given, device = self.given, self.device
-        total: Node | None = None
-        apart = len({node_of(t).device for t in given}) > 1  # a list beside a mask, say
-        for number, (axis, t) in enumerate(zip(self.axes, given)):
-            size = self.shape[axis]
-            words = (
-                f"IndexError: index {{asked}} is out of bounds for dimension {number} with size "
-                "{size}"
-            )
-            node = wrapped_index(t, size, words)
-            if apart and node.device != device:
-                node = ops.to_device(node, device)
-            node = P.spread_to(node, self.joint)
-            if total is not None:
-                total = ops.mul(total, P.scalar(size, D.int64, node.device))
-                node = ops.add(total, node)
-            total = node
-        assert total is not None
-        return ops.reshape(total, arg=(self.count,))
-
-    def index(self) -> Node:
-        """(count, width): the row of each element."""
-        column = ops.reshape(self.linear, arg=(self.count, 1))
-        return P.spread_to(column, (self.count, self.width))
-
-    def rows(self, x: Node) -> Node:
-        """x as (room, width): the indexed axes first."""
-        order = (*self.axes, *self.rest)
-        moved = x if order == tuple(range(len(order))) else ops.permute(x, arg=order)
-        return ops.reshape(moved, arg=(self.room, self.width))
-
-    def back(self, rows: Node) -> Node:
-        """The inverse of `rows`."""
-        order = (*self.axes, *self.rest)
-        moved = ops.reshape(rows, arg=tuple(self.shape[a] for a in order))
-        if order == tuple(range(len(order))):
-            return moved
-        return ops.permute(moved, arg=tuple(int(i) for i in np.argsort(order)))
-
-    @property
-    def result_shape(self) -> Shape:
-        rest = [self.shape[a] for a in self.rest]
-        return (*rest[: self.at], *self.joint, *rest[self.at :])
-
-    def out(self, rows: Node) -> Node:
-        """(count, width) -> the result's shape."""
-        rest = tuple(self.shape[a] for a in self.rest)
-        node = ops.reshape(rows, arg=(*self.joint, *rest))
-        if self.at == 0:
-            return node
-        lead, rank = len(self.joint), len(self.joint) + len(rest)
-        order = (*range(lead, lead + self.at), *range(lead), *range(lead + self.at, rank))
-        return ops.permute(node, arg=order)
-
-    def into(self, value: Node) -> Node:
-        """The inverse of `out`."""
-        if self.at:
-            lead = len(self.joint)
-            order = (
-                *range(self.at, self.at + lead),
-                *range(self.at),
-                *range(self.at + lead, len(value.shape)),
-            )
-            value = ops.permute(value, arg=order)
-        return ops.reshape(value, arg=(self.count, self.width))
-
-
 def getitem(self: Tensor, index: Any) -> Tensor:
     """x[index]: a view where only ints, slices, None and Ellipsis are used."""
     kind = type(index)
@@ -345,7 +246,7 @@ def _saved_indices(items: Sequence[Any]) -> list[Tensor]:
 
 
 def _gathered(base: Tensor, tensors: Sequence[Tensor | None]) -> Tensor:
-    plan = _Plan(base, tensors)
+    plan = IndexPlan(base, tensors)
     x = node_of(base)
     value = plan.out(ops.gather(plan.rows(x), plan.index(), arg=0))
     if value.op is not ops.gather and value.op.name == "permute":
@@ -353,7 +254,7 @@ def _gathered(base: Tensor, tensors: Sequence[Tensor | None]) -> Tensor:
     return record("IndexBackward0", (base,), (x,), value, _layout(plan, base, tensors))
 
 
-def _layout(plan: _Plan, base: Tensor, tensors: Sequence[Tensor | None]) -> list[int] | None:
+def _layout(plan: IndexPlan, base: Tensor, tensors: Sequence[Tensor | None]) -> list[int] | None:
     """The order of axes in a gather's memory: that of the base, then of the index tensors."""
     if base._view is None:
         return None
@@ -510,7 +411,7 @@ def _put(
     for given in (value, *tensors):
         if isinstance(given, Tensor):
             check_overlap(base, given, any_place=True)
-    plan = _Plan(base, tensors)
+    plan = IndexPlan(base, tensors)
     shape = plan.result_shape
     if isinstance(value, Tensor):
         if value.dtype is not base.dtype and not (by_mask and value.numel() == 1):
