@@ -22,7 +22,6 @@ from lazygrad.tensor.declare import check_kind, check_tensor, declare, named
 from lazygrad.tensor.history import record, record_many, saving
 from lazygrad.tensor.kernels import require
 from lazygrad.tensor.size import extents
-from lazygrad.tensor.views import size_args
 
 
 def axes_of(dim: Any, rank: int, name: str = "") -> tuple[int, ...]:
@@ -445,23 +444,3 @@ def any_empty(x: Node, axes: Sequence[int]) -> bool:
 
 def shape_text(t: Tensor) -> str:
     return extents(shape_of(t))
-
-
-@declare(function=False, sizes="size")
-def sum_to_size(self: Tensor, *size: Any) -> Tensor:
-    """The sum over the axes that broadcasting a tensor of this size would add or spread.
-
-    RuntimeError for a size that does not broadcast to this tensor's.
-    """
-    if not size:
-        raise TypeError('sum_to_size() missing 1 required positional arguments: "size"')
-    check_tensor(self, "sum_to_size", "self")
-    wanted, own = size_args(size, "sum_to_size"), shape_of(self)
-    lead = len(own) - len(wanted)
-    if lead < 0 or builtins.any(w not in (1, n) for w, n in zip(wanted, own[lead:])):
-        raise RuntimeError(f"size {{{list(wanted)}}} is not expandable to size {{{list(own)}}}.")
-    axes = [*range(lead), *(a for a, w in enumerate(wanted, lead) if w != own[a])]
-    if not axes:
-        return self
-    made = sum(self, axes, True)
-    return made.view(wanted) if lead else made

@@ -402,12 +402,13 @@ def expand_as(self: Tensor, other: Tensor) -> Tensor:
     return expand(self, *shape_of(other))
 
 
-@declare(function=False)
+@declare(function=False, sizes="size")
 def sum_to_size(self: Tensor, *size: Any) -> Tensor:
     """The opposite of `expand`: summed to a size that expands to this one's. RuntimeError for
     another size."""
-    given = size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
-    wanted, shape = tuple(int(extent) for extent in given), shape_of(self)
+    if not size:
+        raise TypeError('sum_to_size() missing 1 required positional arguments: "size"')
+    wanted, shape = size_args(size, "sum_to_size"), shape_of(self)
     lead = len(shape) - len(wanted)
     if lead < 0 or any(w not in (1, e) for w, e in zip(wanted, shape[lead:])):
         raise RuntimeError(
