@@ -9,6 +9,7 @@ alive.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import threading
@@ -30,8 +31,8 @@ _PACKAGE = str(Path(__file__).resolve().parent.parent) + os.sep
 _PACKAGE_LEN = len(_PACKAGE)
 # written as a user would: the demo's lines are shown, and the benchmark's cost what a user's do
 _USERS = (_PACKAGE + "cli" + os.sep, _PACKAGE + "bench" + os.sep)
-_INTERNAL: dict[str, bool] = {}  # named cache: is this file ours?
-_OURS: set[str] = set()  # those that are
+_INTERNAL: dict[str, bool] = {functools.__file__: True}  # named cache: is this file ours?
+_OURS = {functools.__file__}  # those that are; what functools calls, somebody further out asked for
 
 
 # `override.place`: backward records its nodes under the line of the forward op, set for the while
