@@ -15,12 +15,15 @@ import sys
 import tarfile
 import tempfile
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import emulator
 
 VERSION = "2026.1"
+# Python 3.11.3 and older unpack without filters
+SAFE: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 
 
 def pip(*arguments: str) -> None:
@@ -39,7 +42,7 @@ def wheel() -> Path:
         pip("download", "--no-deps", "--no-binary", "pycuda", f"pycuda=={VERSION}", "-d", work)
         (archive,) = Path(work).glob("pycuda-*.tar.gz")
         with tarfile.open(archive) as tar:
-            tar.extractall(work, filter="data")
+            tar.extractall(work, **SAFE)
         unpacked = archive.with_name(archive.name.removesuffix(".tar.gz"))
         (unpacked / "siteconf.py").write_text(_settings(include), encoding="utf-8")
         pip("wheel", "--no-deps", "-w", str(folder), str(unpacked))
