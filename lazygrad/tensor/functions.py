@@ -302,7 +302,7 @@ def xlogy(input: Any, other: Any) -> Tensor:
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
     z = input.to(P.float_dtype(input.dtype))
     z = z if eps is None else clamp(z, eps, 1 - eps)
-    z = z + where((z < 0) | (z > 1), math.nan, 0.0)  # with its gradient
+    z = z + where((z < 0) | (z > 1), math.nan, 0.0).to(z.dtype)  # with its gradient
     # at 0 and 1 the gradient is infinite, not that of a quotient of nothing
     low, high = z == 0, z == 1
     inner = where(low | high, 0.5, z)
