@@ -193,6 +193,7 @@ class Rerun:
                     self.trace.at(size)
         except Exception:
             # whatever it is that a Size is not good for, the pass itself has worked
+            stats.unsized += 1
             return None
         if not device(shape.device).any_sizes:
             return None
@@ -274,6 +275,7 @@ def traced(one: Pass, roots: Sequence[Any], seeds: Sequence[Any], run: Any) -> R
             grads = _run(one, twins, of, roots, seeds, run)
     except Exception:
         # whatever it is that a Size is not good for, the engine will now run the pass itself
+        stats.unsized += 1
         family.forms = None
         return None
     return Rerun(family, trace, twins, grads)
@@ -348,5 +350,6 @@ def _twin(
     ]
     new.in_nodes = tuple([twins[node] for node in fn.in_nodes])
     new.out_nodes = tuple([twins[node] for node in fn.out_nodes])
-    new.stops = tuple([twins[node] for node in fn.stops])
+    # the others are not in the graph before this pass: nothing walks to them
+    new.stops = tuple([twins[node] for node in fn.stops if node in twins])
     return new

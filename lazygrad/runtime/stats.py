@@ -41,6 +41,7 @@ class Stats:
     kernel_hits: int = 0  # compiled kernels found when a program was built
     built: int = 0  # programs planned
     plan_hits: int = 0  # programs made from the plan of other sizes
+    unsized: int = 0  # calls and passes that failed on Sizes: each size is recorded anew
     flushes: int = 0  # programs run because too much was pending
     interpreted: int = 0  # programs run by the numpy interpreter
     captures: int = 0  # runs of launches that a driver has recorded, or given new addresses

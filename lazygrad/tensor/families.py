@@ -18,6 +18,7 @@ from lazygrad.ir.sizes import Size, Trace, formulas
 from lazygrad.ir.skeleton import LEAST, has_sizes, numbers, settled, within
 from lazygrad.ir.thread import thread
 from lazygrad.ir.views import View
+from lazygrad.runtime.stats import stats
 from lazygrad.tensor.core import Meta, Tensor
 from lazygrad.tensor.drawn import Template, drawn, like_of, number_like
 from lazygrad.tensor.history import needs_grad
@@ -242,6 +243,7 @@ def _form(
             return Form(trace, template)
         except Exception:
             # whatever it is that a Size is not good for, the call itself has just worked
+            stats.unsized += 1
             return None
         finally:
             thread.__dict__["value"] -= 1

@@ -250,7 +250,7 @@ def broadcast_shapes(*shapes: Any) -> Shape:
             )
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
         for extent in shape:
-            if not isinstance(extent, int):
+            if not isinstance(extent, (int, Size)):
                 raise TypeError(f"a shape is of ints, not of {type(extent).__name__}")
             if extent < 0:
                 raise ValueError("Attempting to broadcast a dimension with negative length!")
