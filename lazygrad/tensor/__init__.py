@@ -30,6 +30,7 @@ from lazygrad.tensor import methods as _methods
 from lazygrad.tensor import out as _out
 from lazygrad.tensor import promotion as _promotion
 from lazygrad.tensor import size as _size
+from lazygrad.tensor import ways as _ways
 from lazygrad.tensor.convert import realize
 from lazygrad.tensor.core import Tensor
 from lazygrad.tensor.creation import (
@@ -91,13 +92,14 @@ _methods.install()
 
 for _entry in _declare.DECLARED.values():
     if _entry.is_function:
-        globals()[_entry.name] = (
+        _form = (
             _out.out_form(_entry.name, _entry.function, _entry.out)
             if _entry.out
             else _declare.sized_form(_entry.name, _entry.function, _entry.sizes, False)
             if _entry.sizes
             else _declare.explained(_entry.name, _entry.function)
         )
+        globals()[_entry.name] = _ways.short(_form) if _entry.short else _form
 
 
 def is_tensor(obj: Any) -> _builtins.bool:

@@ -37,6 +37,7 @@ class Declared:
     out: str  # which dtypes `out=` may have (see `out.out_form`); "": there is none
     sizes: str  # the argument that is a tuple to the function, and may be spread to the method
     compares: bool  # the result is a truth value, also where it is written in place
+    short: bool  # depends on one tensor and on plain arguments: see ways.py
 
 
 DECLARED: dict[str, Declared] = {}
@@ -50,6 +51,7 @@ def declare(
     out: bool | str = False,
     sizes: str = "",
     compares: bool = False,
+    short: bool = False,
 ) -> Callable[[Any], Any]:
     """Make an operation of a function; more names are aliases.
 
@@ -62,7 +64,9 @@ def declare(
         for name in names or (fn.__name__,):
             if name in DECLARED:
                 raise ValueError(f"{name} is declared twice")
-            DECLARED[name] = Declared(name, fn, function, method, inplace, kind, sizes, compares)
+            DECLARED[name] = Declared(
+                name, fn, function, method, inplace, kind, sizes, compares, short
+            )
         return fn
 
     return note

@@ -53,6 +53,7 @@ from lazygrad.tensor.elementwise import OPERANDS
 from lazygrad.tensor.from_data import as_tensor
 from lazygrad.tensor.history import needs_grad
 from lazygrad.tensor.inplace import inplace_operator
+from lazygrad.tensor.ways import short
 
 # Their declarations are made when they are imported; these are all modules that declare some.
 _DECLARING = (
@@ -111,13 +112,13 @@ def install() -> None:
                 form = sized_form(entry.name, form, entry.sizes, True)
             elif takes_more(entry.name, form):
                 form = explained(entry.name, form)
-            setattr(Tensor, entry.name, form)
+            setattr(Tensor, entry.name, short(form) if entry.short else form)
         if entry.has_inplace:
             setattr(
                 Tensor, f"{entry.name}_", inplace_form(entry.name, entry.function, entry.compares)
             )
     for name, getter in views.PROPERTIES.items():
-        setattr(Tensor, name, property(getter))
+        setattr(Tensor, name, property(short(getter)))
     for name, (operation, swapped) in _OPERATORS.items():
         takes_arrays = name in ("__eq__", "__ne__")
         setattr(Tensor, name, _operator(operation, swapped, takes_arrays))
@@ -391,7 +392,7 @@ _PLAIN: dict[str, Any] = {
     "__format__": convert.to_format,
     "__repr__": convert.tensor_repr,
     "__hash__": Tensor.__hash__,
-    "__getitem__": indexing.getitem,
+    "__getitem__": short(indexing.getitem),
     "__setitem__": indexing.setitem,
     "__array__": numpy_bridge.array_protocol,
     "__array_wrap__": numpy_bridge.array_wrap,

@@ -39,7 +39,7 @@ def sliced(input: Tensor, spans: tuple[tuple[int, int, int], ...], name: str) ->
     return make_view(input, view_of(input).slice(spans), name, ops.slice_, spans)
 
 
-@declare()
+@declare(short=True)
 def select(input: Tensor, dim: int, index: int) -> Tensor:
     """One index along `dim`, which goes."""
     shape = shape_of(input)
@@ -71,7 +71,7 @@ def selected(input: Tensor, axis: int, at: int) -> Tensor:
     )
 
 
-@declare()
+@declare(short=True)
 def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     """`length` indices from `start` along `dim`."""
     shape = shape_of(input)

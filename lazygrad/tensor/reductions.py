@@ -57,7 +57,7 @@ def _sum_dtype(x: Node, dtype: DType | None) -> DType:
     return dtype or (x.dtype if x.dtype.kind == "f" else D.int64)
 
 
-@declare(out="own")
+@declare(out="own", short=True)
 def sum(
     input: Tensor,
     dim: Any = None,
@@ -88,7 +88,7 @@ def nansum(
     return record("NansumBackward0", (input,), (x,), _over(ops.sum_, value, axes, keepdim))
 
 
-@declare(out="own")
+@declare(out="own", short=True)
 def prod(
     input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: DType | None = None
 ) -> Tensor:
@@ -307,7 +307,7 @@ def _extreme(name: str, op: Any, with_index: Any, pair: Any) -> Any:
         return result if x.shape else saving(result, input, result)
 
     function.__name__ = function.__qualname__ = name
-    return declare(name, out=True)(function)
+    return declare(name, out=True, short=True)(function)
 
 
 def _maximum(a: Any, b: Any) -> Tensor:
@@ -337,7 +337,7 @@ def _am(name: str, op: Any) -> Any:
         return result if x.shape else saving(result, input, result)
 
     function.__name__ = function.__qualname__ = name
-    return declare(name, out="same")(function)
+    return declare(name, out="same", short=True)(function)
 
 
 amax = _am("amax", ops.max_)

@@ -15,6 +15,7 @@ import numpy as np
 from lazygrad.autograd.graph import fn_class
 from lazygrad.ir import ops
 from lazygrad.ir.sizes import Size
+from lazygrad.ir.thread import thread
 from lazygrad.ir.views import View, contiguous_strides
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.aliasing import make_view
@@ -96,7 +97,7 @@ def _shape_view(input: Tensor, shape: tuple[int, ...], name: str) -> Tensor | No
     return None if found is None else make_view(input, found, name, ops.reshape, shape)
 
 
-@declare(function=False)
+@declare(function=False, short=True)
 def view(self: Tensor, *shape: Any, size: Any = None, dtype: Any = None) -> Tensor:
     """The same memory under another shape; with a dtype, reinterpreted."""
     if size is not None or dtype is not None:
@@ -161,7 +162,7 @@ def _reshape(input: Tensor, *shape: Any) -> Tensor:
     return _reshaped(input, size_args(shape, "reshape"), "UnsafeViewBackward0")
 
 
-declare("reshape", sizes="shape")(_reshape)
+declare("reshape", sizes="shape", short=True)(_reshape)
 reshape = _reshape
 
 
@@ -170,7 +171,7 @@ def reshape_as(self: Tensor, other: Tensor) -> Tensor:
     return _reshape(self, shape_of(other))
 
 
-@declare()
+@declare(short=True)
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Dimensions start_dim to end_dim as one."""
     shape = shape_of(input)
@@ -189,7 +190,7 @@ def ravel(input: Tensor) -> Tensor:
     return _reshape(input.contiguous(), -1)
 
 
-@declare()
+@declare(short=True)
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     """One dimension as several."""
     shape = shape_of(input)
@@ -219,7 +220,7 @@ def permuted(input: Tensor, order: tuple[int, ...], name: str) -> Tensor:
     return make_view(input, view_of(input).permute(order), name, ops.permute, order)
 
 
-@declare(sizes="dims")
+@declare(sizes="dims", short=True)
 def permute(input: Tensor, *dims: Any) -> Tensor:
     """The axes in another order."""
     check_tensor(input, "permute")
@@ -237,7 +238,7 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     return permuted(input, order, "PermuteBackward0")
 
 
-@declare("transpose", "swapaxes", "swapdims")
+@declare("transpose", "swapaxes", "swapdims", short=True)
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Two axes exchanged."""
     check_tensor(input, "transpose")
@@ -249,7 +250,7 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     return permuted(input, tuple(order), "TransposeBackward0")
 
 
-@declare()
+@declare(short=True)
 def t(input: Tensor) -> Tensor:
     """The transpose of a matrix; vectors stay."""
     rank = input.ndim
@@ -262,6 +263,7 @@ def _T(self: Tensor) -> Tensor:
     if self.ndim not in (0, 2):
         import warnings
 
+        thread.looked = True  # each call is to say so
         warnings.warn(
             "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is "
             "deprecated and it will throw an error in a future release. Consider `x.mT` to "
@@ -281,7 +283,7 @@ def _mT(self: Tensor) -> Tensor:
     return transpose(self, -2, -1)
 
 
-@declare("movedim", "moveaxis")
+@declare("movedim", "moveaxis", short=True)
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     """Some axes at other places, the others in their order."""
     rank = input.ndim
@@ -307,7 +309,7 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     return permuted(input, tuple(a if a >= 0 else next(rest) for a in order), "PermuteBackward0")
 
 
-@declare()
+@declare(short=True)
 def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     """Without axes of extent 1."""
     shape = shape_of(input)
@@ -325,7 +327,7 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     return make_view(input, found, name, ops.reshape, found.shape)
 
 
-@declare()
+@declare(short=True)
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """With an axis of extent 1 at `dim`."""
     check_tensor(input, "unsqueeze")
@@ -340,7 +342,7 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     return make_view(input, found, "UnsqueezeBackward0", ops.reshape, found.shape)
 
 
-@declare(function=False)
+@declare(function=False, short=True)
 def expand(self: Tensor, *sizes: Any, size: Any = None, implicit: bool = False) -> Tensor:
     """Axes of extent 1, and new leading ones, repeated without copying."""
     wanted = size_args(sizes if size is None else (*sizes, size), "expand")
@@ -421,7 +423,7 @@ def sum_to_size(self: Tensor, *size: Any) -> Tensor:
     return summed.view(wanted) if lead else summed
 
 
-@declare()
+@declare(short=True)
 def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
     return expand(input, *size)
 
