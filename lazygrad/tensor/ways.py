@@ -18,6 +18,7 @@ from typing import Any
 
 from lazygrad.autograd.graph import GradFn, _sequence
 from lazygrad.autograd.kept import Kept
+from lazygrad.autograd.saved import Saved
 from lazygrad.ir.dtypes import DType
 from lazygrad.ir.node import _INTERNAL, Node, innermost_place
 from lazygrad.ir.sizes import Size as Traced
@@ -63,15 +64,12 @@ def short(general: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(general)
     def function(input: Any = _NOTHING, *args: Any, **kwargs: Any) -> Any:
-        now = thread.__dict__
         try:
-            stored = input._storage
-            base = stored.node
-            view = input._view
+            base = input._storage.node
+            view, meta = input._view, input._meta
         except AttributeError:
             return general(*(() if input is _NOTHING else (input,)), *args, **kwargs)
-        meta = input._meta
-        needs = meta is not None and meta.requires_grad and now["grad"]
+        now = thread.__dict__
         given: Any = args
         if kwargs:
             given = _exact((*args, *kwargs.values()))
@@ -82,14 +80,20 @@ def short(general: Callable[..., Any]) -> Callable[..., Any]:
                 if one.__class__ is not int:
                     given = _exact(args)
                     break
+        needs = meta is not None and now["grad"]
+        if needs:
+            if not meta.requires_grad:
+                needs = False
+                if meta.base is not None and needs_grad(meta.base):
+                    given = None
+            elif now["anomaly"]:
+                given = None
         if (
-            base is None
-            or given is None
+            given is None
+            or base is None
             or reads
             or now["value"]
-            or (needs and now["anomaly"])
             or (input.__class__ is not Tensor and input._keeps_class)
-            or (meta is not None and not needs and now["grad"] and _base_needs(meta))
         ):
             return general(input, *args, **kwargs)
         if view is None:
@@ -100,17 +104,7 @@ def short(general: Callable[..., Any]) -> Callable[..., Any]:
         if way is None:
             return general(input, *args, **kwargs)
         if way is _UNKNOWN:
-            before = node_of(input)
-            looked, now["looked"] = now["looked"], False
-            try:
-                result = general(input, *args, **kwargs)
-                blind = not now["looked"]
-            finally:
-                now["looked"] |= looked
-            if len(_ways) >= LIMIT:
-                _ways.clear()
-            _ways[key] = _way(result, input, before, needs) if blind else None
-            return result
+            return _learnt(key, input, needs, functools.partial(general, input, *args, **kwargs))
         place = now["place"]
         if place is None:
             frame = _frame(1)
@@ -119,54 +113,72 @@ def short(general: Callable[..., Any]) -> Callable[..., Any]:
                 place = innermost_place()
             else:
                 place = (code, frame.f_lasti)
-        node = source = base if view is None else node_of(input)
-        device = base.device
+        source: Node = base if view is None else node_of(input)
+        node, device = source, base.device
         for op, arg, shape, dtype in way.steps:
             node = Node(op, (node,), arg, shape, dtype, device, None, place)
+        fn = _record(way, input, source, node) if needs else None
         if way.view is None:
             made = fresh(node, now)
-            if way.kind is None:
-                return made
-            own = made._meta = _alloc(Meta)
-            own.base = own.loose = None
         else:
-            made = _alloc(Tensor)
-            made._storage = stored
-            made._view = way.view
-            made._cached = (base, node)
-            own = made._meta = _alloc(Meta)
-            if meta is None:
-                own.base = input
-                own.loose = None
-                own.version = stored.version
-            else:
-                own.base = input if meta.base is None else meta.base
-                loose = own.loose = meta.loose
-                own.version = stored.version if loose is None else loose[0]
-                if meta.base is not None:
-                    own.creation = meta.creation
-            if not now["grad"]:
-                own.creation = "no_grad"
-            if way.kind is None:
-                own.requires_grad = False
-                own.fn = None
-                own.nr = 0
-                return made
-        own.requires_grad = True
-        own.nr = 0
-        own.fn = _record(way, input, made, source, node)
+            made = _viewed(way.view, input, base, node, now["grad"])
+        if fn is not None:
+            own = made._meta
+            if own is None:
+                own = made._meta = _alloc(Meta)
+                own.base = own.loose = None
+            own.requires_grad = True
+            own.fn, own.nr = fn, 0
+            if way.saved:
+                fn.saved = _saved(way, input, made, source, node)
         return made
 
     return function
 
 
-def _base_needs(meta: Meta) -> bool:
-    """Whether a gradient flows to what a tensor is a view of."""
-    return meta.base is not None and needs_grad(meta.base)
+def _viewed(view: View, t: Tensor, base: Node, node: Node, grad: bool) -> Tensor:
+    """A view of t's memory, whose value is `base`, and the view's `node`."""
+    made = _alloc(Tensor)
+    stored = made._storage = t._storage
+    made._view = view
+    made._cached = (base, node)
+    own = made._meta = _alloc(Meta)
+    own.requires_grad = False
+    own.fn = None
+    own.nr = 0
+    meta = t._meta
+    if meta is None:
+        own.base, own.loose, own.version = t, None, stored.version
+    else:
+        loose = own.loose = meta.loose
+        own.version = stored.version if loose is None else loose[0]
+        if meta.base is None:
+            own.base = t
+        else:
+            own.base, own.creation = meta.base, meta.creation
+    if not grad:
+        own.creation = "no_grad"
+    return made
 
 
-def _record(way: Way, t: Tensor, made: Tensor, source: Node, node: Node) -> Any:
-    """The record of a call whose nodes are those from `source` to `node`."""
+def _learnt(key: Any, t: Tensor, needs: bool, call: Callable[[], Any]) -> Any:
+    """What a call gives that was not met before; its way is kept, if it has one."""
+    source, now = node_of(t), thread.__dict__
+    looked, now["looked"] = now["looked"], False
+    try:
+        result = call()
+        blind = not now["looked"]
+    finally:
+        now["looked"] |= looked
+    if len(_ways) >= LIMIT:
+        _ways.clear()
+    _ways[key] = _way(result, t, source, needs) if blind else None
+    return result
+
+
+def _record(way: Way, t: Tensor, source: Node, node: Node) -> Any:
+    """The record of a call whose nodes are those from `source` to `node`: nothing has been computed
+    since they were made."""
     kind, meta = way.kind, t._meta
     assert kind is not None and meta is not None
     fn: Any = _alloc(kind)
@@ -195,14 +207,19 @@ def _record(way: Way, t: Tensor, made: Tensor, source: Node, node: Node) -> Any:
         fn.captured = captured
     if way.kept:
         fn.kept = Kept([node if is_result else source for is_result in way.kept])
-    if way.saved:
-        fn.saved = [
-            saved_entry(made, node, kind, 0, True)
-            if is_result
-            else saved_entry(t, source, maker_of(t), meta.nr)
-            for is_result in way.saved
-        ]
     return fn
+
+
+def _saved(way: Way, t: Tensor, made: Tensor, source: Node, node: Node) -> list[Saved]:
+    """What the record of a call remembers of the tensors that it saves."""
+    kind, meta = way.kind, t._meta
+    assert meta is not None
+    return [
+        saved_entry(made, node, kind, 0, True)
+        if is_result
+        else saved_entry(t, source, maker_of(t), meta.nr)
+        for is_result in way.saved
+    ]
 
 
 def _exact(values: Sequence[Any]) -> tuple[Any, ...] | None:
@@ -226,7 +243,7 @@ def _exact(values: Sequence[Any]) -> tuple[Any, ...] | None:
 
 
 def _way(result: Any, t: Tensor, source: Node, needs: bool) -> Way | None:
-    """The way of a call that gave `result` of `t`, whose value was `source`. None if it has none."""
+    """The way of a call that gave `result` of `t`, whose value was `source`, if it has one."""
     if result.__class__ is not Tensor or result is t:
         return None
     stored, meta, view = t._storage, result._meta, result._view
@@ -241,7 +258,7 @@ def _way(result: Any, t: Tensor, source: Node, needs: bool) -> Way | None:
         if base is not stored.node or meta is None or meta.base is None:
             return None
     steps = _steps(node, source)
-    if steps is None:
+    if node is None or steps is None:
         return None
     way = Way(steps, view)
     fn = None if meta is None else meta.fn
@@ -249,9 +266,7 @@ def _way(result: Any, t: Tensor, source: Node, needs: bool) -> Way | None:
         return None
     if fn is None:
         return way if meta is None or not meta.requires_grad else None
-    if not _read_record(way, fn, t, result, source, node):
-        return None
-    return way
+    return way if _read_record(way, fn, t, result, source, node) else None
 
 
 def _steps(node: Node | None, source: Node) -> list[Step] | None:
@@ -289,4 +304,7 @@ def _read_record(way: Way, fn: Any, t: Tensor, result: Tensor, source: Node, nod
     way.kind = type(fn)
     way.reads_values = fn.reads_values
     way.inputs = getattr(fn, "inputs", None)
+    if len(way.steps) == 1:  # in the form that further ones have: a pass of them is the same
+        fn.node, fn.srcs = node, node.srcs
+        del fn.captured, fn.in_nodes, fn.out_nodes
     return True
