@@ -284,7 +284,8 @@ def saved_entry(
     counter = t._meta.loose if t._meta is not None else None
     version = stored.version if counter is None else counter[0]
     handle = None if is_result else _ref(t)
-    return (stored, version, stored.writes, maker, number, node, t._view, counter, handle)
+    writes = stored.version + stored.loose + stored.exports
+    return (stored, version, writes, maker, number, node, t._view, counter, handle)
 
 
 def with_inputs(result: Tensor, outline: Sequence[Part]) -> Tensor:

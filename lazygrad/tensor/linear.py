@@ -19,6 +19,7 @@ from lazygrad.tensor.core import Tensor, axis_of, nodes_of, shape_of, view_of
 from lazygrad.tensor.declare import check_kind, check_tensor, declare
 from lazygrad.tensor.history import needs_grad, record, with_inputs
 from lazygrad.tensor.kernels import require, require_same
+from lazygrad.tensor.quick import of_matrices
 from lazygrad.tensor.size import extents
 from lazygrad.tensor.templates import templated
 from lazygrad.tensor.views import infer_size
@@ -49,6 +50,7 @@ def _check_mm(a: Node, b: Node) -> None:
 
 
 @declare(out="same")
+@of_matrices
 @templated
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """The product of two matrices."""
@@ -134,6 +136,7 @@ vdot = declare("vdot", out="same")(lambda input, other: dot(input, other))
 
 
 @declare(out="same")
+@of_matrices
 @templated
 def matmul(input: Tensor, other: Tensor) -> Tensor:
     """The matrix product, broadcasting batches; vectors count as rows or columns."""

@@ -7,6 +7,7 @@ What is done here is what `history.record` does for the general case, with fewer
 
 from __future__ import annotations
 
+import functools
 import sys
 import weakref
 from collections.abc import Callable, Container
@@ -18,11 +19,19 @@ from lazygrad.autograd.kept import Kept
 from lazygrad.ir.dtypes import DType, bool_
 from lazygrad.ir.node import _INTERNAL, Node, Place, innermost_place, user_place
 from lazygrad.ir.ops import SCALAR, Op
+from lazygrad.ir.ops import matmul as MATMUL
 from lazygrad.ir.ops import mul as MUL
 from lazygrad.ir.thread import thread
 from lazygrad.realize import traces
-from lazygrad.tensor.core import Meta, Tensor, fresh, wrap
-from lazygrad.tensor.history import accumulator_of, record, saved_entry
+from lazygrad.tensor.core import Meta, Tensor, fresh, node_of, wrap
+from lazygrad.tensor.history import (
+    accumulator_of,
+    edge_of,
+    maker_of,
+    needs_grad,
+    record,
+    saved_entry,
+)
 from lazygrad.tensor.storage import reads
 
 _alloc = object.__new__
@@ -30,18 +39,19 @@ _frame = sys._getframe
 _ref = weakref.ref
 
 
-def _read_by(op: Op) -> tuple[bool, bool, bool]:
-    """Whether the gradient of the first source reads that, the result, and anything at all."""
+def _read_by(op: Op, *wanted: int) -> tuple[int, ...]:
+    """What the gradients of these sources of an op read: sources by position, -1 is the result."""
     sides = tuple(Node(SCALAR, (), None, (), bool_, "cpu") for _ in range(op.arity))
     result = Node(op, sides, None, (), bool_, "cpu")
-    found = read_values(result, op, sides, sides[:1])
-    return sides[0] in found, result in found, bool(found)
+    found = read_values(result, op, sides, [sides[at] for at in wanted])
+    return tuple(-1 if node is result else sides.index(node) for node in dict.fromkeys(found))
 
 
 def _recorder(name: str, op: Op) -> Callable[[Tensor, Meta, Node, Node, dict[str, Any]], Tensor]:
     """What makes the result of `op` on a tensor (and a number), recorded where that has to be."""
     kind = fn_class(name)
-    reads_source, reads_result, reads_any = _read_by(op)
+    read = _read_by(op, 0)
+    reads_source, reads_result, reads_any = 0 in read, -1 in read, bool(read)
 
     def recorded(t: Tensor, meta: Meta, a: Node, node: Node, now: dict[str, Any]) -> Tensor:
         if not now["grad"]:
@@ -68,6 +78,70 @@ def _recorder(name: str, op: Op) -> Callable[[Tensor, Meta, Node, Node, dict[str
             fn.kept = Kept((node,))
         if reads_result:
             fn.saved = [*fn.saved, saved_entry(made, node, kind, 0, is_result=True)]
+        own = made._meta = _alloc(Meta)
+        own.requires_grad = True
+        own.fn, own.nr, own.base, own.loose = fn, 0, None, None
+        return made
+
+    return recorded
+
+
+def _pair_recorder(
+    name: str, op: Op
+) -> Callable[[Tensor, Tensor, Node, Node, Node, dict[str, Any]], Tensor]:
+    """What makes the result of `op` on two tensors, recorded where that has to be.
+
+    `history.make_fn` and `note_saved` say the same of any tensors.
+    """
+    kind = fn_class(name)
+    read_by = {(0,): _read_by(op, 0), (1,): _read_by(op, 1), (0, 1): _read_by(op, 0, 1)}
+
+    def recorded(x: Tensor, y: Tensor, a: Node, b: Node, node: Node, now: dict[str, Any]) -> Tensor:
+        if not now["grad"]:
+            return wrap(node)
+        one, two = x._meta, y._meta
+        if (
+            x is y
+            or reads
+            or now["anomaly"]
+            or node.dtype.kind != "f"
+            or (one is not None and one.base is not None)
+            or (two is not None and two.base is not None)
+        ):
+            return record(name, (x, y), (a, b), node)
+        first, second = edge_of(x), edge_of(y)
+        if first is None and second is None:
+            return wrap(node)
+        fn: Any = _alloc(kind)
+        if first is None:
+            fn.edges, fn.inputs = (second,), (-1, 0)
+            fn.in_nodes, fn.stops = (b,), (a,)
+            read = read_by[1,]
+        elif second is None:
+            fn.edges, fn.inputs = (first,), (0, -1)
+            fn.in_nodes, fn.stops = (a,), (b,)
+            read = read_by[0,]
+        else:
+            fn.edges = first, second
+            fn.in_nodes, fn.stops = (a, b), ()
+            read = read_by[0, 1]
+        fn.seq = next(_sequence)
+        fn.extras = fn.outline = fn.block = fn.node = None
+        fn.srcs = fn.kept = ()
+        fn.out_nodes = (node,)
+        fn.captured = [(node, op, node.srcs, None)]
+        fn.released = False
+        fn.reads_values = bool(read)
+        made = fresh(node, now)
+        saved = fn.saved = []
+        if read:
+            fn.kept = Kept([(a, b, node)[at] for at in read])
+            if 0 in read:
+                saved.append(saved_entry(x, a, maker_of(x), one.nr if one else 0))
+            if 1 in read:
+                saved.append(saved_entry(y, b, maker_of(y), two.nr if two else 0))
+            if -1 in read:
+                saved.append(saved_entry(made, node, kind, 0, is_result=True))
         own = made._meta = _alloc(Meta)
         own.requires_grad = True
         own.fn, own.nr, own.base, own.loose = fn, 0, None, None
@@ -120,6 +194,7 @@ def binary(
     """
     name, many_name = names
     recorded = _recorder(name, op)
+    recorded_pair = _pair_recorder(many_name, op)
 
     def function(input: Any, other: Any) -> Any:
         try:
@@ -168,8 +243,56 @@ def binary(
         else:
             node = Node(op, (a, b), None, a.shape, found, device, None, place)
             if meta is not None or other._meta is not None:
-                return record(many_name, (input, other), (a, b), node)
+                return recorded_pair(input, other, a, b, node, now)
         return wrap(node) if reads else fresh(node, now)
+
+    return function
+
+
+def of_matrices(general: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The function of a product, which has a short way for two matrices of floating numbers that
+    need no gradient. (Where one is needed, a template gives more: see autograd/patterns.py.)"""
+
+    @functools.wraps(general)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        now = thread.__dict__
+        if kwargs or len(args) != 2 or reads or now["value"]:
+            return general(*args, **kwargs)
+        left, right = args
+        try:
+            first, second = left._meta, right._meta
+            if now["grad"] and (
+                (first is not None and needs_grad(left))
+                or (second is not None and needs_grad(right))
+            ):
+                return general(left, right)
+            a, b = left._storage.node, right._storage.node
+        except AttributeError:
+            return general(left, right)
+        if a is None or b is None:
+            return general(left, right)
+        if left._view is not None:
+            a = node_of(left)
+        if right._view is not None:
+            b = node_of(right)
+        shape, other, dtype, device = a.shape, b.shape, a.dtype, a.device
+        if (
+            len(shape) != 2
+            or len(other) != 2
+            or shape[1] != other[0]
+            or 0 in shape
+            or 0 in other
+            or b.dtype is not dtype
+            or dtype.kind != "f"
+            or b.device != device
+            or (a is b and left is not right)
+            or (left.__class__ is not Tensor and left._keeps_class)
+            or (right.__class__ is not Tensor and right._keeps_class)
+        ):
+            return general(left, right)
+        place = now["place"] or innermost_place()
+        node = Node(MATMUL, (a, b), None, (shape[0], other[1]), dtype, device, None, place)
+        return fresh(node, now)
 
     return function
 
