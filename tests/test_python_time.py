@@ -59,7 +59,34 @@ def test_recording_an_op() -> None:
 
 def test_recording_an_op_with_gradient() -> None:
     x, a = lg.ones(16, requires_grad=True).realize(), lg.ones(16).realize()
-    assert calls(lambda: chain(x, a, 400)) <= 36 * 400
+    assert calls(lambda: chain(x, a, 400)) <= 19 * 400
+
+
+def moved_and_reduced(x: Any) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """400 views and 300 reductions of it."""
+
+    def views() -> None:
+        for _ in range(100):
+            x.T, x.reshape(16), x[0], x[:, 1]
+
+    def reductions() -> None:
+        for _ in range(100):
+            x.sum(), x.sum(1), x.amax(0)
+
+    views(), reductions()
+    return views, reductions
+
+
+def test_recording_a_view_or_a_reduction() -> None:
+    views, reductions = moved_and_reduced(lg.ones(4, 4).realize())
+    assert calls(views) <= 12 * 400
+    assert calls(reductions) <= 12.2 * 300
+
+
+def test_recording_a_view_or_a_reduction_with_gradient() -> None:
+    views, reductions = moved_and_reduced(lg.ones(4, 4, requires_grad=True))
+    assert calls(views) <= 19.3 * 400
+    assert calls(reductions) <= 25.7 * 300
 
 
 def test_a_small_step() -> None:

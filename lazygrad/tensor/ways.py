@@ -104,7 +104,15 @@ def short(general: Callable[..., Any]) -> Callable[..., Any]:
         if way is None:
             return general(input, *args, **kwargs)
         if way is _UNKNOWN:
-            return _learnt(key, input, needs, functools.partial(general, input, *args, **kwargs))
+            source = node_of(input)
+            looked, now["looked"] = now["looked"], False
+            try:
+                result = general(input, *args, **kwargs)
+                blind = not now["looked"]
+            finally:
+                now["looked"] |= looked
+            _keep(key, _way(result, input, source, needs) if blind else None)
+            return result
         place = now["place"]
         if place is None:
             frame = _frame(1)
@@ -113,7 +121,7 @@ def short(general: Callable[..., Any]) -> Callable[..., Any]:
                 place = innermost_place()
             else:
                 place = (code, frame.f_lasti)
-        source: Node = base if view is None else node_of(input)
+        source = base if view is None else node_of(input)
         node, device = source, base.device
         for op, arg, shape, dtype in way.steps:
             node = Node(op, (node,), arg, shape, dtype, device, None, place)
@@ -161,19 +169,10 @@ def _viewed(view: View, t: Tensor, base: Node, node: Node, grad: bool) -> Tensor
     return made
 
 
-def _learnt(key: Any, t: Tensor, needs: bool, call: Callable[[], Any]) -> Any:
-    """What a call gives that was not met before; its way is kept, if it has one."""
-    source, now = node_of(t), thread.__dict__
-    looked, now["looked"] = now["looked"], False
-    try:
-        result = call()
-        blind = not now["looked"]
-    finally:
-        now["looked"] |= looked
+def _keep(key: Any, way: Way | None) -> None:
     if len(_ways) >= LIMIT:
         _ways.clear()
-    _ways[key] = _way(result, t, source, needs) if blind else None
-    return result
+    _ways[key] = way
 
 
 def _record(way: Way, t: Tensor, source: Node, node: Node) -> Any:
