@@ -123,12 +123,16 @@ def full(
         raise TypeError("full(): argument 'size' (position 1) must be tuple of ints, not int")
     shape = size_args((size,), "full")
     if isinstance(fill_value, Tensor):
+        from lazygrad.tensor.checks import check_filling
+
         if fill_value.ndim:
-            raise RuntimeError("fill_value must be a scalar")
-        node = node_of(fill_value)
+            raise TypeError("full(): argument 'fill_value' (position 2) must be Number, not Tensor")
         kinds = {"f": P.default.dtype, "b": D.bool_}  # as of the number that it is
-        node = P.cast(node, dtype or kinds.get(node.dtype.kind, D.int64))
+        dtype = dtype or kinds.get(fill_value.dtype.kind, D.int64)
+        check_filling(fill_value, dtype)
+        node = P.cast(node_of(fill_value), dtype)
     else:
+        fill_value = P.number_from(fill_value)
         dtype = dtype or P.python_dtype(fill_value)
         node = P.filling(fill_value, dtype, where, halves=False)
     check_sizes(shape, node.dtype)
@@ -188,7 +192,7 @@ def full_like(
 ) -> Tensor:
     dtype = dtype or input.dtype
     if not isinstance(fill_value, Tensor):
-        P.check_fits(fill_value, dtype)
+        P.filling(fill_value, dtype, "cpu")
     made = full(shape_of(input), fill_value, dtype=dtype, device=device or input.device)
     return laid_out(made, input, requires_grad)
 
@@ -274,4 +278,6 @@ def new_full(
 ) -> Tensor:
     no_more("new_full", more)
     kind, where = dtype or self.dtype, device or self.device
+    if not isinstance(fill_value, Tensor):
+        P.filling(fill_value, kind, "cpu")
     return full(size, fill_value, dtype=kind, device=where, requires_grad=requires_grad)

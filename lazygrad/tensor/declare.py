@@ -23,6 +23,7 @@ from lazygrad.tensor.aliasing import adopt, check_inplace, check_overlap
 from lazygrad.tensor.core import Tensor, node_of, nodes_of, shape_of, view_of
 from lazygrad.tensor.history import record, relabelled
 from lazygrad.tensor.keywords import OVERLOADS, own_names
+from lazygrad.tensor.size import extents
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,9 @@ def inplace_form(
                 twice += other is self
         try:
             result = fn(self, *args, **kwargs)
+        except NotImplementedError:
+            _check_written(self, (*args, *kwargs.values()))
+            raise
         except TypeError:
             again = own_names(name, fn, kwargs)
             if again is None:
@@ -114,6 +118,32 @@ def inplace_form(
     run.__qualname__ = f"Tensor.{name}_"
     run.__doc__ = f"`{name}`, written into this tensor."
     return run
+
+
+def _check_written(t: Tensor, args: Sequence[Any]) -> None:
+    """Raise RuntimeError if the result with these operands could not be written into a tensor.
+
+    Called when there is no such result: that it would not fit is said first.
+    """
+    node = node_of(t)
+    for other in args:
+        if isinstance(other, Tensor):
+            dtype = promotion.pair_dtype(node, node_of(other))
+            joint = promotion.joint_shape(node.shape, shape_of(other))
+            if joint != node.shape:
+                raise RuntimeError(
+                    f"output with shape {extents(node.shape)} doesn't match the broadcast shape "
+                    f"{extents(joint)}"
+                ) from None
+        elif isinstance(other, complex):
+            raise RuntimeError("result type Complex can't be cast to a real one") from None
+        else:
+            dtype = promotion.with_number(node.dtype, promotion.number_from(other))
+        if not promotion.can_cast(dtype, node.dtype):
+            raise RuntimeError(
+                f"result type {promotion.type_name(dtype)} can't be cast to the desired output "
+                f"type {promotion.type_name(node.dtype)}"
+            ) from None
 
 
 def sized_form(name: str, fn: Callable[..., Any], sizes: str, method: bool) -> Callable[..., Any]:

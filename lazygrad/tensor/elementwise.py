@@ -25,8 +25,6 @@ from lazygrad.tensor.history import RESULT, not_differentiated, record, saving
 from lazygrad.tensor.kernels import KERNELS, REFUSALS, require
 from lazygrad.tensor.size import HOST
 
-Number = (bool, int, float)
-
 # -- unary --------------------------------------------------------------------------------------
 
 
@@ -108,11 +106,15 @@ def sgn(input: Tensor) -> Tensor:
 
 
 def number_of(value: Any, name: str, argument: str = "other", position: int = 2) -> Any:
-    """A Python number out of what may stand beside a tensor. Raises TypeError."""
-    if isinstance(value, Number):
-        return value
-    if isinstance(value, np.generic):
-        return value.item()
+    """A Python number out of what may stand beside a tensor (see `number_from`).
+
+    Raises TypeError, OverflowError for an integer that has more than 64 bits.
+    """
+    number = P.number_from(value)
+    if isinstance(number, (int, float)):
+        return number
+    if isinstance(number, complex):
+        raise NotImplementedError(f"{name}() of complex numbers is not supported")
     raise TypeError(
         f"{name}(): argument '{argument}' (position {position}) must be Tensor, "
         f"not {type(value).__name__}"
@@ -213,7 +215,7 @@ def _binary(
 
 
 _WRITTEN = (ops.add, ops.sub, ops.mul, ops.div)  # to these an optimizer's step comes down
-OPERANDS = (Tensor, bool, int, float, np.generic)
+OPERANDS = (Tensor, bool, int, float, np.number, np.bool_)
 _ACCURATE = (ops.add, ops.sub, ops.mul, ops.div)
 
 
@@ -233,6 +235,9 @@ def is_bool(value: Any) -> bool:
 
 
 def _no_bool_sub(name: str, a: Any, b: Any) -> None:
+    if not isinstance(a, (*OPERANDS, complex)) or not isinstance(b, (*OPERANDS, complex)):
+        return  # which is said where they are read
+    P.number_from(a), P.number_from(b)
     if is_bool(a) and is_bool(b):
         raise RuntimeError(
             "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` "
@@ -444,6 +449,8 @@ def pow(input: Any, exponent: Any) -> Tensor:
     elif number == 1:
         value = ops.copy(base)
     else:
+        if dtype is not D.float32:  # there it is an infinity
+            P.check_fits(number, dtype)
         value = ops.power(base, P.scalar(number, dtype, x.device))
     order = None if input._view is None else layout_order((input,), x.shape)
     return record("PowBackward0", (input,), (x,), value, order, (0,))

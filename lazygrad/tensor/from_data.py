@@ -7,6 +7,7 @@ alone (creation.py).
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 import numpy as np
@@ -79,11 +80,11 @@ def _odd_number(data: Any, dtype: DType | None) -> Any:
         raise TypeError("complex numbers are not supported")
     if isinstance(data, (list, tuple)):
         raise TypeError("only size-1 sequences can be converted to Python scalars")
-    for convert in ("__index__", "__float__"):
-        if hasattr(data, convert):
-            return getattr(data, convert)()
     if dtype is None:
         raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
+    for convert in ("__index__", "__float__"):
+        if hasattr(data, convert) and not isinstance(data, builtins.type):
+            return getattr(data, convert)()
     if dtype.kind == "f":
         raise TypeError(f"must be real number, not {type(data).__name__}")
     raise TypeError(f"'{type(data).__name__}' object cannot be interpreted as an integer")
@@ -164,6 +165,8 @@ def tensor(
 
 
 def _from_data(data: Any, dtype: DType | None, where: str, requires_grad: bool) -> Tensor:
+    if dtype is not None and isinstance(data, np.number):
+        data = P.number_from(data)  # whose own dtype does not matter
     if isinstance(data, (np.ndarray, np.generic)):
         made = _of_array(np.asarray(data), dtype, where)
     else:

@@ -16,10 +16,18 @@ from lazygrad.ir import dtypes as D
 from lazygrad.ir import ops
 from lazygrad.ir.node import Node
 from lazygrad.tensor import promotion as P
+from lazygrad.tensor.convert import item
 from lazygrad.tensor.core import Tensor, axis_of, cut, node_of, nodes_of, shape_of, wrap, wrap_as
 from lazygrad.tensor.declare import check_tensor, declare, layout_order
-from lazygrad.tensor.elementwise import operands
-from lazygrad.tensor.history import RESULT, Saves, not_differentiated, record, relabelled
+from lazygrad.tensor.elementwise import number_of, operands
+from lazygrad.tensor.history import (
+    RESULT,
+    Saves,
+    needs_grad,
+    not_differentiated,
+    record,
+    relabelled,
+)
 from lazygrad.tensor.kernels import require
 from lazygrad.tensor.logic import where
 
@@ -38,6 +46,11 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     check_tensor(input, "clamp")
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    if isinstance(min, Tensor) != isinstance(max, Tensor):
+        mixed = min is not None and max is not None
+        min, max = _limit(min, "min", mixed), _limit(max, "max", mixed)
+    elif not isinstance(min, Tensor):
+        min, max = _limit(min, "min"), _limit(max, "max")
     tensors = [t for t in (input, min, max) if isinstance(t, Tensor)]
     if len(tensors) == 2 and min is not None and max is not None:
         raise TypeError(
@@ -73,7 +86,7 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
         if isinstance(limit, Node):
             bound = P.expand_to(P.cast(limit, dtype), shape)
         else:
-            bound = P.scalar(limit, dtype, x.device)
+            bound = P.filling(limit, dtype, x.device)
         inside = ops.le(bound, value) if is_low else ops.le(value, bound)
         if dtype.kind == "f":  # NaN stays, as a value that has no gradient
             bound = ops.where(ops.eq(value, value), bound, ops.lit(math.nan, value))
@@ -98,6 +111,13 @@ def clamp_max(input: Tensor, max: Any) -> Tensor:
     if max is None:
         raise TypeError("clamp_max(): argument 'max' (position 2) must be Number, not NoneType")
     return clamp(input, max=max)
+
+
+def _limit(limit: Any, name: str, mixed: bool = False) -> Any:
+    """A limit of clamp; beside a number, a 0-d tensor that needs no gradient is its number."""
+    if isinstance(limit, Tensor):
+        return item(limit) if mixed and not limit.ndim and not needs_grad(limit) else limit
+    return None if limit is None else number_of(limit, "clamp", name, 2 + (name == "max"))
 
 
 def _f_extreme(name: str, below: bool) -> Any:

@@ -17,7 +17,6 @@ from lazygrad.ir import dtypes as D
 from lazygrad.ir import ops
 from lazygrad.ir.node import Node, Shape
 from lazygrad.ir.views import View
-from lazygrad.realize import FROM_NUMPY, value_read
 from lazygrad.tensor import promotion as P
 from lazygrad.tensor.aliasing import (
     adopt,
@@ -271,15 +270,8 @@ def _layout(plan: IndexPlan, base: Tensor, tensors: Sequence[Tensor | None]) -> 
 def setitem(self: Tensor, index: Any, value: Any) -> None:
     """x[index] = value."""
     items = _as_items(index)
-    if isinstance(value, np.ndarray):
-        value_read(FROM_NUMPY)
-        value = from_values(value, D.from_numpy_dtype(value.dtype)).to(self.device)
-    elif isinstance(value, np.generic):
-        value = value.item()
-    elif not isinstance(value, (Tensor, int, float)):
-        raise TypeError(
-            f"can't assign a {type(value).__name__} to a lazygrad.{P.type_name(self.dtype)}Tensor"
-        )
+    if not isinstance(value, (Tensor, float)):
+        value = _assigned(self, value)
     masks = [i for i in items if isinstance(i, Tensor) and i.dtype is D.bool_]
     if (
         len(items) == 1
@@ -329,6 +321,25 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
     for mask in masks:
         check_overlap(base, mask, any_place=True)
     _put(base, items, tensors, value, False, by_mask, lenient=True)
+
+
+def _assigned(t: Tensor, value: Any) -> Any:
+    """The number to be written, of what is no tensor and no float.
+
+    Raises TypeError for an array too, and for numpy's numbers that are no integers (its float64
+    is a Python float); ValueError for an integer that int64 does not have.
+    """
+    if type(value) is complex:
+        return value
+    if not isinstance(value, (int, np.integer)):
+        kind = type(value)
+        name = f"numpy.{kind.__name__}" if kind.__module__ == "numpy" else kind.__name__
+        raise TypeError(f"can't assign a {name} to a lazygrad.{P.type_name(t.dtype)}Tensor")
+    if isinstance(value, np.integer):
+        value = int(value)
+    if type(value) is int and not -(2**63) <= value < 2**63:
+        raise ValueError("Overflow when unpacking long long")
+    return value
 
 
 def _check_assign(shape: Shape, target: Shape) -> None:

@@ -20,6 +20,7 @@ from lazygrad.tensor.aliasing import adopt, check_inplace, check_overlap, note_w
 from lazygrad.tensor.core import Meta, Tensor, alias, node_of, shape_of, view_of, wrap
 from lazygrad.tensor.creation import check_sizes, filled_node
 from lazygrad.tensor.declare import declare
+from lazygrad.tensor.elementwise import OPERANDS
 from lazygrad.tensor.history import fn_of, meta_of, needs_grad, record
 from lazygrad.tensor.size import extents
 from lazygrad.tensor.views import size_args
@@ -318,9 +319,14 @@ def backward(
 
 
 def inplace_operator(name: str) -> Any:
-    """`x += y` by the in-place method of this name."""
+    """`x += y` by the in-place method of this name.
+
+    What is no operand makes it `x = x + y`, by the operand's own operator if that has one.
+    """
 
     def run(self: Tensor, other: Any) -> Any:
+        if not isinstance(other, (*OPERANDS, complex)):
+            return NotImplemented
         return getattr(self, name)(other)
 
     return run

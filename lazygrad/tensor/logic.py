@@ -142,7 +142,11 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
 
 def _where_numbers(input: Any, other: Any, condition: Tensor) -> Any:
     if isinstance(input, Tensor) or isinstance(other, Tensor):
-        return operands("where", input, other)
+        found = operands("where", input, other)
+        number = other if isinstance(input, Tensor) else input
+        P.check_fits(P.number_from(number), found[2][0].dtype)
+        return found
+    input, other = P.number_from(input), P.number_from(other)
     dtype = P.promote_scalars(input, other)
     where = condition._storage.device
     return [], [], [P.scalar(input, dtype, where), P.scalar(other, dtype, where)], None

@@ -6,6 +6,8 @@ Owns: which names the class has. Must not know: what any of them does.
 from __future__ import annotations
 
 import functools
+import math
+import numbers
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -38,6 +40,7 @@ from lazygrad.tensor import (
     structure,
     views,
 )
+from lazygrad.tensor import promotion as P
 from lazygrad.tensor.core import Tensor, as_class, shape_of
 from lazygrad.tensor.declare import (
     DECLARED,
@@ -120,8 +123,9 @@ def install() -> None:
     for name, getter in views.PROPERTIES.items():
         setattr(Tensor, name, property(short(getter)))
     for name, (operation, swapped) in _OPERATORS.items():
-        takes_arrays = name in ("__eq__", "__ne__")
-        setattr(Tensor, name, _operator(operation, swapped, takes_arrays))
+        equals = name in ("__eq__", "__ne__")
+        made = _equality(operation, name == "__eq__") if equals else _operator(operation, swapped)
+        setattr(Tensor, name, made)
     for name in (
         "add",
         "sub",
@@ -151,31 +155,40 @@ def install() -> None:
         setattr(Tensor, name, value)
 
 
-def _operator(operation: Callable[[Any, Any], Any], swapped: bool, arrays: bool = False) -> Any:
-    """An operator that gives way to the other operand's where it cannot take it.
+_OPERANDS = (*OPERANDS, complex)  # the last one is refused, in PyTorch's words
 
-    With `arrays` it takes a numpy array as a tensor, where PyTorch's does.
-    """
-    if arrays:
 
-        def run(self: Tensor, other: Any) -> Any:
-            if isinstance(other, np.ndarray):
+def _equality(operation: Callable[[Any, Any], Any], arrays: bool) -> Any:
+    """`==` and `!=`, which take complex numbers; the first takes arrays too, as PyTorch's does."""
+
+    def run(self: Tensor, other: Any) -> Any:
+        if arrays and isinstance(other, np.ndarray):
+            try:
                 other = as_tensor(other)
-            elif not isinstance(other, OPERANDS):
+            except TypeError:  # of a dtype that no tensor has
                 return NotImplemented
-            return operation(self, other)
+        elif isinstance(other, complex) and other.imag:
+            other = math.nan  # which is like no element either
+        elif not isinstance(other, _OPERANDS):
+            return NotImplemented
+        return operation(self, other)
 
-    elif swapped:
+    return run
+
+
+def _operator(operation: Callable[[Any, Any], Any], swapped: bool) -> Any:
+    """An operator that gives way to the other operand's where it cannot take it."""
+    if swapped:
 
         def run(self: Tensor, other: Any) -> Any:
-            if not isinstance(other, OPERANDS):
+            if not isinstance(other, _OPERANDS):
                 return NotImplemented
             return operation(other, self)
 
     else:
 
         def run(self: Tensor, other: Any) -> Any:
-            if not isinstance(other, OPERANDS):
+            if not isinstance(other, _OPERANDS):
                 return NotImplemented
             return operation(self, other)
 
@@ -196,7 +209,7 @@ def _invert(self: Tensor) -> Tensor:
 
 
 def _rtruediv(self: Tensor, other: Any) -> Any:
-    if isinstance(other, np.ndarray):
+    if isinstance(other, np.ndarray) and other.dtype.kind in "biuf":
         return elementwise.reciprocal(self) * other  # type: ignore[attr-defined]
     return _rdiv(other, self) if isinstance(other, OPERANDS) else NotImplemented
 
@@ -235,7 +248,11 @@ _OPERATORS: dict[str, tuple[Any, bool]] = {
 
 
 def _rpow(a: Any, b: Tensor) -> Tensor:
-    base = elementwise.wrap(elementwise.P.scalar(a, elementwise.P.python_dtype(a), "cpu"))
+    number = elementwise.number_of(a, "pow", "input", 1)
+    P.with_number(b.dtype, number)
+    if isinstance(number, int) and number >= 2**63 and b.dtype.kind == "f":
+        number = float(number)
+    base = elementwise.wrap(P.scalar(number, P.python_dtype(number), "cpu"))
     return functions.rename(elementwise.pow(base, b), "PowBackward2")
 
 
@@ -260,8 +277,8 @@ def _reversed(self: Tensor) -> Tensor:
 
 
 def _contains(self: Tensor, element: Any) -> bool:
-    if isinstance(element, (Tensor, int, float)):
-        return bool((elementwise.eq(self, element)).any())
+    if isinstance(element, (Tensor, numbers.Number)):
+        return bool((element == self).any())  # type: ignore[union-attr]
     raise RuntimeError(
         f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}."
     )

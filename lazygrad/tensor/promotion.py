@@ -72,9 +72,30 @@ def c_name(dtype: DType) -> str:
     }.get(dtype.name, dtype.name)
 
 
+def number_from(value: Any) -> Any:
+    """numpy's numbers as Python's: integers, and floats out of all others, truth values too.
+
+    A complex number is its real part if it is no more. What is no number is given back. Raises
+    OverflowError for an integer that has more than 64 bits.
+    """
+    if isinstance(value, float):
+        return value
+    if isinstance(value, int):
+        if type(value) is int and not -(2**63) <= value < 2**64:
+            raise OverflowError("int too big to convert")
+        return value
+    if isinstance(value, np.integer):
+        return int(value)
+    if isinstance(value, (np.floating, np.bool_)):
+        return float(value)
+    if isinstance(value, np.complexfloating) or (isinstance(value, complex) and not value.imag):
+        return float(value.real)
+    return value
+
+
 def python_dtype(value: Any) -> DType:
     """The dtype of a Python number standing alone."""
-    if isinstance(value, (bool, np.bool_)):
+    if isinstance(value, bool):
         return D.bool_
     if isinstance(value, (int, np.integer)):
         return D.int64
@@ -84,11 +105,13 @@ def python_dtype(value: Any) -> DType:
 def with_number(dtype: DType, value: Any) -> DType:
     """The dtype of `tensor op number`: the tensor's unless the number is of a higher category."""
     kind = dtype.kind
-    if kind == "f" or isinstance(value, (bool, np.bool_)):
+    if kind == "f" or isinstance(value, bool):
         return dtype
     if isinstance(value, (int, np.integer)):
+        if kind == "b" and type(value) is int and value >= 2**63:
+            raise RuntimeError("uint64, which a number of 64 bits would need, is not supported")
         return D.int64 if kind == "b" else dtype
-    if isinstance(value, (float, np.floating)):
+    if isinstance(value, (float, np.floating, np.bool_)):
         return default.dtype
     return dtype
 
@@ -148,6 +171,8 @@ def number_for(value: Any, dtype: DType) -> Any:
     kind = dtype.kind
     if type(value) is Traced:
         return _traced_for(value, dtype)
+    if isinstance(value, (str, bytes)):
+        raise TypeError(f"value must be Number, not {type(value).__name__}")
     if kind == "f":
         if type(value) is Numbered or type(value) is Size:
             return value
@@ -155,8 +180,6 @@ def number_for(value: Any, dtype: DType) -> Any:
             return float(value)
         except ValueError:
             raise TypeError(f"value must be Number, not {type(value).__name__}") from None
-    if isinstance(value, str):
-        raise TypeError("value must be Number, not str")
     if kind == "b":
         return bool(value)
     if isinstance(value, float) and not np.isfinite(value):
@@ -223,9 +246,26 @@ def check_fits(value: Any, dtype: DType, halves: bool = True) -> None:
 
 
 def filling(value: Any, dtype: DType, device: str, halves: bool = True) -> Node:
-    """`scalar` of a number that is written to elements. Raises RuntimeError if it does not fit."""
+    """`scalar` of a number that is written to elements.
+
+    Raises RuntimeError if it does not fit, TypeError for what is no number.
+    """
+    if type(value) is not float:
+        value = number_from(value)
+        if isinstance(value, complex):
+            value = _real(value, dtype)
+        elif not isinstance(value, (int, float, Traced)):
+            raise TypeError(f"value must be Number, not {type(value).__name__}")
     check_fits(value, dtype, halves)
     return scalar(value, dtype, device)
+
+
+def _real(value: complex, dtype: DType) -> bool:
+    """A complex number as a truth value. Raises RuntimeError for other dtypes."""
+    if dtype.kind != "b":
+        kind = _C_NUMBERS.get(dtype.name, "double")
+        raise RuntimeError(f"value cannot be converted to type {kind} without overflow")
+    return True
 
 
 def scalar(value: Any, dtype: DType, device: str) -> Node:

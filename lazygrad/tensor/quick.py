@@ -206,7 +206,7 @@ def binary(
         dtype = a.dtype
         kind = type(other)
         if kind is float or kind is int:
-            if dtype not in numbers:
+            if dtype not in numbers or (kind is int and other.bit_length() > 63):
                 return general(input, other)
             b = None
         elif not isinstance(other, Tensor):
@@ -322,7 +322,7 @@ def written(
         kind = type(other)
         place = now["place"] or user_place(3)
         if kind is float or kind is int:
-            if kwargs or dtype not in numbers:
+            if kwargs or dtype not in numbers or (kind is int and other.bit_length() > 63):
                 return False
             b = Node(SCALAR, (), None, (), dtype, device, float(other), place)
         elif not isinstance(other, Tensor):
