@@ -56,11 +56,14 @@ T.xlogy(x, y.detach()) | T.logit(x.clamp(0, 1), 0.1) | T.xlogy(x, y) | T.xlogy(y
 F.kl_div(x, y) | F.kl_div(y, x.clamp(0, 1)) | F.kl_div(x, y, log_target=True)
 F.binary_cross_entropy(x.clamp(0, 1), y.detach().clamp(0, 1))
 F.binary_cross_entropy(x.clamp(0, 1), y.detach().clamp(0, 1), w)
+T.linalg.vector_norm(x * 0, -2) | T.linalg.vector_norm(x, -2) | T.hypot(x, y)
 """
 INFINITE = """
 F.smooth_l1_loss(x, y) | F.huber_loss(x, y) | F.hardswish(x) | F.l1_loss(x, y) | F.relu(x)
 F.softplus(x) | T.sigmoid(x) | T.logsumexp(x, 1) | F.softmax(x, 1) | x.max() | x.amax(1)
 x.clamp(0, 1) | T.logit(x.clamp(0, 1)) | F.gelu(x) | F.elu(x) | F.silu(x) | x.norm(math.inf)
+T.copysign(x, y) | T.copysign(y, x) | T.xlogy(x, y) | T.xlogy(y, x) | T.hypot(x, y) | x.norm(0.5)
+T.linalg.vector_norm(x, -2) | T.hypot(x, x) | x.prod() | T.logaddexp(x, y) | T.logit(x, 0.1)
 """
 MISSING = """
 T.fmax(x, y) | x.median() | x.nanmedian() | x.nansum() | x.nanmean() | x.max(1)[0] | x.cummax(1)[0]
@@ -71,6 +74,9 @@ F.elu(x) | F.elu(x, 2.0) | F.celu(x) | F.celu(x, 0.5) | F.selu(x) | F.hardsigmoi
 F.hardsigmoid(x * 3) | F.softshrink(x) | F.softshrink(x, 1.0) | F.prelu(x, y[0, :1])
 F.prelu(x, y[0]) | F.prelu(x, x[0]) | F.hardswish(x) | F.hardshrink(x) | F.hardtanh(x) | F.relu6(x)
 F.threshold(x, 0.0, 1.0) | F.kl_div(x, y.clamp(0, 1)) | F.kl_div(y, x.clamp(0, 1)) | T.logit(x)
+T.copysign(x, y) | T.copysign(y, x) | y.clamp(x) | y.clamp(max=x) | y.clamp(x, x + 1) | x.norm(0.5)
+T.logit(x, 0.1) | T.linalg.vector_norm(x, -2) | T.hypot(x, y) | F.cosine_similarity(x, y) | x.norm()
+T.logaddexp(x, y) | T.xlogy(x, y) | T.xlogy(y, x) | x.prod() | x.norm(1) | x.amax(1)
 """
 SETS = {
     "ties": (TIES, [[1.0, 1.0, 0.0], [0.0, -0.0, 0.0], [2.0, -1.0, 2.0]]),

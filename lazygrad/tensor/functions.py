@@ -88,8 +88,11 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
         else:
             bound = P.filling(limit, dtype, x.device)
         inside = ops.le(bound, value) if is_low else ops.le(value, bound)
-        if dtype.kind == "f":  # NaN stays, as a value that has no gradient
-            bound = ops.where(ops.eq(value, value), bound, ops.lit(math.nan, value))
+        if dtype.kind == "f":  # NaN stays, as a value that has no gradient; that of a bound too
+            ordered = ops.eq(value, value)
+            if isinstance(limit, Node):
+                ordered = ops.bit_and(ordered, ops.eq(bound, bound))
+            bound = ops.where(ordered, bound, ops.lit(math.nan, value))
         value = ops.where(inside, value, bound)
     value = value if value.shape == shape else P.spread_to(value, shape)
     name = "ClampBackward0" if len(tensors) > 1 else "ClampBackward1"
@@ -250,11 +253,14 @@ def hypot(input: Tensor, other: Tensor) -> Tensor:
     kind = P.pair_dtype(node_of(input), node_of(other))
     require("hypot", kind)
     a, b = input.to(kind).abs(), other.to(kind).abs()
-    top = a.maximum(b)
     infinite = (a == math.inf) | (b == math.inf)  # also beside NaN, as C's hypot
-    scale = where((top == 0) | infinite, top.new_ones(()), top)
-    size = top * ((a / scale).square() + (b / scale).square()).sqrt()
-    return where(infinite, math.inf, size)
+    near, other_near = where(infinite, 1.0, a), where(infinite, 1.0, b)
+    top = near.maximum(other_near)
+    scale = where(top == 0, top.new_ones(()), top)
+    size = top * ((near / scale).square() + (other_near / scale).square()).sqrt()
+    # each over the result is the gradient: 0 of what is finite, none of an infinity
+    far = (where(infinite, a, 1.0).square() + where(infinite, b, 1.0).square()).sqrt()
+    return where(infinite, where(far == far, far, math.inf), size)
 
 
 @declare(inplace=True, out=True)
@@ -269,6 +275,11 @@ def copysign(input: Tensor, other: Any) -> Tensor:
     zero = ops.eq(a, ops.lit(0, a))  # of either sign: no gradient
     plain = ops.where(flip, ops.neg(a), a)
     value = ops.where(zero, ops.where(minus, ops.lit(-0.0, a), ops.lit(0.0, a)), plain)
+    # the gradient is the result over `a`: none for NaN and infinities, as of the root of a square
+    odd = ops.bit_not(ops.lt(ops.absolute(a), ops.lit(math.inf, a)))
+    alone = ops.where(odd, a, ops.lit(1, a))
+    size = ops.sqrt(ops.mul(alone, alone))
+    value = ops.where(odd, ops.where(minus, ops.neg(size), size), value)
     name, saves = f"CopysignBackward{2 - len(tensors)}", ((0, 0), RESULT)
     return record(name, tensors, nodes, value, order, saves)
 
@@ -313,6 +324,10 @@ def xlogy(input: Any, other: Any) -> Tensor:
     at_zero = ops.bit_and(nothing, ops.eq(b, ops.lit(0, b)))
     alone = ops.where(at_zero, b, ops.lit(1, b))
     none = ops.where(at_zero, ops.sqrt(ops.mul(alone, alone)), ops.lit(0, a))
+    # of 0 log(inf) it is infinite, as that of the root at 0
+    at_inf = ops.bit_and(nothing, ops.eq(b, ops.lit(math.inf, b)))
+    root = ops.sqrt(ops.add(ops.where(at_inf, a, ops.lit(1, a)), ops.lit(0.0, a)))
+    none = ops.where(at_inf, root, none)
     value = ops.where(fixed, none, ops.add(product, zero))
     return record("XlogyBackward0", tensors, nodes, value, order, tuple(range(len(tensors))))
 
@@ -321,7 +336,7 @@ def xlogy(input: Any, other: Any) -> Tensor:
 @composite("LogitBackward0", saves=("input",))
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
     z = input.to(P.float_dtype(input.dtype))
-    z = z if eps is None else clamp(z, eps, 1 - eps)
+    z = z if eps is None else where(z == z, clamp(z, eps, 1 - eps), z)
     z = z + where((z < 0) | (z > 1), math.nan, 0.0).to(z.dtype)  # with its gradient
     # at 0 and 1 the gradient is infinite, not that of a quotient of nothing
     low, high = z == 0, z == 1

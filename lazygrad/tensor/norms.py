@@ -46,19 +46,24 @@ def _norm_node(x: Node, p: float, axes: tuple[int, ...], keepdim: bool) -> Node:
 
 
 def _power_norm(size: Node, p: float, axes: tuple[int, ...]) -> Node:
-    """(sum of size^p)^(1/p). Its gradient is 0 where it is 0, and for a zero where p < 1."""
+    """(sum of size^p)^(1/p). Its gradient is 0 where it is 0, and for a zero where p < 1 (but
+    that times the norm, which may be none)."""
     zero, one = ops.lit(0, size), ops.lit(1, size)
     exponent = P.scalar(p, size.dtype, size.device)
     if 0 < p < 1:
         flat = ops.eq(size, zero)
-        power = ops.where(flat, zero, ops.power(ops.where(flat, one, size), exponent))
+        power = ops.where(
+            flat, ops.mul(size, zero), ops.power(ops.where(flat, one, size), exponent)
+        )
+    elif p < 0:
+        flat, infinity = ops.eq(size, zero), ops.lit(math.inf, size)
+        far = ops.add(ops.mul(size, zero), infinity)
+        power = ops.where(flat, far, ops.power(ops.where(flat, one, size), exponent))
     else:
         power = ops.power(size, exponent)
     total = ops.sum_(power, arg=axes) if axes else power
     root = P.scalar(1 / p, size.dtype, size.device)
-    if p < 0:
-        return ops.power(total, root)
-    flat = ops.eq(total, zero)
+    flat = ops.eq(total, infinity if p < 0 else zero)
     return ops.where(flat, zero, ops.power(ops.where(flat, one, total), root))
 
 
