@@ -129,6 +129,14 @@ def test_a_line_compares_with_the_best_peer() -> None:
     assert line.part == pytest.approx(WORKLOADS["softmax"].bytes / 1.5e-3 / 1e9 / 30)
 
 
+def test_the_goal_of_several_threads_holds_without_a_run_on_one() -> None:
+    made = record()
+    made["results"] = [r | {"threads": 2} for r in made["results"]]
+    made["limits"] = {"2": made["limits"]["1"]}
+    (line,) = report.lines(made)
+    assert line.goal == WORKLOADS["softmax"].goals[1] == 1.5
+
+
 def test_a_peer_that_is_wrong_has_no_time() -> None:
     made = record()
     made["results"][3] = {k: v for k, v in row("torch", 1.0, failed="off").items() if k != "median"}

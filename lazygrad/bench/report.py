@@ -68,13 +68,12 @@ def lines(record: Record) -> list[Line]:
         if "median" in row:
             times[row["peer"]] = row["median"]
     made = []
-    fewest = min((threads for _, threads in found), default=1)
     for (name, threads), times in found.items():
         w = WORKLOADS[name]
         plain, jit = (times.get(p) for p in OURS)
         peers = {p: t for p, t in times.items() if p not in OURS}
         part = part_of_limit(w, jit if jit is not None else plain, record["limits"][str(threads)])
-        goal = w.goals[0 if threads == fewest else 1]
+        goal = w.goals[0 if threads == 1 else 1]
         made.append(Line(w, threads, plain, jit, peers, goal, part))
     return made
 
