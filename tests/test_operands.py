@@ -183,3 +183,10 @@ if __name__ == "__main__":
         for call, row in outcomes(torch, dtype).items()
     ]
     GOLDEN.write_bytes(gzip.compress("\n".join(lines).encode(), mtime=0))
+
+
+@pytest.mark.parametrize("dtype", [lg.bool, lg.uint8, lg.int16, lg.int64])
+def test_a_weight_promotes_nothing(dtype: lg.dtype) -> None:
+    x = lg.ones(3, dtype=dtype)
+    with pytest.raises(NotImplementedError, match="lerp_kernel_scalar"):
+        x.lerp_(x, 0.5)

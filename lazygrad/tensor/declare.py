@@ -99,7 +99,8 @@ def inplace_form(
         try:
             result = fn(self, *args, **kwargs)
         except NotImplementedError:
-            _check_written(self, (*args, *kwargs.values()))
+            if len(operands := args or tuple(kwargs.values())) == 1:  # a weight promotes nothing
+                _check_written(self, operands)
             raise
         except TypeError:
             again = own_names(name, fn, kwargs)
