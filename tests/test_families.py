@@ -168,7 +168,8 @@ def test_without_its_questions_a_form_would_be_wrong() -> None:
     assert len(forms) == 1
     run("corrected", 30, 5)
     assert len(forms) == 2
-    forms[0].formulas._hold = []
+    forms[0].formulas.asked.clear()
+    forms[0].formulas._ways.clear()
     wrong = run("corrected", 30, 6)
     forget()
     assert wrong != run("corrected", 30, 6)

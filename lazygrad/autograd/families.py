@@ -10,6 +10,7 @@ the form is used, so its program is the one that would be recorded.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from lazygrad.autograd.graph import AccumulateGrad, BaseFn
@@ -17,7 +18,7 @@ from lazygrad.autograd.late import tensors
 from lazygrad.ir.node import Node, blank, stand_in
 from lazygrad.ir.ops.core import REGISTRY, Op
 from lazygrad.ir.sizes import Formulas, Size, Trace, formulas, larger
-from lazygrad.ir.skeleton import LEAST, has_sizes, settled, skeleton, within
+from lazygrad.ir.skeleton import LEAST, Names, has_sizes, settled, skeleton, within
 from lazygrad.ir.skeleton import numbers as numbers_in
 from lazygrad.ir.structure import Structure, structure
 from lazygrad.realize import Ran, dear
@@ -72,11 +73,8 @@ class Form:
 
     def known_for(self, sizes: Sequence[int]) -> Known | None:
         """What the pass is for these sizes. None where it might be another, or has no program."""
-        try:
-            values = self.formulas.values(sizes)
-        except ZeroDivisionError:  # by what is not zero where the form holds
-            return None
-        if not self.formulas.hold(values):
+        values = self.formulas.held(sizes)
+        if values is None:
             return None
         made = plans.find(self.plan, [values[at] for at in self.sizes])
         if made is None:
@@ -100,18 +98,7 @@ class Form:
 def bones_of(one: Pass) -> tuple[Any, tuple[int, ...]] | None:
     """What is alike in passes of all sizes, and the sizes of this one. None where that is not
     known: of operations without forms."""
-    seen: dict[int, int] = {}
-    mapped: dict[Any, Any] = {}
-
-    def of(extent: int) -> int:
-        return extent if extent < LEAST else LEAST + seen.setdefault(extent, len(seen))
-
-    def without(arg: Any) -> Any:
-        found = mapped.get(arg)
-        if found is None:
-            found = mapped[arg] = within(arg, of)
-        return found
-
+    names = Names()
     place, entries, records, *rest = one.key
     parts: list[Any] = [place]
     for entry in entries:
@@ -119,27 +106,27 @@ def bones_of(one: Pass) -> tuple[Any, tuple[int, ...]] | None:
             parts.append(entry)
         elif entry[0].__class__ is Op:
             op, arg, dtype, shape, *numbers = entry
-            parts.append((op, without(arg) if op.sized else arg, dtype, without(shape), *numbers))
+            parts.append((op, names[arg] if op.sized else arg, dtype, names[shape], *numbers))
         elif len(entry) == 2 and entry[1].__class__ is tuple:
-            parts.append((entry[0], without(entry[1])))
+            parts.append((entry[0], names[entry[1]]))
         else:
             template, *numbers = entry
             if template.form is None:
                 return None
-            parts.append((template.form, without(template.numbers), *numbers))
+            parts.append((template.form, names[template.numbers], *numbers))
     for entry in records:
         made: list[Any] = []
         for item in entry:
             if item.__class__ is tuple:  # a node that was computed: op, argument, sources
                 name, arg, *numbers = item
-                item = (name, without(arg) if REGISTRY[name].sized else arg, *numbers)
+                item = (name, names[arg] if REGISTRY[name].sized else arg, *numbers)
             elif item.__class__ is not int and item is not None:
                 item = item.form
                 if item is None:
                     return None
             made.append(item)
         parts.append(tuple(made))
-    return (tuple(parts), tuple(rest)), tuple(seen)
+    return (tuple(parts), tuple(rest)), tuple(names.sizes)
 
 
 def known_for(one: Pass) -> Known | None:
@@ -186,11 +173,7 @@ class Rerun:
             sizes = _sizes(self.trace, shape.key, ran.key)
             if sizes is None:
                 return None
-            for number in sizes:
-                self.trace.at(number)
-            for node in shape.outputs:
-                for size in node.shape:
-                    self.trace.at(size)
+            found = formulas(self.trace, chain(sizes, *(node.shape for node in shape.outputs)))
         except Exception:
             # whatever it is that a Size is not good for, the pass itself has worked
             stats.unsized += 1
@@ -198,7 +181,7 @@ class Rerun:
         if not device(shape.device).any_sizes:
             return None
         bones, _ = skeleton(Structure(ran.key, [], [], []))
-        return Form(*formulas(self.trace), bones, sizes, shape, known, ran)
+        return Form(*found, bones, sizes, shape, known, ran)
 
 
 def _sizes(trace: Trace, traced: Any, plain: Any) -> list[Any] | None:

@@ -10,8 +10,10 @@ same expressions of those values. Whatever needs the number itself (an index, a 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+
+from lazygrad.ir.picking import picker
 
 Number = int | float
 Step = tuple[str, int, int]  # an operation, and the numbers of the expressions it is of
@@ -80,8 +82,7 @@ class Trace:
         self.asked: dict[Step, None] = {}  # what held
         self.hashed: dict[Number, int] = {}  # an expression for each value that tables were asked
         self.sizes = [Size(self, at, value) for at, value in enumerate(values)]
-        self.unknown: dict[int, int] = {}  # those that come `later`,
-        self.before = 0  # and how many of the steps come before them
+        self.unknown: dict[int, int] = {}  # those that come `later`
 
     def constant(self, value: Number) -> int:
         key = (value.__class__, value)
@@ -107,7 +108,6 @@ class Trace:
         """So many numbers that are made from others by whoever evaluates the trace: nothing may be
         asked about them."""
         assert not self.unknown, "there are numbers for later already"
-        self.before = len(self.steps)
         first = len(self.values)
         self.values += [0] * count
         self.unknown = {first + number: number for number in range(count)}
@@ -267,90 +267,143 @@ class Formulas:
     `steps` make the values of all expressions, from those of the sizes and constants that come
     first; `later` steps need the numbers that somebody else makes from those before. `asked` is
     what must hold; the expressions in `different` differ from each other, and from 0, 1 and -1.
+    What depends on no size that is another than in the last case that held is not looked at again.
     """
 
     def __init__(
         self,
+        count: int,
         constants: Sequence[Number],
         steps: Sequence[Step],
+        unknown: int,
         later: Sequence[Step],
         asked: Sequence[Step],
         different: Sequence[int],
     ):
+        """`count`, `unknown`: how many sizes there are, and numbers that come later."""
+        self.count = count
         self.constants = list(constants)
         self.steps = list(steps)
+        self.unknown = unknown
         self.later = list(later)
         self.asked = list(asked)
         self.different = list(different)
-        self._make = [(_ARITHMETIC[op], a, b) for op, a, b in steps]
-        self._make_later = [(_ARITHMETIC[op], a, b) for op, a, b in later]
-        self._hold = [(_COMPARISONS[op], a, b) for op, a, b in asked]
+        self._first = count + len(self.constants)  # what the steps make begins here,
+        self._then = self._first + len(self.steps)  # and what comes later here
+        self._different = picker(self.different)
+        self._make_later = [(_ARITHMETIC[op], a, b) for op, a, b in self.later]
+        self._asked_later = [
+            (_COMPARISONS[op], a, b) for op, a, b in self.asked if max(a, b) >= self._then
+        ]
+        self._ways: dict[tuple[int, ...], _Way] = {}
+        self._last: list[Any] = [None] * count  # values that held
 
-    def values(self, sizes: Sequence[int]) -> list[Any]:
-        """The values of the first expressions: `add` gives the others."""
-        values: list[Any] = [*sizes, *self.constants]
-        append = values.append
-        for make, a, b in self._make:
-            append(make(values[a], values[b]))
-        return values
-
-    def add(self, values: list[Any], unknown: Sequence[int]) -> None:
-        """Values of the numbers that come later, and of what is made of them."""
-        values += unknown
-        append = values.append
-        for make, a, b in self._make_later:
-            append(make(values[a], values[b]))
-
-    def hold(self, values: list[Any]) -> bool:
-        """Whether planning would get the answers that it got when it was traced."""
-        for holds, a, b in self._hold:
+    def held(
+        self, sizes: Sequence[int], unknown: Callable[[list[Any]], Sequence[int]] | None = None
+    ) -> list[Any] | None:
+        """The values of all expressions for these sizes; None where planning would get other
+        answers than it got when it was traced. `unknown` makes the numbers that come later."""
+        last = self._last
+        changed = tuple([at for at, size in enumerate(sizes) if last[at] != size])
+        way = self._ways.get(changed)
+        if way is None:
+            way = self._ways[changed] = _Way(self, changed)
+        values = last[: self._then]
+        if len(last) == self.count:
+            values += self.constants
+            values += [0] * len(self.steps)
+        values[: self.count] = sizes
+        try:
+            for at, make, a, b in way.steps:
+                values[at] = make(values[a], values[b])
+        except ZeroDivisionError:  # by what is not zero where the formulas hold
+            return None
+        for holds, a, b in way.asked:
             if not holds(values[a], values[b]):
-                return False
-        found = {-1, 0, 1, *[values[at] for at in self.different]}
-        return len(found) == len(self.different) + 3
+                return None
+        if unknown is not None:
+            values += unknown(values)
+            append = values.append
+            for make, a, b in self._make_later:
+                append(make(values[a], values[b]))
+            for holds, a, b in self._asked_later:
+                if not holds(values[a], values[b]):
+                    return None
+        found = {-1, 0, 1, *self._different(values)}
+        if len(found) != len(self.different) + 3:
+            return None
+        self._last = values
+        return values
 
     def to_json(self) -> list[Any]:
         """What `Formulas` takes."""
-        return [self.constants, self.steps, self.later, self.asked, self.different]
+        made = self.count, self.constants, self.steps, self.unknown, self.later
+        return [*made, self.asked, self.different]
 
-    def broken(self, values: list[Any]) -> list[str]:
+    def broken(self, sizes: Sequence[int], unknown: Sequence[int] = ()) -> list[str]:
         """The answers that would be others, as text."""
+        values: list[Any] = [*sizes, *self.constants]
+        for op, a, b in self.steps:
+            values.append(_ARITHMETIC[op](values[a], values[b]))
+        values += unknown
         return [
             f"{values[a]} {op} {values[b]}"
             for op, a, b in self.asked
-            if not _COMPARISONS[op](values[a], values[b])
+            if max(a, b) < len(values) and not _COMPARISONS[op](values[a], values[b])
         ]
 
 
-def formulas(trace: Trace) -> tuple[Formulas, Callable[[Any], int]]:
-    """What a trace has found, and what gives the number of a Size or constant of it among its
-    values."""
-    count = trace.count
-    place: dict[int, int] = {at: at for at in range(count)}
-    steps, made_by = list(trace.steps), list(trace.steps.values())
-    first, second = _parts(trace)
-    after = [*trace.constants.values(), *made_by[first], *trace.unknown, *made_by[second]]
-    place.update((at, number) for number, at in enumerate(after, count))
+class _Way:
+    """What has to be looked at when these sizes, by number, have changed."""
+
+    __slots__ = ("asked", "steps")
+
+    def __init__(self, of: Formulas, changed: Iterable[int]):
+        touched = set(changed)
+        self.steps: list[tuple[int, Callable[..., Any], int, int]] = []
+        for at, (op, a, b) in enumerate(of.steps, of._first):
+            if a in touched or b in touched:
+                touched.add(at)
+                self.steps.append((at, _ARITHMETIC[op], a, b))
+        self.asked = [
+            (_COMPARISONS[op], a, b)
+            for op, a, b in of.asked
+            if (a in touched or b in touched) and max(a, b) < of._then
+        ]
+
+
+def formulas(trace: Trace, wanted: Iterable[Any]) -> tuple[Formulas, Callable[[Any], int]]:
+    """What a trace has found of these numbers, and what gives the number of a wanted Size or
+    constant among its values. What neither they nor the answers depend on is left out."""
+    used = {trace.at(number) for number in wanted}  # constants too are among the values
+    used.update(trace.hashed.values())
+    for _, a, b in trace.asked:
+        used |= {a, b}
+    for (_, a, b), at in reversed(trace.steps.items()):
+        if at in used:
+            used |= {a, b}
+    steps = [(step, at) for step, at in trace.steps.items() if at in used]
+    late = min(trace.unknown, default=len(trace.values))
+    before, after = ([one for one in steps if (one[1] < late) is early] for early in (True, False))
+    order = [*range(trace.count), *trace.constants.values(), *(at for _, at in before)]
+    order += [*trace.unknown, *(at for _, at in after)]
+    place = {at: number for number, at in enumerate(order)}
 
     def number(value: Any) -> int:
         if value.__class__ is Size:
             return place[value.at]
         return place[trace.constants[value.__class__, value]]
 
-    def moved(steps: Sequence[Step]) -> list[Step]:
+    def moved(steps: Iterable[Step]) -> list[Step]:
         return [(op, place[a], place[b]) for op, a, b in steps]
 
     made = Formulas(
+        trace.count,
         [value for _, value in trace.constants],
-        moved(steps[first]),
-        moved(steps[second]),
-        moved(list(trace.asked)),
+        moved(step for step, _ in before),
+        len(trace.unknown),
+        moved(step for step, _ in after),
+        moved(trace.asked),
         [place[at] for at in trace.hashed.values()],
     )
     return made, number
-
-
-def _parts(trace: Trace) -> tuple[slice, slice]:
-    """The steps before and after the numbers that come later."""
-    cut = trace.before if trace.unknown else len(trace.steps)
-    return slice(cut), slice(cut, None)

@@ -52,31 +52,46 @@ def numbers(arg: Any, note: Callable[[Any], Any]) -> None:
         note(arg)
 
 
+class Names(dict[Any, Any]):
+    """What stands for arguments and shapes where their sizes are to be left out: an extent is named
+    by when it was first met. Each is worked out once, as the same ones come again and again."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []  # different ones, in the order in which they came
+
+    def __missing__(self, item: Any) -> Any:
+        kind = item.__class__
+        name: Any
+        if kind is int:
+            name = item
+            if item >= LEAST:
+                name = LEAST + len(self.sizes)
+                self.sizes.append(item)
+        elif kind is tuple:
+            name = tuple(map(self.__getitem__, item))
+        elif kind is View:
+            parts = item.shape, item.strides, item.offset, item.box
+            name = (View, *map(self.__getitem__, parts))
+        else:
+            name = within(item, self.__getitem__)
+        self[item] = name
+        return name
+
+
 def skeleton(structure: Structure) -> tuple[Any, tuple[int, ...]]:
     """The key without sizes, and the sizes: different ones, in the order in which they come."""
     entries, outputs = structure.key
-    seen: dict[int, int] = {}
-    known: dict[Any, Any] = {}  # shapes come again and again
-
-    def of(extent: int) -> int:
-        return extent if extent < LEAST else LEAST + seen.setdefault(extent, len(seen))
-
-    def mapped(arg: Any) -> Any:
-        found = known.get(arg)
-        if found is None:
-            found = known[arg] = within(arg, of)
-        return found
-
+    names = Names()
     parts: list[Any] = []
     for entry in entries:
         if entry.__class__ is not tuple:  # a number's dtype
             parts.append(entry)
         elif entry[0].__class__ is Op:
             op, arg, dtype, shape, *numbers = entry
-            parts.append((op, mapped(arg) if op.sized else arg, dtype, mapped(shape), *numbers))
+            parts.append((op, names[arg] if op.sized else arg, dtype, names[shape], *numbers))
         else:
-            parts.append((entry[0], mapped(entry[1])))
-    return (tuple(parts), outputs), tuple(seen)
+            parts.append((entry[0], names[entry[1]]))
+    return (tuple(parts), outputs), tuple(names.sizes)
 
 
 def traced(structure: Structure, sizes: tuple[int, ...]) -> tuple[Structure, Trace]:

@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lazygrad.ir.node import Node
+from lazygrad.ir.picking import picker
 from lazygrad.ir.traced import Traced, plain
 from lazygrad.realize import Ran, crosses, realize_nodes, run_recorded
 from lazygrad.recorded.record import Recording, is_spent, state_of
-from lazygrad.recorded.replay import Entry, Given, Made, Part, Sources, Value, Write, picker
+from lazygrad.recorded.replay import Entry, Given, Made, Part, Sources, Value, Write
 from lazygrad.recorded.watch import PLAIN, Guard
 from lazygrad.runtime.memory import Buffer
 from lazygrad.tensor.core import Tensor

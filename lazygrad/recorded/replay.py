@@ -19,12 +19,12 @@ from weakref import getweakrefcount
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
 from lazygrad.ir.node import Node, Shape
+from lazygrad.ir.picking import picker
 from lazygrad.realize import realize_nodes
 from lazygrad.recorded.record import state_of
 from lazygrad.recorded.watch import Guard
 from lazygrad.runtime.device import device as opened
 from lazygrad.runtime.memory import Buffer
-from lazygrad.runtime.program import picker
 from lazygrad.runtime.stats import stats
 from lazygrad.tensor.core import Meta, Tensor
 from lazygrad.tensor.storage import Storage

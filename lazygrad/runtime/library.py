@@ -98,6 +98,7 @@ def open_unit(path: str) -> Any:
     return ffi().dlopen(path)
 
 
+@functools.cache
 def kernels(path: str, count: int) -> list[Any]:
     """The functions of a compiled unit, in the order of its table."""
     table = open_unit(path).lg_table

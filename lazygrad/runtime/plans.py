@@ -24,6 +24,8 @@ from lazygrad.runtime.program import (
     Launch,
     Output,
     Program,
+    offset_in,
+    slot_in,
 )
 
 if TYPE_CHECKING:
@@ -52,13 +54,13 @@ class Plan:
     ) -> Plan:
         """`program` is one that was planned for the trace's Sizes, and so is `later`, by which its
         temporaries get their places; `out_slot` has the slots of the outputs."""
-        for number in _numbers(program):
-            trace.at(number)  # constants too are among the values
-        found, at = formulas(trace)
+        hosts = _sizes_of(program.host_nodes)
+        wanted = [*_numbers(program), *hosts, *(later.size.values() if later else ())]
+        found, at = formulas(trace, wanted)
         memory = None if later is None else Memory.traced(later, program, out_slot, at)
         numbered = _numbered(program, at, same)
         numbered.host_nodes = list(program.host_nodes)
-        places = {s.at: at(s) for s in _sizes_of(program.host_nodes)}
+        places = {s.at: at(s) for s in hosts}
         return cls(found, numbered, output_of, memory, places)
 
     def to_json(self) -> str:
@@ -77,24 +79,24 @@ class Plan:
             None if memory is None else Memory(*memory),
         )
 
-    def _values(self, sizes: Sequence[int]) -> tuple[list[Any], Callable[[int], int]]:
-        """The values of all formulas, and the slot of every slot of the program."""
-        values = self.formulas.values(sizes)
-        if self.memory is None:
-            return values, same
-        unknown, slots = self.memory.places(values)
-        self.formulas.add(values, unknown)
-        return values, slots.__getitem__
-
     def broken(self, sizes: Sequence[int]) -> list[str]:
         """Why this plan does not hold for these sizes: what would be answered otherwise."""
-        return self.formulas.broken(self._values(sizes)[0])
+        return self.formulas.broken(sizes)
 
     def for_sizes(self, sizes: Sequence[int]) -> tuple[Program, list[int]] | None:
         """The program for these sizes and its outputs' positions; None if it does not hold."""
-        values, slot = self._values(sizes)
-        if not self.formulas.hold(values):
+        slots: list[int] = []
+
+        def placed(values: list[Any]) -> list[int]:
+            assert self.memory is not None
+            unknown, found = self.memory.places(values)
+            slots[:] = found
+            return unknown
+
+        values = self.formulas.held(sizes, None if self.memory is None else placed)
+        if values is None:
             return None
+        slot = same if self.memory is None else slots.__getitem__
         program = _numbered(self.program, values.__getitem__, slot)
         places = self.places
         program.host_nodes = [
@@ -195,8 +197,13 @@ def _numbered(program: Program, of: Callable[[Any], int], slot_of: Callable[[int
                     [
                         Instance(
                             of(i.items),
-                            [(slot_of(slot), of(offset)) for slot, offset in i.pointers],
-                            [of(number) for number in i.dims],
+                            list(
+                                zip(
+                                    map(slot_of, map(slot_in, i.pointers)),
+                                    map(of, map(offset_in, i.pointers)),
+                                )
+                            ),
+                            list(map(of, i.dims)),
                         )
                         for i in one.instances
                     ],

@@ -12,7 +12,7 @@ import operator
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any
@@ -22,6 +22,7 @@ import numpy as np
 from lazygrad.ir.interp import apply, from_storage, to_storage
 from lazygrad.ir.node import Node, Place
 from lazygrad.ir.ops.checks import complaint, recorded_at
+from lazygrad.ir.picking import picker
 from lazygrad.runtime import library
 from lazygrad.runtime.memory import Buffer, OutOfMemoryError, pool
 
@@ -30,13 +31,7 @@ ERROR_BYTES = 16
 _value_of = operator.attrgetter("value")
 _held_at = operator.attrgetter("buffer.address")
 _address_of = operator.attrgetter("address")
-
-
-def picker(indexes: Sequence[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:
-    """What takes those elements from a sequence."""
-    if len(indexes) > 1:
-        return operator.itemgetter(*indexes)
-    return lambda items: [items[at] for at in indexes]
+slot_in, offset_in = operator.itemgetter(0), operator.itemgetter(1)  # of a pointer
 
 
 @dataclass
@@ -400,8 +395,8 @@ def _load_part(part: list[Launch], functions: list[Any], ffi: Any) -> _Loaded:
         first = len(instances)
         for one in launch.instances:
             instances.append((one.items, len(one.pointers), len(slot), len(dims)))
-            slot += [s for s, _ in one.pointers]
-            offset += [o for _, o in one.pointers]
+            slot += map(slot_in, one.pointers)
+            offset += map(offset_in, one.pointers)
             dims += one.dims
             if launch.calls is not None:
                 called, at = launch.calls

@@ -14,8 +14,9 @@ from typing import Any
 
 from lazygrad.ir.node import About, Node, blank
 from lazygrad.ir.ops import SCALAR
+from lazygrad.ir.picking import picker
 from lazygrad.ir.sizes import Size, Trace, formulas
-from lazygrad.ir.skeleton import LEAST, has_sizes, numbers, settled, within
+from lazygrad.ir.skeleton import LEAST, Names, has_sizes, numbers, settled, within
 from lazygrad.ir.thread import thread
 from lazygrad.ir.views import View
 from lazygrad.runtime.stats import stats
@@ -48,11 +49,9 @@ class Form:
     def __init__(self, trace: Trace, template: Template):
         """`template` is one on Sizes of the trace."""
         extents = [number for step in template.steps for number in _extents(step)]
-        for number in (*extents, *_others(template)):
-            trace.at(number)  # constants too are among the values
-        self.formulas, self.number = formulas(trace)
+        self.formulas, self.number = formulas(trace, [*extents, *_others(template)])
         self.template = template
-        self.numbers = [self.number(extent) for extent in extents]
+        self.numbers = picker([self.number(extent) for extent in extents])
         self.steps = [self._prepared(step) for step in template.steps]
 
     def _prepared(self, step: tuple[Any, ...]) -> Any:
@@ -60,16 +59,13 @@ class Form:
         and value are others for other sizes. The step alone if it has no size."""
         if not has_sizes((step[4], step[5], step[8])):
             return step
-        shape = [self.number(extent) for extent in step[5]]
+        shape = picker([self.number(extent) for extent in step[5]])
         return step, shape, has_sizes((step[4], step[8]))
 
     def template_for(self, sizes: Sequence[int]) -> Template | None:
         """The template for these sizes. None where it might be another."""
-        try:
-            values = self.formulas.values(sizes)
-        except ZeroDivisionError:  # by what is not zero where the form holds
-            return None
-        if not self.formulas.hold(values):
+        values = self.formulas.held(sizes)
+        if values is None:
             return None
 
         def of(size: Size) -> Any:
@@ -83,13 +79,16 @@ class Form:
                     arg = settled(arg, of)
                     if op is SCALAR:
                         value = number_for(settled(value, of), dtype)
-                shape = tuple([values[number] for number in at])
+                shape = tuple(at(values))
                 steps.append((kind, op, single, take, arg, shape, dtype, device, value))
             else:
                 steps.append(prepared)
         traced = self.template
         like = like_of(_node(steps[-1])) if traced.whole else ()
-        inside = [node and number_like(_node(steps[at])) for at, node in enumerate(traced.inside)]
+        inside = [
+            node and (node if steps[at] is self.steps[at] else number_like(_node(steps[at])))
+            for at, node in enumerate(traced.inside)
+        ]
         return Template(
             tuple(steps),
             traced.results if traced.whole else _settled_results(traced.results, of),
@@ -101,7 +100,7 @@ class Form:
             inside,
             [node for node in inside if node is not None],
             self,
-            tuple([values[at] for at in self.numbers]),
+            tuple(self.numbers(values)),
         )
 
 
@@ -142,11 +141,7 @@ def _node(step: tuple[Any, ...]) -> Node:
 
 def family_of(key: Sequence[Any], tensors: Sequence[Tensor]) -> tuple[Family, tuple[int, ...]]:
     """The family of a call with this key (templates.py), and its sizes."""
-    seen: dict[int, int] = {}
-
-    def of(extent: int) -> int:
-        return extent if extent < LEAST else LEAST + seen.setdefault(extent, len(seen))
-
+    names = Names()
     parts: list[Any] = []
     at = 0
     for part in key:
@@ -155,19 +150,19 @@ def family_of(key: Sequence[Any], tensors: Sequence[Tensor]) -> tuple[Family, tu
             dtype, shape, device, op = part.key
             base = tensors[at]._storage.node
             assert base is not None
-            parts += (dtype, tuple([of(e) for e in shape]), device, op, part.is_needing)
+            parts += (dtype, names[shape], device, op, part.is_needing)
             if tensors[at]._view is not None:
-                parts += (within(base.shape, of), base.op if base.buffer is None else None)
+                parts += (names[base.shape], base.op if base.buffer is None else None)
             at += 1
         else:
-            parts.append(within(part, of) if kind is View else part)
+            parts.append(names[part] if kind is View else part)
     name = tuple(parts)
     family = _families.get(name)
     if family is None:
         if len(_families) >= LIMIT:
             _families.clear()
         family = _families[name] = Family()
-    return family, tuple(seen)
+    return family, tuple(names.sizes)
 
 
 def found(family: Family, sizes: tuple[int, ...]) -> Template | bool:

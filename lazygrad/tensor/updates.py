@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lazygrad.ir.node import Node, about, blank, user_place
+from lazygrad.ir.picking import picker
 from lazygrad.realize import realize_soon, run_known, watched
-from lazygrad.runtime.program import picker
 from lazygrad.tensor.core import Tensor
 from lazygrad.tensor.promotion import Numbered
 from lazygrad.tensor.storage import reads
