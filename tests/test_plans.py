@@ -221,7 +221,9 @@ def test_without_its_questions_a_plan_would_be_wrong(watch: Watch) -> None:
     short(30)
     for known in watch.plans.values():
         for plan in known:
-            plan.formulas._hold = []
+            plan.formulas.asked.clear()
+            plan.formulas._ways.clear()
+            plan.formulas._asked_later.clear()
     with pytest.raises(AssertionError):
         short(7)
 

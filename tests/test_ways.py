@@ -95,7 +95,7 @@ def test_further_calls_give_what_the_first_gave(name: str, source: str) -> None:
     for needs, grad in ((False, True), (True, True), (True, False)):
         ways._ways.clear()
         first = outcome(call, make, needs, grad)
-        for _ in range(2):
+        for _ in range(3):  # the second gives the way, the others take it
             assert outcome(call, make, needs, grad) == first
 
 
@@ -104,8 +104,8 @@ def test_further_calls_give_what_the_first_gave(name: str, source: str) -> None:
 def test_there_is_a_way(name: str, needs: bool) -> None:
     x = leaf(needs)
     ways._ways.clear()
-    CALLS[name](x)
-    assert all(way is not None for way in ways._ways.values())
+    CALLS[name](x), CALLS[name](x)
+    assert all(isinstance(way, ways.Way) for way in ways._ways.values())
     known = len(ways._ways)
     CALLS[name](x)
     assert len(ways._ways) == known > 0
@@ -113,13 +113,14 @@ def test_there_is_a_way(name: str, needs: bool) -> None:
 
 def test_equal_arguments_of_other_types_are_other_calls() -> None:
     x = lg.ones(2, 1)
-    assert x[1].shape == (1,)
-    assert x[True].shape == (1, 2, 1)
-    assert x[1].shape == (1,)
-    assert x.reshape(2).shape == (2,)
+    for _ in range(3):
+        assert x[1].shape == (1,)
+        assert x[True].shape == (1, 2, 1)
+        assert x.reshape(2).shape == (2,)
     with pytest.raises(TypeError):
         x.reshape(2.0)
-    assert x.sum(1).shape == (2,)
+    for _ in range(3):
+        assert x.sum(1).shape == (2,)
     with pytest.raises(TypeError):
         x.sum(1.0)
     assert x.int().sum(0).dtype is lg.int64
@@ -129,7 +130,8 @@ def test_equal_arguments_of_other_types_are_other_calls() -> None:
 
 def test_a_name_is_not_a_place() -> None:
     x = lg.ones(2, 3)
-    assert x.sum(dim=1).shape == (2,)
+    for _ in range(3):
+        assert x.sum(dim=1).shape == (2,)
     with pytest.raises((TypeError, RuntimeError)):
         x.sum("dim", 1)
     assert x.transpose(dim0=0, dim1=1).shape == (3, 2)
@@ -188,7 +190,8 @@ def test_a_subclass_is_kept() -> None:
 
 def test_memory_that_is_shared_is_read_at_once() -> None:
     x = lg.ones(2, 2)
-    x.sum(), x.T.sum()
+    for _ in range(3):
+        x.sum(), x.T.sum()
     array = x.numpy()
     total, turned = x.sum(), x.T
     array[0, 1] = 5.0

@@ -1,8 +1,8 @@
 """The short way of operations on one tensor: what a call made is made again in one go.
 
 Owns: what makes two calls alike (shape, strides and dtype of the tensor, whether it needs a
-gradient, and arguments that are plain), the `Way` that is read off the result of the first one, and
-how the next one's nodes, tensor and record are made from it. Must not know: any operation.
+gradient, and arguments that are plain), the `Way` that is read off the result of the second one,
+and how the next one's nodes, tensor and record are made from it. Must not know: any operation.
 
 There is no way where anything but a few nodes in a row came out, where shared memory was read, or
 inside a composite function, which has a template instead. What `aliasing.make_view` and
@@ -31,8 +31,9 @@ from lazygrad.tensor.storage import reads
 
 LIMIT = 4096  # ways that are kept
 LONGEST = 4  # nodes of one
-_ways: dict[Any, Way | None] = {}  # named cache: None is for calls that have no way
+_ways: dict[Any, Any] = {}  # named cache: None is for calls that have no way
 _UNKNOWN: Any = object()
+_ONCE: Any = object()  # a call that may not come again, of another batch
 _NOTHING: Any = object()
 _SIMPLE = frozenset({bool, str, type(None), type(Ellipsis), DType})
 _alloc = object.__new__
@@ -104,6 +105,9 @@ def short(general: Callable[..., Any]) -> Callable[..., Any]:
         if way is None:
             return general(input, *args, **kwargs)
         if way is _UNKNOWN:
+            _keep(key, _ONCE)
+            return general(input, *args, **kwargs)
+        if way is _ONCE:
             source = node_of(input)
             looked, now["looked"] = now["looked"], False
             try:
@@ -169,7 +173,7 @@ def _viewed(view: View, t: Tensor, base: Node, node: Node, grad: bool) -> Tensor
     return made
 
 
-def _keep(key: Any, way: Way | None) -> None:
+def _keep(key: Any, way: Any) -> None:
     if len(_ways) >= LIMIT:
         _ways.clear()
     _ways[key] = way
