@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Any
 
 from lazygrad.ir.traced import Traced
-from lazygrad.tensor import Tensor, enable_grad, no_grad, realize, zeros_like
+from lazygrad.tensor import Tensor, enable_grad, no_grad, realize, tensor, zeros_like
 from lazygrad.tensor.updates import Plan, with_gradients
 from lazygrad.tensor.updates import step as known_step
 
@@ -182,7 +182,10 @@ class Optimizer:
     # -- state -----------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """{"state": per parameter by its number, "param_groups": options and numbers}."""
+        """{"state": per parameter by its number, "param_groups": options and numbers}.
+
+        Counters of steps are tensors in it, as PyTorch's are.
+        """
         numbers: dict[int, int] = {}
         for param in chain.from_iterable(group["params"] for group in self.param_groups):
             numbers.setdefault(id(param), len(numbers))
@@ -192,7 +195,7 @@ class Optimizer:
             packed["params"] = [numbers[id(param)] for param in group["params"]]
             groups.append(packed)
         state = {
-            numbers.get(id(key), key) if isinstance(key, Tensor) else key: value
+            numbers.get(id(key), key) if isinstance(key, Tensor) else key: _counted(value)
             for key, value in self.state.items()
         }
         return {"state": state, "param_groups": groups}
@@ -235,6 +238,14 @@ class Optimizer:
             if place + 1 < len(self.param_groups):
                 lines.append("")
         return "\n".join([*lines, ")"])
+
+
+def _counted(state: dict[str, Any]) -> dict[str, Any]:
+    """The state of a parameter with its counter as a tensor."""
+    step = state.get("step") if isinstance(state, dict) else None
+    if isinstance(step, int):
+        return {**state, "step": tensor(float(step))}
+    return state
 
 
 def _adopt(name: str, value: Any, param: Tensor) -> Any:

@@ -238,6 +238,7 @@ def tensor_repr(self: Tensor, *, tensor_contents: Any = None) -> str:
     wants = meta is not None and needs_grad(self)
     made_by = fn_of(self)
     fn = None if made_by is None else made_by.name()
+    named = self.__class__ is not Tensor and self._keeps_class  # a user's subclass
     return tensor_text(
         host_values(self),
         dtype=self.dtype.name,
@@ -245,4 +246,5 @@ def tensor_repr(self: Tensor, *, tensor_contents: Any = None) -> str:
         requires_grad=wants,
         grad_fn=fn,
         default_dtype=P.default.dtype.name,
+        prefix=f"{self.__class__.__name__}(" if named else "tensor(",
     )

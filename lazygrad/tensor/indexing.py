@@ -113,6 +113,7 @@ def _basic(
     shape: list[int] = []
     strides: list[int] = []
     tensors: list[Tensor | None] = []
+    masks: list[tuple[Tensor, int]] = []  # and the axis that each begins at
     offset, axis, name = old.offset, 0, "AliasBackward0"
     steps: Part = 0  # PyTorch has a record for each, of which the last one is this one's name
     seen_ellipsis = False
@@ -168,15 +169,17 @@ def _basic(
                 axis += 1
             if kept is not None:
                 at = len(tensors) - count
-                _place_mask(kept, at, shape, tensors, refuse) if kept.dtype in (
-                    D.bool_,
-                    D.uint8,
-                ) else tensors.__setitem__(at, kept)
+                if kept.dtype in (D.bool_, D.uint8):
+                    masks.append((kept, at))
+                else:
+                    tensors[at] = kept
     for rest in range(axis, rank):
         spans.append((0, old.shape[rest], 1))
         shape.append(old.shape[rest])
         strides.append(old.strides[rest])
         tensors.append(None)
+    for mask, at in masks:
+        _place_mask(mask, at, shape, tensors, refuse)
     view = View(tuple(shape), tuple(strides), offset)
     if view == old and len(items) and any(isinstance(i, Tensor) for i in items):
         return t, tensors

@@ -397,7 +397,7 @@ class iinfo:
         self.min, self.max = int(info.min), int(info.max)
 
     def __repr__(self) -> str:
-        return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"
+        return f"iinfo(min={self.min:g}, max={self.max:g}, dtype={self.dtype})"
 
 
 def promote_scalars(a: Any, b: Any) -> DType:

@@ -191,7 +191,8 @@ def _spread_args(dim: Any, unbiased: Any, correction: Any) -> tuple[Any, float]:
 def _spread_check(name: str, input: Tensor) -> None:
     check_tensor(input, name)
     if input.dtype.kind != "f":
-        raise RuntimeError(f"{name} only support floating point and complex dtypes")
+        names = name if "_mean" in name else "std and var"
+        raise RuntimeError(f"{names} only support floating point and complex dtypes")
 
 
 @composite("VarBackward0", saves=("input",))

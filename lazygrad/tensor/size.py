@@ -23,6 +23,7 @@ class Size(tuple[int, ...]):
     """The shape of a tensor: a tuple that prints as `lazygrad.Size([5, 3])`."""
 
     __slots__ = ()
+    __module__ = "lazygrad"
 
     def __new__(cls, extents: Iterable[int] = ()) -> Size:
         return super().__new__(cls, extents)
