@@ -78,10 +78,26 @@ T.copysign(x, y) | T.copysign(y, x) | y.clamp(x) | y.clamp(max=x) | y.clamp(x, x
 T.logit(x, 0.1) | T.linalg.vector_norm(x, -2) | T.hypot(x, y) | F.cosine_similarity(x, y) | x.norm()
 T.logaddexp(x, y) | T.xlogy(x, y) | T.xlogy(y, x) | x.prod() | x.norm(1) | x.amax(1)
 """
+BESIDE = """
+x.max() | x.min() | x.amax() | x.amin() | T.aminmax(x).max | x.mode(1)[0] | x.mode(0)[0]
+T.linalg.vector_norm(x, math.inf) | T.linalg.vector_norm(x, -math.inf) | x.norm(math.inf, 1)
+T.linalg.vector_norm(x, -math.inf, 1) | T.linalg.norm(x[0], math.inf) | T.dist(x, y, math.inf)
+F.pairwise_distance(x, y, math.inf) | T.clamp(x, y, y) | T.clamp(y, x, x) | y.clamp(x, x + 1)
+T.clamp(x, y + 1, y) | T.clamp(y, x + 1, x) | x.clamp(y, y + 1) | T.renorm(x, 2, 0, 1.0)
+T.renorm(x, 1, 0, 1.0) | T.renorm(x, 3, 1, 1.0) | T.renorm(x, math.inf, 0, 1.0) | x.nanmean(1)
+T.cdist(x, x, p=1) | T.cdist(x, y, p=1) | T.cdist(x, y, p=math.inf) | T.cdist(x, y, p=0)
+F.adaptive_max_pool1d(x[None], 1) | F.adaptive_max_pool1d(x[None], 2) | T.logaddexp(x, x)
+F.adaptive_max_pool2d(x[None], 2) | F.adaptive_max_pool3d(x[None, None], (1, 2, 2))
+T.logaddexp2(x, x) | x.pow(-0.5) | x.rsqrt() | x.nansum(1) * w[0] * math.inf | T.logaddexp(x, y)
+"""
 SETS = {
     "ties": (TIES, [[1.0, 1.0, 0.0], [0.0, -0.0, 0.0], [2.0, -1.0, 2.0]]),
     "infinite": (INFINITE, [[1.0, INF, INF], [-INF, -INF, 0], [INF, -INF, 1.0]]),
     "missing": (MISSING, [[1.0, nan, 0.0], [nan, nan, 1.0], [2.0, 1.0, nan]]),
+    "mixed": (BESIDE, [[nan, INF, -0.0], [-INF, nan, nan], [INF, -0.0, 2.0]]),
+    "nans": (BESIDE, [[nan, nan, nan], [nan, 1.0, INF], [nan, -INF, 0.5]]),
+    "infinities": (BESIDE, [[INF, INF, INF], [-INF, -INF, -INF], [0.0, -0.0, INF]]),
+    "zeros": (BESIDE, [[0.0, -0.0, 0.0], [-0.0, -0.0, 1.0], [-0.0, 0.0, -1.0]]),
 }
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lazygrad.nn._common import batched, function, need_floats
-from lazygrad.nn._pooling import _image_index, _lowest, _need_line, _one, _outer
+from lazygrad.nn._pooling import _image_index, _lowest, _need_line, _one, _outer, largest
 from lazygrad.nn._windows import windows
 from lazygrad.tensor import Tensor, no_grad, tensor, where
 from lazygrad.tensor import bool as bool_
@@ -65,8 +65,7 @@ _AVG = {
 
 
 def _max_body(x: Tensor, *, outs: Sequence[int]) -> tuple[Tensor, Tensor]:
-    values, place = _gathered(x, outs, _lowest(x)).flatten(-len(outs)).max(-1)
-    return values, place
+    return largest(_gathered(x, outs, _lowest(x)), len(outs))
 
 
 _MAX = {

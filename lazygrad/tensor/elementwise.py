@@ -446,6 +446,8 @@ def pow(input: Any, exponent: Any) -> Tensor:
     short = _POWERS.get(float(number)) if number == number else None
     if short is not None and (dtype.kind == "f" or number in (2, 3)):
         value = short(base)
+        if number == -0.5:  # the power of -0.0 and -inf has another gradient than the root
+            value = ops.graded(value, ops.power(base, P.scalar(number, dtype, x.device)))
     elif number == 1:
         value = ops.copy(base)
     else:

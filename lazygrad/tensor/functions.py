@@ -95,9 +95,22 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
             bound = ops.where(ordered, bound, ops.lit(math.nan, value))
         value = ops.where(inside, value, bound)
     value = value if value.shape == shape else P.spread_to(value, shape)
+    if len(tensors) == 3 and dtype.kind == "f":
+        like = _clamped(*(P.spread_to(P.cast(node, dtype), shape) for node in nodes))
+        value = ops.graded(value, like)
     name = "ClampBackward0" if len(tensors) > 1 else "ClampBackward1"
     saves = range(len(tensors))
     return record(name, tensors, nodes, value, layout_order(tensors, shape), saves)
+
+
+def _clamped(x: Node, low: Node, high: Node) -> Node:
+    """What each of the three has a gradient of, as PyTorch says it: equal bounds have none, and
+    crossing ones leave all of it to the upper."""
+    inside = ops.bit_and(ops.le(low, x), ops.le(x, high))
+    below = ops.bit_and(ops.lt(x, low), ops.lt(low, high))
+    above = ops.bit_or(ops.lt(high, x), ops.lt(high, low))
+    rest = ops.where(above, high, ops.lit(0, x))
+    return ops.where(inside, x, ops.where(below, low, rest))
 
 
 @declare(inplace=True, out="clamp")
@@ -308,7 +321,10 @@ def _log_sum(name: str, input: Tensor, other: Tensor, rest: Any) -> Tensor:
     gap = ops.sub(low, top)
     infinite = ops.bit_and(ops.eq(a, b), ops.ne(gap, gap))
     value = ops.add(top, node_of(rest(wrap(ops.where(infinite, ops.lit(0, gap), gap)))))
-    return wrap_as(ops.where(infinite, top, value), order)
+    value = ops.where(infinite, top, value)
+    # two of one sign have NaN as their gradient
+    none = ops.where(infinite, ops.lit(math.nan, value), ops.lit(1, value))
+    return wrap_as(ops.graded(value, ops.mul(value, none)), order)
 
 
 @declare(inplace=True, out=True)

@@ -247,19 +247,32 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     axis = axis_of(dim, input.ndim)
     rest = [a for a in range(input.ndim) if a != axis]
     size = vector_norm(input, p, rest, True)
-    scale = where(size > maxnorm, maxnorm / (size + 1e-7), size.new_ones(()))
-    return input * scale
+    large = size > maxnorm
+    scale = where(large, maxnorm / (size + 1e-7), size.new_ones(()))
+    # what is not scaled has a plain gradient, whatever its norm is
+    safe = where(large, input, 1.0)
+    scaled = node_of(safe * (maxnorm / (vector_norm(safe, p, rest, True) + 1e-7)))
+    like = ops.where(P.spread_to(node_of(large), node_of(input).shape), scaled, node_of(input))
+    return wrap(ops.graded(node_of(input * scale), like))
 
 
 @composite("CdistBackward0", saves=("x1", "x2", "result"))
 def _cdist(x1: Tensor, x2: Tensor, p: float) -> Tensor:
-    if p == math.inf and x1.shape[-1]:
-        size = (x1.unsqueeze(-2) - x2.unsqueeze(-3)).abs()
-        fixed = size.detach()
-        top = fixed.amax(-1, True)
-        ties = (fixed == top) & (top < math.inf)  # each has the whole gradient
-        return top.squeeze(-1) + where(ties, size - where(ties, top, 0.0), 0.0).sum(-1)
-    return vector_norm(x1.unsqueeze(-2) - x2.unsqueeze(-3), p, (-1,))
+    gap = x1.unsqueeze(-2) - x2.unsqueeze(-3)
+    if p not in (0, 1, math.inf) or not x1.shape[-1]:
+        return vector_norm(gap, p, (-1,))
+    # NaN counts for nothing in an extreme; its gradient is NaN in any case
+    fixed = gap.detach()
+    size, valid = fixed.abs(), fixed == fixed
+    if p == 0:
+        value, slope = where(valid, (fixed != 0).to(gap.dtype), math.nan).sum(-1), gap.new_zeros(())
+    elif p == 1:
+        value, slope = size.sum(-1), where(valid, fixed.sign(), math.nan)
+    else:
+        value = where(valid, size, 0.0).amax(-1)
+        ties = size == value.unsqueeze(-1)  # each has the whole gradient
+        slope = where(size < math.inf, where(ties, fixed.sign(), 0.0), math.nan)
+    return wrap(ops.graded(node_of(value), node_of((gap * slope).sum(-1))))
 
 
 @declare(method=False)

@@ -82,7 +82,14 @@ def nansum(
     input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: DType | None = None
 ) -> Tensor:
     x = node_of(input)
-    value = ops.where(ops.ne(x, x), ops.lit(0, x), x) if x.dtype.kind == "f" else x
+    value = x
+    if x.dtype.kind == "f":
+        valid = ops.eq(
+            x, x
+        )  # the gradient is multiplied by this: nothing but a number times 0 is 0
+        value = ops.graded(
+            ops.where(valid, x, ops.lit(0, x)), ops.mul(x, ops.cast(valid, arg=x.dtype))
+        )
     value = P.cast(value, _sum_dtype(x, dtype))
     axes = axes_of(dim, len(x.shape))
     return record("NansumBackward0", (input,), (x,), _over(ops.sum_, value, axes, keepdim))
@@ -341,8 +348,8 @@ def _am(name: str, op: Any) -> Any:
     return declare(name, out="same", short=True)(function)
 
 
-amax = _am("amax", ops.max_)
-amin = _am("amin", ops.min_)
+amax = _am("amax", ops.amax)
+amin = _am("amin", ops.amin)
 
 
 @declare(out="same")

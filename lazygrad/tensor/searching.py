@@ -203,6 +203,8 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
         return mode_result(input.clone(), wrap(ops.zeros((), D.int64, input._storage.device)))
 
     def pick(row: np.ndarray) -> int:
+        if row.dtype.kind == "f" and np.isnan(row).any():
+            return _mode_beside_nan(row.tolist())
         found, counts = np.unique(row, return_counts=True, equal_nan=False)
         most = found[counts.argmax()]
         same = row == most if most == most else row != row  # NaNs are the largest, each for itself
@@ -211,6 +213,28 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
     where = np.apply_along_axis(pick, axis, values)
     index = from_values(np.expand_dims(where, axis), D.int64, input._storage.device)
     return mode_result(*_picked("ModeBackward0", input, index, axis, keepdim))
+
+
+def _mode_beside_nan(row: list[float]) -> int:
+    """Where PyTorch finds the mode. It sorts by `<`, to which NaN is in order anywhere, and counts
+    neighbours that are equal: up to 16 elements its sort is one by insertion, as here."""
+    order: list[int] = []
+    for i, value in enumerate(row):
+        at = i
+        if i and value < row[order[0]]:
+            at = 0
+        else:
+            while at and value < row[order[at - 1]]:
+                at -= 1
+        order.insert(at, i)
+    best, most, count = order[0], 0, 0
+    for i, here in enumerate(order):
+        count += 1
+        if i == len(order) - 1 or row[here] != row[order[i + 1]]:
+            if count > most:
+                best, most = here, count
+            count = 0
+    return best
 
 
 # -- running ------------------------------------------------------------------------------------

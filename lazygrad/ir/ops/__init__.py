@@ -78,6 +78,7 @@ from lazygrad.ir.ops.pointwise import (
     floor,
     floordiv,
     fmod,
+    graded,
     le,
     log,
     log1p,
@@ -108,7 +109,7 @@ from lazygrad.ir.ops.pointwise import (
     truncdiv,
     where,
 )
-from lazygrad.ir.ops.reduce import argmax, argmin, max_, min_, prod, spread, sum_
+from lazygrad.ir.ops.reduce import amax, amin, argmax, argmin, max_, min_, prod, spread, sum_
 
 __all__ = [
     "BUFFER",
@@ -127,6 +128,8 @@ __all__ = [
     "acos",
     "acosh",
     "add",
+    "amax",
+    "amin",
     "argcummax",
     "argcummin",
     "argmax",
@@ -174,6 +177,7 @@ __all__ = [
     "floordiv",
     "fmod",
     "gather",
+    "graded",
     "iota",
     "le",
     "lit",

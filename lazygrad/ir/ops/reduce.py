@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from lazygrad.ir.dtypes import DType, from_numpy_dtype, int64
 from lazygrad.ir.node import Node, Shape
 from lazygrad.ir.ops.core import Lowering, Op, register
 from lazygrad.ir.ops.leaf import lit
-from lazygrad.ir.ops.pointwise import cast, div, eq, mul, sub, where
+from lazygrad.ir.ops.pointwise import bit_and, bit_or, cast, div, eq, mul, ne, sub, where
 
 
 def _reduced(shape: Shape, axes: tuple[int, ...]) -> Shape:
@@ -63,8 +64,20 @@ def _prod_vjp(g: Node, y: Node, x: Node, *, arg: Any) -> tuple[Node]:
 
 
 def _extreme_vjp(g: Node, y: Node, x: Node, *, arg: Any) -> tuple[Node]:
-    """Shared evenly by all elements that equal the extreme, as torch.amax."""
-    chosen = cast(eq(x, spread(y, x.shape)), arg=g.dtype)
+    """Shared evenly by all elements that equal the extreme, or that are NaN if it is."""
+    top = spread(y, x.shape)
+    chosen = eq(x, top)
+    if x.dtype.kind == "f":
+        chosen = bit_or(chosen, bit_and(ne(top, top), ne(x, x)))
+    return _shared(g, x, cast(chosen, arg=g.dtype), arg)
+
+
+def _equals_vjp(g: Node, y: Node, x: Node, *, arg: Any) -> tuple[Node]:
+    """Shared evenly by all elements that equal the extreme: NaN everywhere if it is NaN."""
+    return _shared(g, x, cast(eq(x, spread(y, x.shape)), arg=g.dtype), arg)
+
+
+def _shared(g: Node, x: Node, chosen: Node, arg: Any) -> tuple[Node]:
     share = div(g, sum_(chosen, arg=arg))
     return (mul(spread(share, x.shape), chosen),)
 
@@ -134,6 +147,13 @@ min_: Op = register(
         identity=_greatest,
     )
 )
+# the same values with torch.amax's and torch.amin's gradient
+amax: Op = register(
+    replace(max_, name="amax", vjp=_equals_vjp, written=lambda x, *, arg: max_(x, arg=arg))
+)
+amin: Op = register(
+    replace(min_, name="amin", vjp=_equals_vjp, written=lambda x, *, arg: min_(x, arg=arg))
+)
 argmax: Op = register(
     Op(
         "argmax",
@@ -154,4 +174,4 @@ argmin: Op = register(
 )
 
 
-__all__ = ["argmax", "argmin", "max_", "min_", "prod", "spread", "sum_"]
+__all__ = ["amax", "amin", "argmax", "argmin", "max_", "min_", "prod", "spread", "sum_"]
