@@ -160,6 +160,13 @@ OPTIMIZERS: dict[str, Callable[[Any], Any]] = {
     "adam": lambda ps: lg.optim.Adam(ps, 0.01),
     "amsgrad": lambda ps: lg.optim.Adam(ps, 0.01, amsgrad=True, weight_decay=0.1),
     "adamw": lambda ps: lg.optim.AdamW(ps, 0.01, betas=(0.4, 0.99)),
+    "rmsprop": lambda ps: lg.optim.RMSprop(ps, 0.01, momentum=0.9, weight_decay=0.1),
+    "centered": lambda ps: lg.optim.RMSprop(ps, 0.01, alpha=0.3, centered=True, maximize=True),
+    "adagrad": lambda ps: lg.optim.Adagrad(ps, 0.01, lr_decay=0.1),
+    "adadelta": lambda ps: lg.optim.Adadelta(ps, 0.5, weight_decay=0.1),
+    "adamax": lambda ps: lg.optim.Adamax(ps, 0.01, betas=(0.3, 0.9)),
+    "nadam": lambda ps: lg.optim.NAdam(ps, 0.01, weight_decay=0.1, decoupled_weight_decay=True),
+    "radam": lambda ps: lg.optim.RAdam(ps, 0.01, betas=(0.9, 0.9)),
     "groups": lambda ps: lg.optim.SGD([{"params": ps[:1], "lr": 0.02}, {"params": ps[1:]}], 0.01),
 }
 

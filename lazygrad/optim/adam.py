@@ -74,53 +74,52 @@ class Adam(Optimizer):
         lr, decay, eps = (number(group[name]) for name in ("lr", "weight_decay", "eps"))
         beta1, beta2 = (number(beta) for beta in group["betas"])
         decoupled = bool(group["decoupled_weight_decay"])
-        numbers = [1.0 - lr * decay if decoupled else decay, 1.0 - beta1, 1.0 - (1.0 - beta1)]
-        numbers += [beta2, 1.0 - beta2, eps]
+        is_near, *weights = _weights(beta1)
+        numbers = [1.0 - lr * decay if decoupled else decay, *weights, beta2, 1.0 - beta2, eps]
         for param in params:
             step = self.state[param]["step"] = self.state[param].get("step", 0) + 1
             numbers += [-(lr / (1.0 - beta1**step)), (1.0 - beta2**step) ** 0.5]
-        kind = (len(names), bool(group["maximize"]), decay != 0, decoupled, 1.0 - beta1 < 0.5)
+        kind = (tuple(names), bool(group["maximize"]), decay != 0, decoupled, is_near)
         written = [*params, *(self.state[param][name] for param in params for name in names)]
         return Plan(kind, numbers, written, grads)
 
-    def _update(
-        self, params: list[Tensor], group: dict[str, Any], numbers: list[float]
-    ) -> list[Tensor]:
+    def _update(self, params: list[Tensor], kind: tuple[Any, ...], numbers: list[float]) -> None:
+        names, maximize, decays, decoupled, is_near = kind
         decay, weight, rest, beta2, weight2, eps, *steps = numbers
-        decays = number(group["weight_decay"]) != 0
-        names = ["exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * bool(group["amsgrad"])
-        changed = list(params)
         for at, param in enumerate(params):
-            state = self.state[param]
             grad: Any = param.grad
-            if group["maximize"]:
+            if maximize:
                 grad = -grad
-            if decays:
-                if group["decoupled_weight_decay"]:
-                    param.mul_(decay)
-                else:
-                    grad = grad.add(param, alpha=decay)
-            mean, square = state["exp_avg"], state["exp_avg_sq"]
-            _lerp(mean, grad, weight, rest)
+            if decays and decoupled:
+                param.mul_(decay)
+            elif decays:
+                grad = grad.add(param, alpha=decay)
+            mean, square, *largest = (self.state[param][name] for name in names)
+            _lerp(mean, grad, is_near, weight, rest)
             square.mul_(beta2).add_(grad * weight2 * grad)
-            if group["amsgrad"]:
-                state["max_exp_avg_sq"].copy_(maximum(state["max_exp_avg_sq"], square))
-                square = state["max_exp_avg_sq"]
+            if largest:
+                (most,) = largest
+                most.copy_(maximum(most, square))
+                square = most
             back, root = steps[2 * at : 2 * at + 2]
             param.add_(mean * back / (square.sqrt() / root + eps))
-            changed += [state[name] for name in names]
-        return changed
 
 
-def _lerp(start: Tensor, end: Tensor, weight: float, rest: float | None = None) -> None:
+def _weights(beta: float) -> tuple[bool, float, float]:
+    """What `_lerp` takes to keep `beta` of the start."""
+    weight = 1.0 - beta
+    return weight < 0.5, weight, 1.0 - weight
+
+
+def _lerp(start: Tensor, end: Tensor, is_near: bool, weight: float, rest: float) -> None:
     """start + weight * (end - start), in place, from whichever end is nearer.
 
-    `rest` is 1 - weight.
+    `rest` is 1 - weight, `is_near` whether the start is nearer.
     """
-    if weight < 0.5:
+    if is_near:
         start.add_((end - start) * weight)
     else:
-        start.copy_(end - (end - start) * (1.0 - weight if rest is None else rest))
+        start.copy_(end - (end - start) * rest)
 
 
 class AdamW(Adam):

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from lazygrad.optim.adam import _lerp
+from lazygrad.optim.adam import _lerp, _weights
 from lazygrad.optim.optimizer import Optimizer, Params, number
 from lazygrad.tensor import Tensor, full_like, maximum, realize
+from lazygrad.tensor.updates import Plan
 
 __all__ = ["Adadelta", "Adagrad", "Adamax", "NAdam", "RAdam", "RMSprop"]
 
@@ -27,7 +28,11 @@ def _check(least: dict[str, float], betas: tuple[float, ...] = ()) -> None:
 
 
 class _Adaptive(Optimizer):
-    """What these rules have in common: weight decay, direction, and the number of the step."""
+    """What these rules have in common: weight decay, direction, and the number of the step.
+
+    A rule says which state a parameter has (`_names`), what a step's numbers are and what else its
+    operations depend on (`_numbers`), and what is done with them (`_move`).
+    """
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         if defaults.get("differentiable"):
@@ -36,30 +41,51 @@ class _Adaptive(Optimizer):
             )
         super().__init__(params, defaults)
 
-    def _gradient(self, param: Tensor, group: dict[str, Any]) -> Any:
-        """The gradient with decayed weights; the parameter itself shrinks if they are decoupled."""
-        grad: Any = param.grad
-        if group["maximize"]:
-            grad = -grad
-        decay = number(group["weight_decay"])
-        if decay == 0:
-            return grad
-        if group.get("decoupled_weight_decay"):
-            param.mul_(1.0 - number(group["lr"]) * decay)
-            return grad
-        return grad.add(param, alpha=decay)
+    def _names(self, group: dict[str, Any]) -> tuple[str, ...]:
+        """The names of the tensors in a parameter's state."""
+        raise NotImplementedError
 
-    def _start(self, params: list[Tensor], *names: str) -> None:
-        """State of zeros, and no steps, for parameters that have none."""
-        for param in params:
-            self.state[param].setdefault("step", 0)
+    def _numbers(self, state: dict[str, Any], group: dict[str, Any]) -> tuple[Any, list[float]]:
+        """What the operations on one parameter depend on, and the numbers in them. The number of
+        this step is in the state."""
+        raise NotImplementedError
+
+    def _move(
+        self, param: Tensor, grad: Any, own: list[Tensor], kind: Any, numbers: list[float]
+    ) -> None:
+        """Record the update of one parameter; `own` are the tensors of its state."""
+        raise NotImplementedError
+
+    def _plan(self, params: list[Tensor], grads: list[Tensor], group: dict[str, Any]) -> Plan:
+        names = self._names(group)
         realize(*self._zeros(params, *names))
+        decay, maximize = number(group["weight_decay"]), bool(group["maximize"])
+        decoupled = bool(group.get("decoupled_weight_decay"))
+        numbers = [1.0 - number(group["lr"]) * decay if decoupled else decay]
+        each, written = [], list(params)
+        for param in params:
+            state = self.state[param]
+            state["step"] = state.get("step", 0) + 1
+            kind, own = self._numbers(state, group)
+            each.append((kind, len(own)))
+            numbers += own
+            written += [state[name] for name in names]
+        return Plan((names, maximize, decay != 0, decoupled, *each), numbers, written, grads)
 
-    def _next(self, param: Tensor) -> tuple[dict[str, Any], Any]:
-        """The parameter's state and the number of this step."""
-        state = self.state[param]
-        state["step"] = state["step"] + 1
-        return state, state["step"]
+    def _update(self, params: list[Tensor], kind: tuple[Any, ...], numbers: list[float]) -> None:
+        names, maximize, decays, decoupled, *each = kind
+        decay, *numbers = numbers
+        for param, (own_kind, count) in zip(params, each):
+            grad: Any = param.grad
+            if maximize:
+                grad = -grad
+            if decays and decoupled:
+                param.mul_(decay)
+            elif decays:
+                grad = grad.add(param, alpha=decay)
+            own, numbers = numbers[:count], numbers[count:]
+            state = self.state[param]
+            self._move(param, grad, [state[name] for name in names], own_kind, own)
 
 
 class RMSprop(_Adaptive):
@@ -99,33 +125,35 @@ class RMSprop(_Adaptive):
         }
         super().__init__(params, defaults)
 
-    def _update(
-        self, params: list[Tensor], group: dict[str, Any], numbers: Any = None
-    ) -> list[Tensor]:
+    def _names(self, group: dict[str, Any]) -> tuple[str, ...]:
+        names = ["square_avg"] + ["momentum_buffer"] * (number(group["momentum"]) > 0)
+        return (*names, *["grad_avg"] * bool(group["centered"]))
+
+    def _numbers(self, state: dict[str, Any], group: dict[str, Any]) -> tuple[Any, list[float]]:
         lr, alpha, eps, momentum = (number(group[k]) for k in ("lr", "alpha", "eps", "momentum"))
-        names = ["square_avg"] + ["momentum_buffer"] * (momentum > 0)
-        names += ["grad_avg"] * bool(group["centered"])
-        self._start(params, *names)
-        changed = list(params)
-        for param in params:
-            grad = self._gradient(param, group)
-            state, _ = self._next(param)
-            square = state["square_avg"]
-            square.mul_(alpha).add_(grad * (1.0 - alpha) * grad)
-            if group["centered"]:
-                mean = state["grad_avg"]
-                _lerp(mean, grad, 1.0 - alpha)
-                root = (square - mean * mean).sqrt()
-            else:
-                root = square.sqrt()
-            if momentum > 0:
-                buffer = state["momentum_buffer"]
-                buffer.mul_(momentum).add_(grad / (root + eps))
-                param.add_(buffer, alpha=-lr)
-            else:
-                param.add_(grad * -lr / (root + eps))
-            changed += [state[name] for name in names]
-        return changed
+        is_near, weight, rest = _weights(alpha)
+        kind = (momentum > 0, bool(group["centered"]), is_near)
+        return kind, [-lr, alpha, weight, rest, eps, momentum]
+
+    def _move(
+        self, param: Tensor, grad: Any, own: list[Tensor], kind: Any, numbers: list[float]
+    ) -> None:
+        smooths, centered, is_near = kind
+        back, alpha, weight, rest, eps, momentum = numbers
+        square = own[0]
+        square.mul_(alpha).add_(grad * weight * grad)
+        if centered:
+            mean = own[-1]
+            _lerp(mean, grad, is_near, weight, rest)
+            root = (square - mean * mean).sqrt()
+        else:
+            root = square.sqrt()
+        if smooths:
+            buffer = own[1]
+            buffer.mul_(momentum).add_(grad / (root + eps))
+            param.add_(buffer, alpha=back)
+        else:
+            param.add_(grad * back / (root + eps))
 
 
 class Adagrad(_Adaptive):
@@ -170,20 +198,19 @@ class Adagrad(_Adaptive):
                 self.state[param] = {"step": 0, "sum": filled}
         realize(*(state["sum"] for state in self.state.values()))
 
-    def _update(
-        self, params: list[Tensor], group: dict[str, Any], numbers: Any = None
-    ) -> list[Tensor]:
+    def _names(self, group: dict[str, Any]) -> tuple[str, ...]:
+        return ("sum",)
+
+    def _numbers(self, state: dict[str, Any], group: dict[str, Any]) -> tuple[Any, list[float]]:
         lr, decay, eps = (number(group[name]) for name in ("lr", "lr_decay", "eps"))
-        self._start(params, "sum")
-        changed = list(params)
-        for param in params:
-            grad = self._gradient(param, group)
-            state, step = self._next(param)
-            state["sum"].add_(grad * grad)
-            rate = lr / (1.0 + (step - 1) * decay)
-            param.add_(grad * -rate / (state["sum"].sqrt() + eps))
-            changed.append(state["sum"])
-        return changed
+        return None, [-(lr / (1.0 + (state["step"] - 1) * decay)), eps]
+
+    def _move(
+        self, param: Tensor, grad: Any, own: list[Tensor], kind: Any, numbers: list[float]
+    ) -> None:
+        (total,), (back, eps) = own, numbers
+        total.add_(grad * grad)
+        param.add_(grad * back / (total.sqrt() + eps))
 
 
 class Adadelta(_Adaptive):
@@ -221,22 +248,21 @@ class Adadelta(_Adaptive):
         }
         super().__init__(params, defaults)
 
-    def _update(
-        self, params: list[Tensor], group: dict[str, Any], numbers: Any = None
-    ) -> list[Tensor]:
+    def _names(self, group: dict[str, Any]) -> tuple[str, ...]:
+        return "square_avg", "acc_delta"
+
+    def _numbers(self, state: dict[str, Any], group: dict[str, Any]) -> tuple[Any, list[float]]:
         lr, rho, eps = (number(group[name]) for name in ("lr", "rho", "eps"))
-        self._start(params, "square_avg", "acc_delta")
-        changed = list(params)
-        for param in params:
-            grad = self._gradient(param, group)
-            state, _ = self._next(param)
-            square, steps = state["square_avg"], state["acc_delta"]
-            square.mul_(rho).add_(grad * (1.0 - rho) * grad)
-            delta = (steps + eps).sqrt() / (square + eps).sqrt() * grad
-            steps.mul_(rho).add_(delta * (1.0 - rho) * delta)
-            param.add_(delta, alpha=-lr)
-            changed += [square, steps]
-        return changed
+        return None, [-lr, rho, 1.0 - rho, eps]
+
+    def _move(
+        self, param: Tensor, grad: Any, own: list[Tensor], kind: Any, numbers: list[float]
+    ) -> None:
+        (square, steps), (back, rho, weight, eps) = own, numbers
+        square.mul_(rho).add_(grad * weight * grad)
+        delta = (steps + eps).sqrt() / (square + eps).sqrt() * grad
+        steps.mul_(rho).add_(delta * weight * delta)
+        param.add_(delta, alpha=back)
 
 
 class Adamax(_Adaptive):
@@ -272,22 +298,23 @@ class Adamax(_Adaptive):
         }
         super().__init__(params, defaults)
 
-    def _update(
-        self, params: list[Tensor], group: dict[str, Any], numbers: Any = None
-    ) -> list[Tensor]:
-        lr, eps = number(group["lr"]), number(group["eps"])
+    def _names(self, group: dict[str, Any]) -> tuple[str, ...]:
+        return "exp_avg", "exp_inf"
+
+    def _numbers(self, state: dict[str, Any], group: dict[str, Any]) -> tuple[Any, list[float]]:
         beta1, beta2 = (number(beta) for beta in group["betas"])
-        self._start(params, "exp_avg", "exp_inf")
-        changed = list(params)
-        for param in params:
-            grad = self._gradient(param, group)
-            state, step = self._next(param)
-            mean, largest = state["exp_avg"], state["exp_inf"]
-            _lerp(mean, grad, 1.0 - beta1)
-            largest.copy_(maximum(largest * beta2, grad.abs() + eps))
-            param.add_(mean * (-lr / (1.0 - beta1**step)) / largest)
-            changed += [mean, largest]
-        return changed
+        is_near, *weights = _weights(beta1)
+        back = -number(group["lr"]) / (1.0 - beta1 ** state["step"])
+        return is_near, [*weights, beta2, number(group["eps"]), back]
+
+    def _move(
+        self, param: Tensor, grad: Any, own: list[Tensor], kind: Any, numbers: list[float]
+    ) -> None:
+        mean, largest = own
+        weight, rest, beta2, eps, back = numbers
+        _lerp(mean, grad, kind, weight, rest)
+        largest.copy_(maximum(largest * beta2, grad.abs() + eps))
+        param.add_(mean * back / largest)
 
 
 def _float32(value: float) -> float:
@@ -333,28 +360,33 @@ class NAdam(_Adaptive):
         }
         super().__init__(params, defaults)
 
-    def _update(
-        self, params: list[Tensor], group: dict[str, Any], numbers: Any = None
-    ) -> list[Tensor]:
+    def _names(self, group: dict[str, Any]) -> tuple[str, ...]:
+        return "exp_avg", "exp_avg_sq"
+
+    def _numbers(self, state: dict[str, Any], group: dict[str, Any]) -> tuple[Any, list[float]]:
         lr, eps, slowing = (number(group[name]) for name in ("lr", "eps", "momentum_decay"))
         beta1, beta2 = (number(beta) for beta in group["betas"])
-        self._start(params, "exp_avg", "exp_avg_sq")
-        changed = list(params)
-        for param in params:
-            grad = self._gradient(param, group)
-            state, step = self._next(param)
-            mean, square = state["exp_avg"], state["exp_avg_sq"]
-            now = beta1 * (1.0 - 0.5 * 0.96 ** (step * slowing))
-            after = beta1 * (1.0 - 0.5 * 0.96 ** ((step + 1) * slowing))
-            product = _float32(number(state.get("mu_product", 1.0)) * _float32(now))
-            state["mu_product"] = product
-            _lerp(mean, grad, 1.0 - beta1)
-            square.mul_(beta2).add_(grad * (1.0 - beta2) * grad)
-            root = (square / (1.0 - beta2**step)).sqrt() + eps
-            param.add_(grad * (-lr * (1.0 - now) / (1.0 - product)) / root)
-            param.add_(mean * (-lr * after / (1.0 - product * after)) / root)
-            changed += [mean, square]
-        return changed
+        step = state["step"]
+        now = beta1 * (1.0 - 0.5 * 0.96 ** (step * slowing))
+        after = beta1 * (1.0 - 0.5 * 0.96 ** ((step + 1) * slowing))
+        product = _float32(number(state.get("mu_product", 1.0)) * _float32(now))
+        state["mu_product"] = product
+        is_near, *weights = _weights(beta1)
+        numbers = [*weights, beta2, 1.0 - beta2, 1.0 - beta2**step, eps]
+        numbers.append(-lr * (1.0 - now) / (1.0 - product))
+        numbers.append(-lr * after / (1.0 - product * after))
+        return is_near, numbers
+
+    def _move(
+        self, param: Tensor, grad: Any, own: list[Tensor], kind: Any, numbers: list[float]
+    ) -> None:
+        mean, square = own
+        weight, rest, beta2, weight2, left, eps, back, back_of_mean = numbers
+        _lerp(mean, grad, kind, weight, rest)
+        square.mul_(beta2).add_(grad * weight2 * grad)
+        root = (square / left).sqrt() + eps
+        param.add_(grad * back / root)
+        param.add_(mean * back_of_mean / root)
 
 
 class RAdam(_Adaptive):
@@ -392,27 +424,34 @@ class RAdam(_Adaptive):
         }
         super().__init__(params, defaults)
 
-    def _update(
-        self, params: list[Tensor], group: dict[str, Any], numbers: Any = None
-    ) -> list[Tensor]:
+    def _names(self, group: dict[str, Any]) -> tuple[str, ...]:
+        return "exp_avg", "exp_avg_sq"
+
+    def _numbers(self, state: dict[str, Any], group: dict[str, Any]) -> tuple[Any, list[float]]:
         lr, eps = number(group["lr"]), number(group["eps"])
         beta1, beta2 = (number(beta) for beta in group["betas"])
+        step = state["step"]
         longest = 2.0 / (1.0 - beta2) - 1.0
-        self._start(params, "exp_avg", "exp_avg_sq")
-        changed = list(params)
-        for param in params:
-            grad = self._gradient(param, group)
-            state, step = self._next(param)
-            mean, square = state["exp_avg"], state["exp_avg_sq"]
-            _lerp(mean, grad, 1.0 - beta1)
-            square.mul_(beta2).add_(grad * (1.0 - beta2) * grad)
-            left = 1.0 - beta2**step
-            length = longest - 2.0 * step * beta2**step / left
-            move = mean / (1.0 - beta1**step) * lr
-            if length > 5.0:
-                shape = (length - 4.0) * (length - 2.0) * longest
-                shape = shape / ((longest - 4.0) * (longest - 2.0) * length)
-                move = move * (left**0.5 / (square.sqrt() + eps)) * shape**0.5
-            param.sub_(move)
-            changed += [mean, square]
-        return changed
+        left = 1.0 - beta2**step
+        length = longest - 2.0 * step * beta2**step / left
+        is_near, *weights = _weights(beta1)
+        numbers = [*weights, beta2, 1.0 - beta2, 1.0 - beta1**step, lr]
+        is_long = length > 5.0
+        if is_long:
+            shape = (length - 4.0) * (length - 2.0) * longest
+            shape = shape / ((longest - 4.0) * (longest - 2.0) * length)
+            numbers += [left**0.5, eps, shape**0.5]
+        return (is_near, is_long), numbers
+
+    def _move(
+        self, param: Tensor, grad: Any, own: list[Tensor], kind: Any, numbers: list[float]
+    ) -> None:
+        (mean, square), (is_near, is_long) = own, kind
+        weight, rest, beta2, weight2, left, lr, *rectified = numbers
+        _lerp(mean, grad, is_near, weight, rest)
+        square.mul_(beta2).add_(grad * weight2 * grad)
+        move = mean / left * lr
+        if is_long:
+            root, eps, shape = rectified
+            move = move * (root / (square.sqrt() + eps)) * shape
+        param.sub_(move)

@@ -120,39 +120,34 @@ class Optimizer:
         for group in self.param_groups:
             params, grads = with_gradients(group["params"])
             if params:
-                work.append((params, group, self._plan(params, grads, group)))
-        self._run(work)
+                work.append((params, self._plan(params, grads, group)))
+        if work:
+            self._run(work)
         self._steps_taken += 1
         return loss
 
-    def _run(self, work: list[tuple[list[Tensor], dict[str, Any], Plan | None]]) -> None:
+    def _run(self, work: list[tuple[list[Tensor], Plan]]) -> None:
         """Update the parameters of all groups."""
 
         def update(numbers: Sequence[Any]) -> list[Tensor]:
-            changed = []
             with no_grad():
-                for (params, group, _), found in zip(work, numbers):
-                    changed += self._update(params, group, found)
-            return changed
+                for (params, plan), found in zip(work, numbers):
+                    self._update(params, plan.kind, found)
+            return [t for _, plan in work for t in plan.written]
 
-        plans = [plan for _, _, plan in work if plan is not None]
-        if work and len(plans) == len(work) and known_step(type(self), plans, update):
-            return
-        realize(*update([None if plan is None else plan.numbers for *_, plan in work]))
+        plans = [plan for _, plan in work]
+        if not known_step(type(self), plans, update):
+            realize(*update([plan.numbers for plan in plans]))
 
-    def _plan(
-        self, params: list[Tensor], grads: list[Tensor], group: dict[str, Any]
-    ) -> Plan | None:
-        """What the step of one group is, so that it can be known again. None: it is recorded each
-        time, and `_update` gets no numbers."""
-        return None
+    def _plan(self, params: list[Tensor], grads: list[Tensor], group: dict[str, Any]) -> Plan:
+        """What the step of one group is, so that it can be known again."""
+        raise NotImplementedError
 
-    def _update(
-        self, params: list[Tensor], group: dict[str, Any], numbers: list[float]
-    ) -> list[Tensor]:
-        """Record the updates of one group, in place; return every tensor that changes.
+    def _update(self, params: list[Tensor], kind: tuple[Any, ...], numbers: list[float]) -> None:
+        """Record the updates of one group, in place.
 
-        `numbers` are those of `_plan`, and all that may differ between two steps of one kind.
+        `kind` and `numbers` are those of `_plan`: all that the operations depend on, and all that
+        may differ between two steps of one kind. Arithmetic on numbers is the plan's.
         """
         raise NotImplementedError
 

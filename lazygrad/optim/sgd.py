@@ -63,7 +63,8 @@ class SGD(Optimizer):
         lr, momentum = number(group["lr"]), number(group["momentum"])
         decay, share = number(group["weight_decay"]), 1.0 - number(group["dampening"])
         numbers, written = [-lr, decay, momentum], list(params)
-        if momentum != 0:
+        smooths = momentum != 0
+        if smooths:
             made = self._zeros(params, "momentum_buffer")
             realize(*made)
             fresh = {id(buffer) for buffer in made}
@@ -72,24 +73,20 @@ class SGD(Optimizer):
             # The first gradient is taken whole. As a scalar on zeros, and not as a copy, the
             # first step is the same program as all others.
             numbers += [1.0 if id(buffer) in fresh else share for buffer in buffers]
-        kind = (bool(group["maximize"]), bool(group["nesterov"]), decay != 0, momentum != 0)
+        kind = (bool(group["maximize"]), bool(group["nesterov"]), decay != 0, smooths)
         return Plan(kind, numbers, written, grads)
 
-    def _update(
-        self, params: list[Tensor], group: dict[str, Any], numbers: list[float]
-    ) -> list[Tensor]:
+    def _update(self, params: list[Tensor], kind: tuple[Any, ...], numbers: list[float]) -> None:
+        maximize, nesterov, decays, smooths = kind
         back, decay, momentum, *shares = numbers
-        changed = list(params)
         for at, param in enumerate(params):
             grad: Any = param.grad
-            if group["maximize"]:
+            if maximize:
                 grad = -grad
-            if decay != 0:
+            if decays:
                 grad = grad.add(param, alpha=decay)
-            if momentum != 0:
+            if smooths:
                 buffer: Tensor = self.state[param]["momentum_buffer"]
                 buffer.mul_(momentum).add_(grad, alpha=shares[at])
-                grad = grad.add(buffer, alpha=momentum) if group["nesterov"] else buffer
-                changed.append(buffer)
+                grad = grad.add(buffer, alpha=momentum) if nesterov else buffer
             param.add_(grad, alpha=back)
-        return changed
