@@ -65,6 +65,8 @@ HOST_ONLY: dict[str, str] = {
     "test_docs.py::test_commands_print_what_the_page_shows": _CHILDREN,
     "test_docs.py::test_python_examples_run[guide.md]": _SHARED,
     "test_epilogue.py": _FINISHES,
+    "test_families.py::test_a_new_batch_size_runs_nothing_of_an_operation": _ANY_SIZES,
+    "test_families.py::test_sizes_that_differ_each_time_are_learnt_too": _ANY_SIZES,
     "test_fusion.py::test_a_value_between_two_kernels_is_not_fused_around": _FINISHES,
     "test_indexing.py::test_bad_indices_are_refused"
     "[key6-IndexError-index 5 is out of bounds for dimension 0 with size 3]": _INDEX,
@@ -97,6 +99,7 @@ HOST_ONLY: dict[str, str] = {
     "test_templates.py::test_parameters_that_share_memory_are_written_as_ever": _SHARED,
     "test_tensor.py::test_errors_are_raised_at_the_call[lg.zeros(2).cuda()]": _NO_GPU,
     "test_tensor.py::test_errors_are_raised_at_the_call[lg.zeros(2).to(0)]": _NO_GPU,
+    "test_ways.py::test_memory_that_is_shared_is_read_at_once": _SHARED,
 }
 
 

@@ -12,6 +12,7 @@ from graphs import Launches
 import lazygrad as lg
 from lazygrad.codegen.cuda.attention import fits
 from lazygrad.ir.dtypes import float32, float64
+from lazygrad.runtime.stats import stats
 
 if not lg.cuda.is_available():
     pytest.skip("needs a GPU, or `make test-emulated`", allow_module_level=True)
@@ -80,3 +81,13 @@ def test_keys_that_count_for_nothing_come_first() -> None:
     k[64:] = -np.inf
     made = attend(*(lg.tensor(a).float().cuda() for a in (q, k, v)))
     assert np.isnan(made.cpu().numpy()).all()
+
+
+def test_a_call_of_another_size_is_recorded_from_what_others_were() -> None:
+    """Whether there is room is asked of a width that stands for others (ir/sizes.py)."""
+    failed = stats.unsized
+    for rows in (12, 12, 17, 17):
+        x = lg.ones(1, 1, rows, 21, device="cuda").requires_grad_()
+        made = attend(x, x + 1, x + 2, is_causal=True).sum()
+        lg.realize(made, *lg.autograd.grad(made, [x]))
+    assert stats.unsized == failed

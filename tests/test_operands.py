@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import on_device
 import pytest
 
 import lazygrad as lg
@@ -156,6 +157,9 @@ def test_operands_are_taken_as_recorded(dtype: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(config, "backend", "interp")  # a kernel for each would take long
     found = differences(lg, dtype)
     bad = {case: pair for case, pair in found.items() if not ABSENT.search(pair[1])}
+    if on_device.name() != on_device.HOST:  # an array is on the host, and `==` needs one device
+        apart = [case for case in bad if "==" in case[0] and "np.array(" in case[1]]
+        assert {bad.pop(case)[0] for case in apart} == {"RuntimeError"}
     assert bad.keys() == {case for case in LEFT if case[0].startswith(f"{dtype}: ")}, bad
 
 

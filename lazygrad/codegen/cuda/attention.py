@@ -39,8 +39,12 @@ def _gradient_bytes(rows: int, keys: int, width: int, size: int) -> int:
 
 
 def _padded(width: int) -> int:
-    """Columns in shared memory, the same for q, k and v: a power of two."""
-    return max(LEAST_WIDTH, 1 << (width - 1).bit_length())
+    """Columns in shared memory, the same for q, k and v: a power of two. Comparisons find it, as
+    the width may stand for others too (ir/sizes.py)."""
+    columns = LEAST_WIDTH
+    while columns < width:
+        columns *= 2
+    return columns
 
 
 def fits(width: int, dtype: DType) -> bool:
