@@ -214,7 +214,7 @@ def test_an_index_may_mix_what_the_host_and_the_device_have() -> None:
     want = x[mask, places].tolist()
     y = x.cuda()
     assert y[mask, places.cuda()].tolist() == y[mask, places].tolist() == want
-    y[mask, places.cuda()] = np.array([7.0, 8.0], np.float32)
+    y[mask, places.cuda()] = lg.tensor([7.0, 8.0]).cuda()
     assert y.cpu()[mask, places].tolist() == [7, 8]
     y[lg.arange(12).reshape(3, 4) > 7] = 0
     y[[False, True, False]] = 1
