@@ -28,9 +28,18 @@ _LATER = {
     "random": "lazygrad.tensor.random",
     "save": "lazygrad.serialization:save",
     "serialization": "lazygrad.serialization",
+    "special": "lazygrad.tensor.special",
     "testing": "lazygrad.testing",
     "utils": "lazygrad.utils",
 }
+# layers' functions that PyTorch has among the tensors' too, with the same arguments
+_LAYERS = """
+adaptive_avg_pool1d adaptive_max_pool1d alpha_dropout avg_pool1d bilinear celu celu_ conv1d conv2d
+conv3d conv_transpose1d conv_transpose2d conv_transpose3d cosine_similarity group_norm hardshrink
+layer_norm max_pool1d max_pool2d max_pool3d pairwise_distance pixel_shuffle pixel_unshuffle prelu
+relu_ rms_norm selu selu_ threshold threshold_
+"""
+_LATER |= {name: f"lazygrad.nn.functional:{name}" for name in _LAYERS.split()}
 
 
 def __getattr__(name: str) -> Any:

@@ -10,17 +10,20 @@ import math
 import warnings
 from typing import Any
 
-from lazygrad.tensor import Tensor, eye, linalg, no_grad
+from lazygrad.tensor import Tensor, eye, linalg, no_grad, rand, where
 
 __all__ = [
     "calculate_gain",
     "constant_",
+    "dirac_",
     "eye_",
     "kaiming_normal_",
     "kaiming_uniform_",
     "normal_",
     "ones_",
     "orthogonal_",
+    "sparse_",
+    "trunc_normal_",
     "uniform_",
     "xavier_normal_",
     "xavier_uniform_",
@@ -172,3 +175,81 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
         q, r = linalg.qr(drawn.t() if rows < columns else drawn)
         q = q * r.diagonal().sign()  # so that all such matrices are equally likely
         return tensor.copy_((q.t() if rows < columns else q).reshape(tensor.shape) * gain)
+
+
+def trunc_normal_(
+    tensor: Tensor,
+    mean: float = 0.0,
+    std: float = 1.0,
+    a: float = -2.0,
+    b: float = 2.0,
+    generator: Any = None,
+) -> Tensor:
+    """Fill from the normal distribution of this mean and deviation, cut off outside [a, b].
+
+    The distribution function is inverted at uniform numbers. UserWarning where the mean is more
+    than two deviations outside of the bounds: the distribution may then be inaccurate.
+    """
+    if mean < a - 2 * std or mean > b + 2 * std:
+        warnings.warn(
+            "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. "
+            "The distribution of values may be incorrect.",
+            stacklevel=2,
+        )
+    low, high = (math.erf((bound - mean) / std / math.sqrt(2.0)) for bound in (a, b))
+    with no_grad():
+        tensor.uniform_(low, high, **_options(generator))
+        tensor.copy_(_erfinv(tensor))
+        return tensor.mul_(std * math.sqrt(2.0)).add_(mean).clamp_(a, b)
+
+
+# The inverse of erf is x times a polynomial of w = -log(1 - x^2), or of its root where w is large:
+# M. Giles, "Approximating the erfinv function", GPU Computing Gems, 2012, single precision.
+_NEAR = (2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 0.00021858087)
+_NEAR += (-0.00125372503, -0.00417768164, 0.246640727, 1.50140941)
+_FAR = (-0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773)
+_FAR += (-0.0076224613, 0.00943887047, 1.00167406, 2.83297682)
+
+
+def _erfinv(x: Tensor) -> Tensor:
+    """The inverse of erf to some 4e-7 of it: enough where numbers are drawn."""
+    w = -((1.0 - x) * (1.0 + x)).log()
+    near, far = w - 2.5, w.sqrt() - 3.0
+    sums = [terms[0] for terms in (_NEAR, _FAR)]
+    for terms in zip(_NEAR[1:], _FAR[1:]):
+        sums = [total * at + term for total, at, term in zip(sums, (near, far), terms)]
+    return where(w < 5.0, sums[0], sums[1]) * x
+
+
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """Fill a convolution's weights so that each group passes on as many channels as it can.
+
+    ValueError for other than 3 to 5 dimensions, and where `groups` does not divide the first.
+    """
+    if tensor.dim() not in (3, 4, 5):
+        raise ValueError("Only tensors with 3, 4, or 5 dimensions are supported")
+    if tensor.shape[0] % groups != 0:
+        raise ValueError("dim 0 must be divisible by groups")
+    out = tensor.shape[0] // groups
+    center = tuple(extent // 2 for extent in tensor.shape[2:])
+    with no_grad():
+        tensor.zero_()
+        for group in range(groups):
+            for channel in range(min(out, tensor.shape[1])):
+                tensor[(group * out + channel, channel, *center)] = 1
+    return tensor
+
+
+def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any = None) -> Tensor:
+    """Fill a matrix from the normal distribution, then set this share of each column to zero.
+
+    How many elements that is, is rounded up. ValueError for other than two dimensions.
+    """
+    if tensor.dim() != 2:
+        raise ValueError("Only tensors with 2 dimensions are supported")
+    rows = tensor.shape[0]
+    zeros = math.ceil(sparsity * rows)
+    with no_grad():
+        tensor.normal_(0, std, **_options(generator))
+        order = rand(tensor.shape, **_options(generator)).argsort(0)  # of each column its own
+        return tensor.scatter_(0, order[:zeros], 0)

@@ -170,6 +170,22 @@ def initialisation(torch):
     print(init.eye_(torch.empty(2, 3)), init.uniform_(w, 1, 2).min() >= 1)
     q = init.orthogonal_(torch.empty(4, 6))
     print(torch.allclose(q @ q.T, torch.eye(4), atol=1e-5), init.normal_(torch.empty(3), 1, 0))
+    t = init.trunc_normal_(w, std=0.02, a=-0.04, b=0.04)
+    print(t is w, t.abs().max() <= 0.04, abs(t.std() - 0.0176) < 0.001, abs(t.mean()) < 0.001)
+    t = init.trunc_normal_(w, mean=1.0, std=2.0, a=0.0, b=9.0)
+    print(t.min() >= 0, abs(t.mean() - 2.0183) < 0.05, abs((t < 1).float().mean() - 0.2769) < 0.02)
+    print(init.dirac_(torch.empty(2, 2, 3)), init.dirac_(torch.empty(4, 1, 3, 3), 2)[:, 0, 1])
+    s = init.sparse_(torch.empty(10, 4), 0.25)
+    print((s == 0).sum(0), s.abs().max() < 0.1)
+    for call in (
+        lambda: init.dirac_(torch.empty(2, 2)),
+        lambda: init.dirac_(torch.empty(3, 1, 1), 2),
+        lambda: init.sparse_(torch.empty(3), 0.1),
+    ):
+        try:
+            call()
+        except ValueError as error:
+            print(error)
     model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU(), torch.nn.Linear(3, 1))
 
     def weights(module):

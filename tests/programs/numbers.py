@@ -218,3 +218,14 @@ def conversions(torch):
         torch.tensor([1, 2], dtype=torch.int16).view(torch.int8),
         torch.float_power(torch.tensor(2), 3),
     )
+
+
+def special_names(torch):
+    special = torch.special
+    x = torch.tensor([-0.9, -0.5, -0.1, 0.0, 0.25, 0.5, 0.8], dtype=torch.float64)
+    yield special.erf(x), special.erfc(x.float()), special.expit(x), special.logit(x.abs() + 0.05)
+    yield special.expm1(x), special.exp2(x), special.log1p(x), special.xlogy(x, x + 2)
+    yield special.sinc(x), special.logsumexp(x, 0), special.softmax(x, 0)
+    yield special.log_softmax(x, dim=0), special.round(x, decimals=1)
+    yield torch.layer_norm(x, (7,)), torch.prelu(x, x[:1]), torch.selu(x), torch.celu(x)
+    yield torch.conv1d(x[None, None], x[None, None, :3]), torch.max_pool1d(x[None], 2)
