@@ -9,10 +9,12 @@ from __future__ import annotations
 from lazygrad.optim import lr_scheduler
 from lazygrad.optim.adam import Adam, AdamW
 from lazygrad.optim.adaptive import Adadelta, Adagrad, Adamax, NAdam, RAdam, RMSprop
+from lazygrad.optim.lbfgs import LBFGS
 from lazygrad.optim.optimizer import Optimizer
 from lazygrad.optim.sgd import SGD
 
 __all__ = [
+    "LBFGS",
     "SGD",
     "Adadelta",
     "Adagrad",

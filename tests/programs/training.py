@@ -168,6 +168,56 @@ def optimizers_by_hand(torch):
         yield r, rosenbrock(r)
 
 
+def quasi_newton(torch):
+    def rosenbrock(p):
+        return ((1 - p[:-1]) ** 2 + 100 * (p[1:] - p[:-1] ** 2) ** 2).sum()
+
+    for options in (
+        {"line_search_fn": "strong_wolfe", "max_iter": 10},
+        {"lr": 0.01},
+        {"line_search_fn": "strong_wolfe", "history_size": 3, "max_iter": 4},
+        {"max_iter": 3, "lr": 0.001, "max_eval": 2},
+    ):
+        r = torch.tensor([-1.5, 2.0, 0.3], dtype=torch.float64, requires_grad=True)
+        optimizer = torch.optim.LBFGS([r], **options)
+        calls = 0
+
+        def closure():
+            nonlocal calls
+            calls += 1
+            optimizer.zero_grad()
+            loss = rosenbrock(r)
+            loss.backward()
+            return loss
+
+        for _ in range(2):
+            yield optimizer.step(closure), r
+            print(calls, optimizer.state[r]["n_iter"], optimizer.state[r]["func_evals"])
+    x, y = _data(torch, 30, 3), _data(torch, 30, 2, seed=3)
+    model = torch.nn.Linear(3, 2).double()
+    for p in model.parameters():
+        torch.nn.init.zeros_(p)
+    optimizer = torch.optim.LBFGS(model.parameters(), line_search_fn="strong_wolfe")
+
+    def fit():
+        optimizer.zero_grad()
+        loss = torch.nn.functional.mse_loss(model(x), y)
+        loss.backward()
+        return loss
+
+    yield optimizer.step(fit), optimizer.step(fit), list(model.parameters())
+    print(optimizer)
+    for call in (
+        lambda: torch.optim.LBFGS([{"params": [r]}, {"params": [x]}]),
+        lambda: torch.optim.LBFGS([r], line_search_fn="other").step(closure),
+        lambda: torch.optim.LBFGS([r], lr=-1),
+    ):
+        try:
+            call()
+        except (ValueError, RuntimeError) as error:
+            print(type(error).__name__, error)
+
+
 def early_stopping(torch):
     x, y = _data(torch, 40, 4), _data(torch, 40, 1, seed=5)
     model = torch.nn.Sequential(
