@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lazygrad.autograd.modes import mode
+from lazygrad.autograd.modes import mode, set_watched
 
 
 class set_detect_anomaly:
@@ -16,12 +16,14 @@ class set_detect_anomaly:
     def __init__(self, mode_on: bool, check_nan: bool = True) -> None:
         self._before = (mode.anomaly, mode.check_nan)
         mode.anomaly, mode.check_nan = bool(mode_on), check_nan
+        set_watched()
 
     def __enter__(self) -> None:
         """The mode was set when this was made."""
 
     def __exit__(self, *error: Any) -> None:
         mode.anomaly, mode.check_nan = self._before
+        set_watched()
 
 
 class detect_anomaly:

@@ -45,7 +45,7 @@ def composite(
             if outer is None:  # all nodes of the body stand for the user's one line
                 now["place"] = innermost_place()
             try:
-                if now["value"] or now["anomaly"] or traces or tensors.storage.reads:
+                if now["value"] or now["watched"] or traces or tensors.storage.reads:
                     return general(*args, **kwargs)
                 return tensors.templates.repeated(function, general, args, kwargs, now)
             finally:

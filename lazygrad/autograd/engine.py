@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from lazygrad.autograd import families, graph, patterns, repeats
+from lazygrad.autograd.edges import GradientEdge
+from lazygrad.autograd.ends import as_tuple, checked_seeds, roots_of, target_of
 from lazygrad.autograd.graph import AccumulateGrad, BaseFn, GradFn
 from lazygrad.autograd.late import tensors
 from lazygrad.autograd.modes import mode, no_grad, set_grad_enabled
@@ -32,15 +34,15 @@ def backward(
     plain = grad_tensors is None and inputs is None and not create_graph and not retain_graph
     if plain and patterns.run(tensors):
         return
-    roots = _as_tuple(tensors)
-    seeds = _as_tuple(grad_tensors) if grad_tensors is not None else (None,) * len(roots)
+    roots = roots_of(tensors)
+    seeds = as_tuple(grad_tensors) if grad_tensors is not None else (None,) * len(roots)
     if inputs is not None:
-        inputs = _as_tuple(inputs)
+        inputs = as_tuple(inputs)
         if not inputs:
             raise RuntimeError("'inputs' argument to backward() cannot be empty.")
     keep = create_graph if retain_graph is None else retain_graph
-    seeds = _check_seeds(roots, seeds)  # type: ignore[assignment]
-    targets = None if inputs is None else [_target(t) for t in inputs]
+    seeds = checked_seeds(roots, seeds)  # type: ignore[assignment]
+    targets = None if inputs is None else [target_of(t) for t in inputs]
     job = _Job(keep, create_graph, targets, accumulate=True)
     job.plain = plain and len(roots) == 1
     if create_graph:
@@ -70,15 +72,15 @@ def grad(
         )
     if allow_unused is None:
         allow_unused = materialize_grads
-    roots, wanted = _as_tuple(outputs), _as_tuple(inputs)
-    seeds = _as_tuple(grad_outputs) if grad_outputs is not None else (None,) * len(roots)
+    roots, wanted = roots_of(outputs), as_tuple(inputs)
+    seeds = as_tuple(grad_outputs) if grad_outputs is not None else (None,) * len(roots)
     keep = create_graph if retain_graph is None else retain_graph
     if is_grads_batched:
         options = {"create_graph": create_graph, "allow_unused": allow_unused}
         options["materialize_grads"] = materialize_grads
         return _batched(roots, wanted, seeds, keep, options)
-    seeds = _check_seeds(roots, seeds)  # type: ignore[assignment]
-    targets = [_target(t) for t in wanted]
+    seeds = checked_seeds(roots, seeds)  # type: ignore[assignment]
+    targets = [target_of(t) for t in wanted]
     job = _Job(keep, create_graph, targets, accumulate=False)
     if create_graph:
         job.run(roots, seeds)
@@ -92,6 +94,11 @@ def grad(
                 "graph. Set allow_unused=True if this is the desired behavior."
             )
     if materialize_grads:
+        pairs = zip(wanted, results)
+        if any(result is None and isinstance(t, GradientEdge) for t, result in pairs):
+            raise RuntimeError(
+                "materialize_grads cannot be used when the given input is a GradientEdge"
+            )
         results = [
             zeros_like(t, requires_grad=create_graph) if result is None else result
             for t, result in zip(wanted, results)
@@ -100,7 +107,7 @@ def grad(
 
     found: tuple[Any, ...] = tuple(results)
     if SUBCLASSES:
-        found = kept(found, (*roots, *wanted))
+        found = kept(found, tuple(t for t in (*roots, *wanted) if type(t) is not GradientEdge))
     return found
 
 
@@ -133,61 +140,6 @@ def _batched(
     return tuple(None if parts[0] is None else stack(parts) for parts in zip(*rows))
 
 
-def _as_tuple(value: Any) -> tuple[Any, ...]:
-    from lazygrad.tensor.core import Tensor
-
-    return (value,) if isinstance(value, Tensor) else tuple(value)
-
-
-def _target(t: Any) -> tuple[BaseFn, int]:
-    from lazygrad.tensor.history import edge_of
-
-    edge = edge_of(t)
-    if edge is None and t.requires_grad:
-        return BaseFn((), 0), 0  # a view made without gradient: nothing leads to it
-    if edge is None:
-        raise RuntimeError("One of the differentiated Tensors does not require grad")
-    return edge
-
-
-def _check_seeds(roots: Sequence[Any], seeds: Sequence[Any]) -> list[Any]:
-    """The gradient to start from at each root: ones for scalars where none is given."""
-    from lazygrad.tensor import core, history
-
-    if len(roots) != len(seeds):
-        raise RuntimeError(f"got {len(roots)} tensors and {len(seeds)} gradients")
-    result = []
-    for i, (root, seed) in enumerate(zip(roots, seeds)):
-        shape = core.shape_of(root)
-        if seed is None:
-            if history.needs_grad(root):
-                if root.numel() != 1:
-                    raise RuntimeError("grad can be implicitly created only for scalar outputs")
-                one = ops.const(1, root.dtype, root._storage.device)
-                seed = core.wrap(
-                    one
-                    if shape == ()
-                    else ops.expand(ops.reshape(one, arg=(1,) * len(shape)), arg=shape)
-                )
-        elif not isinstance(seed, core.Tensor):
-            raise TypeError(
-                f"gradients can be either Tensors or None, but got {type(seed).__name__}"
-            )
-        elif core.shape_of(seed) != shape:
-            raise RuntimeError(
-                f"Mismatch in shape: grad_output[{i}] has a shape of {seed.shape} and "
-                f"output[{i}] has a shape of {root.shape}."
-            )
-        elif seed._storage.shared is not None:
-            seed = seed.clone()  # its memory may be written while the gradient is pending
-        if history.edge_of(root) is None:
-            raise RuntimeError(
-                f"element {i} of tensors does not require grad and does not have a grad_fn"
-            )
-        result.append(seed if seed.dtype is root.dtype else seed.to(root.dtype))
-    return result
-
-
 class _Job:
     """One run of the engine."""
 
@@ -202,6 +154,8 @@ class _Job:
         self.touched: list[Any] = []  # leaf gradients that were written
         self.pending: dict[BaseFn, list[Any]] = {}
         self.plain = False  # one root and its own seed: see patterns.py
+        self.waiting: dict[BaseFn, int] = {}
+        self.running: set[BaseFn] | None = None  # whose gradients are computed; None: all that wait
 
     def run_and_compute(self, roots: Sequence[Any], seeds: Sequence[Any]) -> None:
         """Run the records and compute all results in one program: one that is known, if this pass
@@ -246,7 +200,12 @@ class _Job:
             traces[-1].backward_over(waiting)
         for edge, seed in zip(edges, seeds):
             self._add(edge, seed)
-        before = set_grad_enabled(self.create)
+        self.waiting = waiting
+        if needed is not None:
+            ends = {fn for fn, _ in self.targets or () if fn in waiting}
+            self.running = needed | ends
+        before, outer = set_grad_enabled(self.create), mode.task
+        mode.task = self
         try:
             ready = [(-fn.seq, i, fn) for i, fn in enumerate(self.pending) if not waiting[fn]]
             heapq.heapify(ready)
@@ -263,7 +222,11 @@ class _Job:
                         tick += 1
                         heapq.heappush(ready, (-follower.seq, tick, follower))
         finally:
-            mode.grad = before._before[0]
+            mode.grad, mode.task = before._before[0], outer
+
+    def executes(self, fn: BaseFn) -> bool:
+        """Whether a gradient is computed for the results of a record, or for a leaf."""
+        return fn in self.waiting if self.running is None else fn in self.running
 
     def _plan(self, roots: list[BaseFn]) -> tuple[dict[BaseFn, int], set[BaseFn] | None]:
         """How many gradients each record waits for, and which records lead to a target."""
@@ -324,6 +287,8 @@ class _Job:
         grads = self.pending.pop(fn, [])
         if self._is_plain(fn):
             self._flow(fn, grads)
+            return
+        if not self.executes(fn):  # nor do hooks run of what is computed for nobody
             return
         grads = [_tensor(value) for value in grads]
         if isinstance(fn, GradFn):  # a released one has forgotten its results

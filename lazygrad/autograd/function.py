@@ -7,11 +7,13 @@ know: the engine.
 from __future__ import annotations
 
 import functools
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from lazygrad.autograd.graph import SECOND_TIME, BaseFn, _sequence
+from lazygrad.autograd.graph import SECOND_TIME, AccumulateGrad, BaseFn, Edge, _sequence
 from lazygrad.autograd.modes import mode, no_grad
+from lazygrad.autograd.packing import Packed
 from lazygrad.autograd.saved import modified
 from lazygrad.tensor import core, history
 from lazygrad.tensor.aliasing import check_inplace
@@ -69,6 +71,9 @@ class FunctionCtx(BaseFn):
                 result.append(None)  # type: ignore[arg-type]
                 continue
             t, version, number = kept
+            if type(t) is Packed:
+                result.append(self._given_back(t, version, number))
+                continue
             now = core.told_version(t)
             if now != version:
                 meta = t._meta
@@ -88,10 +93,24 @@ class FunctionCtx(BaseFn):
 
     saved_variables = saved_tensors
 
+    def _given_back(self, packed: Packed, edge: Edge, number: int | None) -> Tensor:
+        """What a hook has made of a saved tensor, with the history that this one had."""
+        made = core.alias(packed.tensor().detach())
+        fn, at = (self, number) if number is not None else edge or (None, 0)
+        if isinstance(fn, AccumulateGrad):
+            meta = history.meta_of(made)
+            meta.requires_grad, meta.accumulator = True, weakref.ref(fn)
+        elif fn is not None:
+            history.attach(made, fn, at)
+        return made
+
     def moved_to(self, t: Tensor) -> None:
         """The first output was written into this tensor, which is what is saved from now on."""
         made = core.alias(t), core.told_version(core.alias(t)), 0
-        self._saved = [made if e is not None and e[2] == 0 else e for e in self._saved]
+        self._saved = [
+            made if e is not None and e[2] == 0 and type(e[0]) is not Packed else e
+            for e in self._saved
+        ]
 
     # -- as a record --
 
@@ -237,8 +256,14 @@ def _kept(t: Any, outputs: list[Any], finished: list[Any]) -> Any:
     for number, out in enumerate(outputs):
         if t is out and finished[number]._meta is not None and not (finished[number] is not out):
             made = core.alias(out)
-            return made, core.told_version(made), number
-    return t, core.told_version(t), None
+            return (Packed(made), None, number) if mode.packs else (*_seen(made), number)
+    if mode.packs:
+        return Packed(core.alias(t)), history.edge_of(t), None
+    return *_seen(t), None
+
+
+def _seen(t: Tensor) -> tuple[Tensor, int]:
+    return t, core.told_version(t)
 
 
 def once_differentiable(function: Callable[..., Any]) -> Callable[..., Any]:

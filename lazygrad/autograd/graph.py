@@ -26,7 +26,8 @@ from lazygrad.autograd.saved import Saved, check_saved
 from lazygrad.autograd.steps import Part, walk
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
-from lazygrad.ir.node import Block, Node, Place, Shape, blank, override, sources, stand_in, toposort
+from lazygrad.ir.node import Block, Place, Shape, blank, override, sources, stand_in, toposort
+from lazygrad.ir.node import Node as Value
 from lazygrad.ir.ops import BUFFER, Lowering, Op
 
 Edge = tuple[Any, int] | None
@@ -51,6 +52,7 @@ class BaseFn:
     retained = extra("retained")
     notes = extra("notes")
     stack = extra("stack")
+    packs = extra("packs")
 
     def __init__(self, edges: Sequence[Edge], seq: int):
         self.edges = tuple(edges)
@@ -91,6 +93,9 @@ class BaseFn:
         return f"<{type(self).__name__} object at 0x{id(self):x}>"
 
 
+Node = BaseFn  # PyTorch's name; what a value is computed from is a `Value` here
+
+
 class AccumulateGrad(BaseFn):
     """The end of the graph at a leaf."""
 
@@ -103,7 +108,9 @@ class AccumulateGrad(BaseFn):
         self.variable = variable
 
 
-def outlined(node: Node, op: Op, srcs: tuple[Node, ...], arg: Any, ins: tuple[int, ...]) -> Outline:
+def outlined(
+    node: Value, op: Op, srcs: tuple[Value, ...], arg: Any, ins: tuple[int, ...]
+) -> Outline:
     """What a released record of one op keeps; it is drawn as nodes only if backward comes this way
     again: most records die at once. `node` may stand for one that this op made."""
     like = (node.shape, node.dtype, node.device, node.place)
@@ -145,11 +152,11 @@ class GradFn(BaseFn):
 
     def __init__(
         self,
-        in_nodes: Sequence[Node],
-        out_nodes: Sequence[Node],
+        in_nodes: Sequence[Value],
+        out_nodes: Sequence[Value],
         edges: Sequence[Edge],
         captured: list[Entry],
-        stops: Sequence[Node] = (),
+        stops: Sequence[Value] = (),
     ):
         self.edges = tuple(edges)
         self.seq = next(_sequence)
@@ -157,19 +164,21 @@ class GradFn(BaseFn):
         self.outline: Outline | None = None
         # of a template: the other fields are made from that, and from the node it is to be of
         self.block: Block | None = None
-        self.made: Node | None = None
+        self.made: Value | None = None
         # of one op on its first source alone (`quick.py`): that node and its sources; the other
         # fields that say the same are made when they are asked for
-        self.node: Node | None = None
-        self.srcs: tuple[Node, ...] = ()
+        self.node: Value | None = None
+        self.srcs: tuple[Value, ...] = ()
         self.stops = tuple(stops)  # values taken as given, here and in the gradient's gradient
         self.in_nodes = tuple(in_nodes)
         self.out_nodes = tuple(out_nodes)
         self.captured = captured
         self.saved: list[Saved] = []  # versions to be checked when the gradient runs
-        self.kept: Iterable[Node] = ()
+        self.kept: Iterable[Value] = ()
         self.reads_values = False
         self.released = False
+        if mode.packs:
+            self.packs = True
         if mode.anomaly:
             self.stack = "".join(traceback.format_stack()[:-1])
 
@@ -214,11 +223,11 @@ class GradFn(BaseFn):
         numbered = self.name() in WITH_NUMBERS and len(self.edges) == 1
         return (*super().next_functions, *([(None, 0)] if numbered else []))
 
-    def keep_also(self, nodes: Sequence[Node]) -> None:
+    def keep_also(self, nodes: Sequence[Value]) -> None:
         """Keep further nodes, which had not been made before."""
         self.kept = Kept((*self.kept, *nodes))
 
-    def keep(self, given: Sequence[Node] = ()) -> tuple[Node, ...]:
+    def keep(self, given: Sequence[Value] = ()) -> tuple[Value, ...]:
         """Find which values the rules will read, and tell the executor so.
 
         `given` are the values of the operation's tensors, with and without gradient.
@@ -235,7 +244,7 @@ class GradFn(BaseFn):
         self.reads_values = bool(kept)
         return kept
 
-    def _boundary_reads(self, given: Sequence[Node]) -> list[Node]:
+    def _boundary_reads(self, given: Sequence[Value]) -> list[Value]:
         """What the rules read of the values at the ends of the record.
 
         A value that was only moved is the value it was moved from, or to, at an end; any other
@@ -244,13 +253,13 @@ class GradFn(BaseFn):
         inside = {entry[0]: entry for entry in self.captured}
         wanted = set(inside).union(self.in_nodes)
         ends = dict.fromkeys((*self.out_nodes, *self.in_nodes, *given))
-        moved_to: dict[Node, Node] = {}
+        moved_to: dict[Value, Value] = {}
         for out in self.out_nodes:
             value = out
             while value in inside and value.op.lowering is Lowering.MOVEMENT:
                 value = inside[value][2][0]
             moved_to[value] = out
-        found: list[Node] = []
+        found: list[Value] = []
         for node, op, srcs, _ in self.captured:
             if not op.saves or node.dtype.kind != "f":  # no gradient goes through integers
                 continue
@@ -275,11 +284,11 @@ class GradFn(BaseFn):
         self.kept = ()
         return False
 
-    def _given(self) -> set[Node]:
+    def _given(self) -> set[Value]:
         """What was given, and what was computed from it."""
         return {*self.in_nodes, *self.stops, *(entry[0] for entry in self.captured)}
 
-    def vjp(self, grads: Sequence[Node | None]) -> list[Node | None]:
+    def vjp(self, grads: Sequence[Value | None]) -> list[Value | None]:
         """The gradient of each input, given those of the outputs."""
         pairs = [*zip(grads, self.out_nodes)]
         if any(g is not None and g.shape != o.shape for g, o in pairs):
@@ -288,7 +297,7 @@ class GradFn(BaseFn):
         captured = self.captured
         if len(captured) == 1 and len(grads) == 1 and self.out_nodes[0] is captured[0][0]:
             return self._vjp_of_one(grads[0])
-        table: dict[Node, Node] = {}
+        table: dict[Value, Value] = {}
         for node, grad in zip(self.out_nodes, grads):
             if grad is not None:
                 have = table.get(node)
@@ -316,7 +325,7 @@ class GradFn(BaseFn):
             for node, found in ((node, table.get(node)) for node in inputs)
         ]
 
-    def _reduced(self, grad: Node, shape: Shape) -> Node:
+    def _reduced(self, grad: Value, shape: Shape) -> Value:
         """The gradient of an output, as autograd knows its shape. Raises RuntimeError if it is not
         that shape, broadcast."""
         ends = zip(reversed(shape), reversed(grad.shape))
@@ -327,11 +336,11 @@ class GradFn(BaseFn):
             )
         return ops.sum_to(grad, shape)
 
-    def _vjp_of_one(self, grad: Node | None) -> list[Node | None]:
+    def _vjp_of_one(self, grad: Value | None) -> list[Value | None]:
         """The same for a record of one op."""
         node, op, srcs, arg = self.captured[0]
         inputs = self.in_nodes
-        table: dict[Node, Node] = {}
+        table: dict[Value, Value] = {}
         if grad is not None and op.vjp is not None:
             before = override.place
             override.place = node.place
@@ -370,7 +379,7 @@ class GradFn(BaseFn):
             history.record_gradient(self, grads, given, results, made)
         return made
 
-    def flow(self, grads: Sequence[Node | None]) -> list[Node | None]:
+    def flow(self, grads: Sequence[Value | None]) -> list[Value | None]:
         """`apply` for values alone: nothing is recorded, and nobody sees them on the way."""
         self.check()
         return self.vjp(grads)
@@ -430,9 +439,9 @@ class GradFn(BaseFn):
         """Let go of all that was given, or computed from it. What the operation reads besides are
         its own constants (a triangle's mask, the weights of an interpolation): they stay."""
         given = self._given()
-        stubs: dict[Node, Node] = {}
+        stubs: dict[Value, Value] = {}
 
-        def stub(node: Node) -> Node:
+        def stub(node: Value) -> Value:
             found = stubs.get(node)
             if found is None:
                 own = _is_own(node, given)
@@ -447,7 +456,7 @@ class GradFn(BaseFn):
         self.stops = ()  # stubs have no sources to be walked to
 
 
-def _is_own(node: Node, given: set[Node]) -> bool:
+def _is_own(node: Value, given: set[Value]) -> bool:
     """Whether a value depends on nothing that was given to its operation."""
     return node not in given and given.isdisjoint(toposort([node], given.__contains__))
 
@@ -488,3 +497,18 @@ def fn_class(name: str) -> type[GradFn]:
     if found is None:
         found = _classes[name] = type(name, (GradFn,), {"__slots__": ()})
     return found
+
+
+_EDGES = ("GradientEdge", "get_gradient_edge", "increment_version", "register_multi_grad_hook")
+_PACKING = ("disable_saved_tensors_hooks", "save_on_cpu", "saved_tensors_hooks")
+
+
+def __getattr__(name: str) -> Any:
+    """What PyTorch has in `autograd.graph` and is written on top of this module."""
+    if name in _EDGES:
+        from lazygrad.autograd import edges as found
+    elif name in _PACKING:
+        from lazygrad.autograd import packing as found  # type: ignore[no-redef]
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(found, name)

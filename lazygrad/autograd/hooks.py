@@ -39,7 +39,7 @@ def add_hook(hooks: dict[int, Any], hook: Callable[..., Any]) -> RemovableHandle
 class Extras:
     """What few records have."""
 
-    __slots__ = ("notes", "post_hooks", "pre_hooks", "retained", "stack", "tensor_hooks")
+    __slots__ = ("notes", "packs", "post_hooks", "pre_hooks", "retained", "stack", "tensor_hooks")
 
     def __init__(self) -> None:
         self.tensor_hooks: dict[int, dict[int, Callable[..., Any]]] | None = None
@@ -47,11 +47,14 @@ class Extras:
         self.post_hooks: dict[int, Callable[..., Any]] | None = None
         self.retained: dict[int, Any] | None = None  # output number -> tensor that keeps its grad
         self.notes: dict[Any, Any] | None = None
+        self.packs = False  # whether what it saves was packed by hooks
         self.stack: str | None = None  # where it was made, in anomaly mode
 
     def watches(self) -> bool:
         """Whether somebody sees gradients on their way."""
-        return bool(self.tensor_hooks or self.retained or self.pre_hooks or self.post_hooks)
+        return bool(
+            self.tensor_hooks or self.retained or self.pre_hooks or self.post_hooks or self.packs
+        )
 
 
 def extra(name: str) -> Any:

@@ -15,6 +15,14 @@ from lazygrad.ir.thread import starts, thread
 
 mode = thread  # what holds in this thread
 starts(lambda now: now.update(grad=True, inference=False, anomaly=False, check_nan=True))
+starts(lambda now: now.update(task=None))  # the backward pass that runs
+# hooks on what records save, why there must be none, and whether these or anomaly mode watch
+starts(lambda now: now.update(packs=(), no_packs=None, watched=False))
+
+
+def set_watched() -> None:
+    """Have what is recorded go the long way where somebody looks on."""
+    mode.watched = mode.anomaly or bool(mode.packs)
 
 
 class _Switch:

@@ -13,6 +13,7 @@ from typing import Any
 from lazygrad.autograd.capture import replaced
 from lazygrad.autograd.late import tensors
 from lazygrad.autograd.modes import mode
+from lazygrad.autograd.packing import Packed
 from lazygrad.ir import ops
 from lazygrad.ir.node import Node
 from lazygrad.ir.ops import Lowering
@@ -26,10 +27,20 @@ Saved = tuple[Any, int, int, Any, int, Node, Any, list[int] | None, Any]
 def check_saved(fn: Any) -> None:
     """Raise if a saved tensor was changed in place since; take what is there now if it was
     changed in a manner that its version does not tell of."""
-    for at, (storage, version, writes, maker, number, *_, counter, _) in enumerate(fn.saved):
+    for at, (storage, version, writes, maker, number, *_, counter, handle) in enumerate(fn.saved):
+        if type(handle) is Packed:  # versions do not tell of what hooks made
+            _unpack(fn, at, handle)
+            continue
         now = storage.version if counter is None else counter[0]
         if now != version or storage.writes != writes or storage.shared is not None:
             _look_again(fn, at, now, version, maker, number)
+
+
+def _unpack(fn: Any, at: int, packed: Packed) -> None:
+    """Read what a hook gives back in place of the value that was saved."""
+    entry = fn.saved[at]
+    value = _put(fn, entry[5], tensors.core.node_of(packed.tensor().detach()))
+    fn.saved = [*fn.saved[:at], (*entry[:5], value, *entry[6:]), *fn.saved[at + 1 :]]
 
 
 def _look_again(fn: Any, at: int, now: int, version: int, maker: Any, number: int) -> None:
@@ -53,7 +64,11 @@ def _substitute(fn: Any, saved: Node, storage: Any, view: Any) -> Node:
     """A saved value was written unseen by its version: backward reads what is there now."""
     core, read = tensors.core, tensors.storage.read
     now: Node = read(storage)
-    now = now if view is None else core.strided(now, view)
+    return _put(fn, saved, now if view is None else core.strided(now, view))
+
+
+def _put(fn: Any, saved: Node, now: Node) -> Node:
+    """Another value in the place of a saved one, wherever the record reads that."""
     if now.shape != saved.shape or now.dtype is not saved.dtype:
         raise RuntimeError(
             f"the size and dtype of a tensor that was saved for {fn.name()} were "

@@ -51,7 +51,7 @@ class Call:
     opaque: Any
 
     def __init__(self, args: Any, kwargs: Any, now: dict[str, Any]):
-        self.odd = ""
+        self.odd = "hooks pack what its operations save" if now["packs"] else ""
         kinds = list(map(type, args))
         key: list[Any] = [now["grad"], now["inference"], now["anomaly"], default.dtype, *kinds]
         self.key = key

@@ -169,6 +169,8 @@ class Recording:
         if not self.is_mine():
             return
         for fn in records:
+            if fn.packs:
+                self.refuse("hooks pack what its operations save")
             if isinstance(fn, AccumulateGrad):
                 t = fn.variable
                 if id(t) not in self.tensors and t._storage not in self.alive():

@@ -22,6 +22,7 @@ from lazygrad.autograd.graph import (
     refusing,
 )
 from lazygrad.autograd.modes import mode
+from lazygrad.autograd.packing import Packed
 from lazygrad.autograd.saved import Saved
 from lazygrad.autograd.steps import Part, renumbered
 from lazygrad.ir import ops
@@ -31,6 +32,7 @@ from lazygrad.tensor import storage as memory
 from lazygrad.tensor.core import (
     Meta,
     Tensor,
+    alias,
     node_of,
     strided,
     version_of,
@@ -283,7 +285,10 @@ def saved_entry(
         )
     counter = t._meta.loose if t._meta is not None else None
     version = stored.version if counter is None else counter[0]
-    handle = None if is_result else _ref(t)
+    if mode.packs:
+        handle: Any = Packed(alias(t))
+    else:
+        handle = None if is_result else _ref(t)
     writes = stored.version + stored.loose + stored.exports
     return (stored, version, writes, maker, number, node, t._view, counter, handle)
 

@@ -56,7 +56,7 @@ def _recorder(name: str, op: Op) -> Callable[[Tensor, Meta, Node, Node, dict[str
     def recorded(t: Tensor, meta: Meta, a: Node, node: Node, now: dict[str, Any]) -> Tensor:
         if not now["grad"]:
             return wrap(node)
-        if meta.base is not None or reads or now["anomaly"] or node.dtype.kind != "f":
+        if meta.base is not None or reads or now["watched"] or node.dtype.kind != "f":
             return record(name, (t,), (a,), node)
         if not meta.requires_grad:
             return wrap(node)
@@ -103,7 +103,7 @@ def _pair_recorder(
         if (
             x is y
             or reads
-            or now["anomaly"]
+            or now["watched"]
             or node.dtype.kind != "f"
             or (one is not None and one.base is not None)
             or (two is not None and two.base is not None)

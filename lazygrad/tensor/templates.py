@@ -47,7 +47,7 @@ def templated(function: F) -> F:
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
         now = thread.__dict__
-        if now["value"] or now["anomaly"] or traces or reads:
+        if now["value"] or now["watched"] or traces or reads:
             return function(*args, **kwargs)
         outer = now["place"]
         if outer is None:

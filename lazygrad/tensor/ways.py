@@ -87,7 +87,7 @@ def short(general: Callable[..., Any]) -> Callable[..., Any]:
                 needs = False
                 if meta.base is not None and needs_grad(meta.base):
                     given = None
-            elif now["anomaly"]:
+            elif now["watched"]:
                 given = None
         if (
             given is None
