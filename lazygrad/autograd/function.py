@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lazygrad.autograd.graph import SECOND_TIME, AccumulateGrad, BaseFn, Edge, _sequence
+from lazygrad.autograd.hooks import Packed
 from lazygrad.autograd.modes import mode, no_grad
-from lazygrad.autograd.packing import Packed
 from lazygrad.autograd.saved import modified
 from lazygrad.tensor import core, history
 from lazygrad.tensor.aliasing import check_inplace

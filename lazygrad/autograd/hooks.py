@@ -1,6 +1,7 @@
 """What users attach to records: hooks, kept gradients, notes.
 
-Owns: where these are kept and how a hook is taken away again. Must not know: when hooks run.
+Owns: where these are kept, how a hook is taken away again, and what hooks made of one saved tensor.
+Must not know: when hooks run.
 Few records have any of them, so a record has one slot for them all.
 """
 
@@ -9,6 +10,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from typing import Any
+
+from lazygrad.autograd.late import tensors
+from lazygrad.autograd.modes import mode, no_grad, set_watched
 
 _numbers = itertools.count()
 
@@ -72,3 +76,38 @@ def extra(name: str) -> Any:
         setattr(record.extras, name, value)
 
     return property(get, put)
+
+
+class Packed:
+    """What a hook made of one saved tensor."""
+
+    __slots__ = ("made", "unpack")
+
+    def __init__(self, tensor: Any) -> None:
+        """Raises RuntimeError if the hook writes to the tensor."""
+        pack, self.unpack = mode.packs[-1]
+        version = tensor._version
+        outer, mode.packs = mode.packs, ()  # what a hook computes is not packed again
+        set_watched()
+        try:
+            with no_grad():
+                self.made = pack(tensor)
+        finally:
+            mode.packs = outer
+            set_watched()
+        if tensor._version != version:
+            raise RuntimeError(
+                "A saved tensor pack hook is modifying its input in place. Tensors provided as "
+                "input to pack hook cannot be modified by in-place operations as this can lead to "
+                "unexpected side-effects."
+            )
+
+    def tensor(self) -> Any:
+        """The values again. Raises TypeError if the hook gives no tensor."""
+        found = self.unpack(self.made)
+        if not isinstance(found, tensors.core.Tensor):
+            raise TypeError(
+                "Output of saved tensor unpack_hook expected to be a Tensor but got result of type "
+                f"{type(found).__name__}"
+            )
+        return found

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from lazygrad.autograd.capture import replaced
+from lazygrad.autograd.hooks import Packed
 from lazygrad.autograd.late import tensors
 from lazygrad.autograd.modes import mode
-from lazygrad.autograd.packing import Packed
 from lazygrad.ir import ops
 from lazygrad.ir.node import Node
 from lazygrad.ir.ops import Lowering

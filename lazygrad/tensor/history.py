@@ -21,8 +21,8 @@ from lazygrad.autograd.graph import (
     fn_class,
     refusing,
 )
+from lazygrad.autograd.hooks import Packed
 from lazygrad.autograd.modes import mode
-from lazygrad.autograd.packing import Packed
 from lazygrad.autograd.saved import Saved
 from lazygrad.autograd.steps import Part, renumbered
 from lazygrad.ir import ops
