@@ -19,7 +19,7 @@ _SHARED = "numpy shares the memory"
 _HOSTS = "it is of the host's memory"
 _NUMPY = "it names the line of `.numpy()`, which is the tests' own here"
 _ARRAYS = "numpy's arrays are on the host, where a GPU's tensor does not meet them"
-_INDEX = "an index in a GPU's memory is refused where it is used: test_value_checks.py has both"
+_INDEX = "a value in a GPU's memory is refused where it is used: test_value_checks.py has both"
 _FORK = "after a fork a GPU cannot be used: test_cuda.py has what is said"
 _NO_GPU = "what is said where there is no GPU"
 _C = "it is about the C backend's own parts"
@@ -29,6 +29,17 @@ _FINISHES = "what cuBLAS and its epilogues take is another matter: test_cuda_epi
 _ANY_SIZES = "plans for many sizes are of the C backend alone (Device.any_sizes)"
 _PATTERN = "backward passes are known by a pattern on the host alone"
 _ITSELF = "it names its devices itself"
+_WHERE = "it asks whether its tensors are the host's"
+# of tests/programs
+PROGRAMS = {
+    "basics.asking_what_they_are": _WHERE,
+    "basics.dtype_conversion": _WHERE,
+    "interop.dlpack": _SHARED,
+    "interop.numpy_both_ways": _SHARED,
+    "mistakes.indices_out_of_range": _INDEX,
+    "mistakes.wrong_types": _INDEX,
+    "models.losses_by_hand": _INDEX,
+}
 HOST_ONLY: dict[str, str] = {
     **dict.fromkeys(
         (
@@ -99,6 +110,11 @@ HOST_ONLY: dict[str, str] = {
     "test_templates.py::test_parameters_that_share_memory_are_written_as_ever": _SHARED,
     "test_tensor.py::test_errors_are_raised_at_the_call[lg.zeros(2).cuda()]": _NO_GPU,
     "test_tensor.py::test_errors_are_raised_at_the_call[lg.zeros(2).to(0)]": _NO_GPU,
+    **{
+        f"test_user_programs.py::test_a_program_shows_what_it_shows_with_pytorch[{of}-{name}]": why
+        for of in ("interp", "")
+        for name, why in PROGRAMS.items()
+    },
     "test_ways.py::test_memory_that_is_shared_is_read_at_once": _SHARED,
 }
 
