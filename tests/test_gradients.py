@@ -102,7 +102,7 @@ def pointwise() -> dict[str, Case]:
     for op in REGISTRY.values():
         if op.lowering is not Lowering.POINTWISE or op.vjp is None or "f" not in op.kinds:
             continue
-        if op in (ops.cast, ops.where, ops.copy, *ops.CHECKS):
+        if op in (ops.cast, ops.where, ops.copy, ops.graded, *ops.CHECKS):
             continue
         rng = np.random.default_rng(len(made))
         low, high = op.domain
@@ -123,6 +123,11 @@ def reductions() -> dict[str, Case]:
                 made[f"{op.name} over {axes}"] = (lambda x, o=op, a=axes: o(x, arg=a), [x])
     zeros = np.array([[1.5, 0.0, 0.7], [0.0, 0.0, 2.0], [1.0, 2.0, 3.0]])
     made["prod with zeros"] = (lambda x: ops.prod(x, arg=(1,)), [zeros])
+    # of the second alone: a square has the slope of x times x
+    made["graded by another"] = (
+        lambda x: ops.graded(ops.mul(x, x), ops.mul(x, ops.copy(x))),
+        [zeros],
+    )
     return made
 
 
