@@ -11,6 +11,7 @@ from lazygrad.optim.adam import Adam, AdamW
 from lazygrad.optim.adaptive import Adadelta, Adagrad, Adamax, NAdam, RAdam, RMSprop
 from lazygrad.optim.lbfgs import LBFGS
 from lazygrad.optim.optimizer import Optimizer
+from lazygrad.optim.rprop import Rprop
 from lazygrad.optim.sgd import SGD
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "Optimizer",
     "RAdam",
     "RMSprop",
+    "Rprop",
     "lr_scheduler",
 ]

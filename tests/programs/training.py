@@ -158,6 +158,8 @@ def optimizers_by_hand(torch):
         lambda p: torch.optim.NAdam(p, lr=0.05),
         lambda p: torch.optim.RAdam(p, lr=0.05),
         lambda p: torch.optim.Adamax(p, lr=0.05),
+        lambda p: torch.optim.Rprop(p, lr=0.05),
+        lambda p: torch.optim.Rprop(p, 0.1, (0.3, 1.5), (0.01, 0.2), maximize=True),
     ):
         r = start.clone().requires_grad_()
         optimizer = make([r])
