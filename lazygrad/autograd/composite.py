@@ -86,7 +86,7 @@ def _run(
             depth.value -= 1
         _own(_tensors(result), (*args, *kwargs.values()))
         if storage.reads:
-            storage.settle([core.node_of(t) for t in _tensors(result)])
+            storage.settle(_values(_tensors(result)))
         return result
     sources = list({id(t): t for t in found if history.needs_grad(t)}.values())
     nodes = core.nodes_of(*sources)
@@ -127,7 +127,7 @@ def _run(
         fn.inputs = renumbered(outline(*args, **kwargs), fn.inputs)
     fn.keep()
     if storage.reads:
-        storage.settle(outs)
+        storage.settle(_values(outputs))
     if not any(node.dtype.kind == "f" for node in outs):
         return result
     if saves is not None:
@@ -161,6 +161,12 @@ def _tensors(result: Any) -> list[Any]:
         return [result]
     parts = result if isinstance(result, (tuple, list)) else ()
     return [t for t in parts if isinstance(t, Tensor)]
+
+
+def _values(results: Sequence[Any]) -> list[Any]:
+    """The nodes whose values have to be there for those of these tensors: of views what they are
+    views of. Shared memory has none."""
+    return [t._storage.node for t in results if t._storage.node is not None]
 
 
 class Saves:

@@ -21,20 +21,18 @@ from lazygrad.tensor.declare import check_tensor, declare, layout_order
 from lazygrad.tensor.history import fn_of, needs_grad, record
 from lazygrad.tensor.printing import tensor_text
 from lazygrad.tensor.size import device, device_name
-from lazygrad.tensor.storage import reads, settle
+from lazygrad.tensor.storage import reads, settle, used_up
 
 
 def host_values(t: Tensor) -> np.ndarray:
     """The values in the compute dtype, computed now. Not to be written to."""
     value_read("the value of a tensor")
+    before = len(reads)
     node = node_of(t)
     if node.buffer is None:
-        if reads:
-            settle([node])
-        else:
-            realize_nodes([node])
-    elif reads:
-        settle([])
+        realize_nodes([node])
+    if len(reads) > before:
+        used_up(before)
     stored = node.buffer.array(node.dtype.np, node.shape)
     return from_storage(stored, node.dtype)
 

@@ -207,15 +207,38 @@ def read(storage: Storage) -> Node:
 
 
 def settle(nodes: list[Node]) -> None:
-    """Compute what was recorded from shared memory, before anyone can write to it."""
+    """Compute what was recorded from shared memory, before anyone can write to it.
+
+    A reading is over when nobody has its node any more. Until then the operation that read may be
+    still at work: it has looked at a tensor, or made one, and its result is to come.
+    """
     if depth.value:
         return
-    try:
-        realize_nodes(nodes)
-    finally:
+    held = [shared for shared in reads if _is_held(shared)]
+    if len(held) < len(reads):
         for shared in reads:
+            if shared not in held:
+                shared.leaf = None
+        reads[:] = held
+    if held and not {shared.leaf for shared in held}.isdisjoint(toposort(nodes)):
+        realize_nodes(nodes)
+
+
+def _is_held(shared: Shared) -> bool:
+    """Whether anything but this has the node that stands for the memory."""
+    return shared.leaf is not None and sys.getrefcount(shared.leaf) > 2  # its slot, the argument
+
+
+def used_up(first: int) -> None:
+    """What was read from shared memory since there were `first` readings is needed no more.
+
+    An operation that looks at a value has often read its other operands by then, and its result is
+    still to be recorded: those readings are not settled by a look.
+    """
+    if not depth.value:
+        for shared in reads[first:]:
             shared.leaf = None
-        reads.clear()
+        del reads[first:]
 
 
 def freeze() -> None:
@@ -285,10 +308,7 @@ def _still(storage: Storage) -> bool:
 
 def forget() -> None:
     """What was read from shared memory has been used up by a write that has landed."""
-    if not depth.value:
-        for shared in reads:
-            shared.leaf = None
-        reads.clear()
+    used_up(0)
 
 
 # -- bounds on what is pending --------------------------------------------------------------------

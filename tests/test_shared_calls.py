@@ -1,0 +1,79 @@
+"""Every sample call on memory that numpy shares: its result is of the values that were there.
+
+Each call runs twice, on tensors of their own and on tensors that arrays share; after the second
+call the arrays are written. What came out is the same, but for views, which see the writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from sweeps import copies, floats, named
+
+import lazygrad as lg
+from lazygrad.config import config
+from lazygrad.testing.coverage import Library, _function, _inplace, _method, quiet
+from lazygrad.testing.samples import SAMPLES, Call, Sample
+
+OURS = Library(lg)
+
+
+def arrays(given: dict[str, Any], names: list[str]) -> list[np.ndarray]:
+    return [given[name].detach().numpy() for name in names]
+
+
+def outcome(form: Any, call: Call, names: list[str], wants: tuple[str, ...], share: bool) -> Any:
+    """What the call gives, None for a view of what was given; an error's text."""
+    given = copies(OURS, call, wants)
+    lg.manual_seed(0)
+    try:
+        if wants:
+            given |= {n: given[n] * 1 for n in floats(OURS, call)}
+        handed = arrays(given, names) if share else []
+        args, kwargs = eval(call.code, given)
+        results = OURS.tensors(form(*args, **kwargs))
+        for array in handed:
+            array[...] = 0  # for indices too there is such an element
+        return [
+            None if any(np.shares_memory(values(t), a) for a in handed) else values(t).copy()
+            for t in results
+        ]
+    except Exception as error:
+        return str(error)
+
+
+def values(t: lg.Tensor) -> np.ndarray:
+    t = t.detach()
+    return (t.float() if t.dtype is lg.bfloat16 else t).numpy()
+
+
+def forms(sample: Sample) -> Iterator[tuple[Any, bool]]:
+    yield _function(OURS, sample) or _method(OURS, sample), False
+    if (inplace := _inplace(OURS, sample)) is not None:
+        yield inplace, True
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("gradient", [False, True])
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda s: s.label)
+def test_a_result_is_of_the_values_that_were_there(
+    sample: Sample, gradient: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config, "backend", "interp")
+    with quiet(lg):
+        for form, _ in forms(sample):
+            for call in sample.calls:
+                if "float64" not in call.dtypes:
+                    continue
+                names = named(OURS, call)
+                wants = tuple(floats(OURS, call)) if gradient else ()
+                want = outcome(form, call, names, wants, share=False)
+                got = outcome(form, call, names, wants, share=True)
+                if isinstance(want, list):
+                    assert isinstance(got, list), (call.text, got)
+                    for a, b in zip(want, got, strict=True):
+                        if a is not None and b is not None:
+                            np.testing.assert_allclose(b, a, rtol=1e-12, err_msg=call.text)
