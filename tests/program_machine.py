@@ -191,7 +191,7 @@ def _traits(value: Any) -> dict[str, Any]:
         "dtype": str(value.dtype).split(".")[1],
         "shape": tuple(value.shape),
         "stride": [s for s, e in zip(value.stride(), value.shape) if e > 1 and value.numel()],
-        "offset": value.storage_offset(),
+        "offset": value.storage_offset() if value.numel() else 0,  # of strides that mean nothing
         "requires_grad": value.requires_grad,
         "version": value._version,
         "is_view": value._is_view(),

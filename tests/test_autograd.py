@@ -510,3 +510,17 @@ def test_a_write_through_data_to_an_operand_that_was_broadcast_is_what_backward_
     z.sum().backward()
     assert x.grad.tolist() == [[7.0], [7.0]]
     assert y.grad.tolist() == [[30.0, 30.0]]
+
+
+def test_what_is_on_no_way_to_the_inputs_of_grad_is_not_visited() -> None:
+    x = lg.arange(4.0, requires_grad=True)
+    aside = x + 3
+    seen: list[lg.Tensor] = []
+    aside.retain_grad()
+    aside.register_hook(seen.append)
+    way = aside.relu()
+    product = (aside * way).sum()
+    (found,) = lg.autograd.grad(product, way, retain_graph=True)
+    assert found.tolist() == [3, 4, 5, 6] and aside.grad is None and not seen
+    lg.autograd.grad(product, x)
+    assert aside.grad is not None and len(seen) == 1
