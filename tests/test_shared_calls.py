@@ -15,6 +15,7 @@ from sweeps import copies, floats, named
 
 import lazygrad as lg
 from lazygrad.config import config
+from lazygrad.tensor import storage
 from lazygrad.testing.coverage import Library, _function, _inplace, _method, quiet
 from lazygrad.testing.samples import SAMPLES, Call, Sample
 
@@ -77,3 +78,20 @@ def test_a_result_is_of_the_values_that_were_there(
                     for a, b in zip(want, got, strict=True):
                         if a is not None and b is not None:
                             np.testing.assert_allclose(b, a, rtol=1e-12, err_msg=call.text)
+
+
+def test_a_view_sees_what_was_written_after_it_was_computed() -> None:
+    x = lg.zeros((2, 1), dtype=lg.int64)
+    array, row = x.numpy(), x.view((1, 2))
+    row.minimum(row)
+    array += 3
+    assert row.tolist() == [[3, 3]] and (row + 1).tolist() == [[4, 4]]
+
+
+def test_what_is_read_is_read_no_more_after_the_statement() -> None:
+    x = lg.ones(2, 3)
+    array, turned = x.numpy(), x.t()
+    kept = [turned * 2, x[[0, 1]], turned.exp()]
+    later = lg.ones(3) + 1
+    assert not storage.reads and later._storage.node.buffer is None
+    assert array.any() and kept

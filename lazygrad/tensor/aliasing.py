@@ -25,7 +25,6 @@ from lazygrad.tensor.core import (
     Tensor,
     node_of,
     shape_of,
-    strided,
     version_of,
     view_of,
     wrap,
@@ -44,7 +43,7 @@ from lazygrad.tensor.history import (
     with_inputs,
 )
 from lazygrad.tensor.size import Size, extents
-from lazygrad.tensor.storage import depth, reads
+from lazygrad.tensor.storage import depth, reads, strided
 
 _alloc = object.__new__
 

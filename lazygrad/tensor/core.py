@@ -23,7 +23,7 @@ from lazygrad.realize import traces
 from lazygrad.runtime.memory import usage
 from lazygrad.tensor import storage as memory
 from lazygrad.tensor.size import CPU, Size, device
-from lazygrad.tensor.storage import Storage, depth, read, reads
+from lazygrad.tensor.storage import Storage, depth, read, reads, strided
 
 
 class Meta:
@@ -335,6 +335,8 @@ def node_of(t: Tensor) -> Node:
     view = t._view
     if base is None:
         base = read(t._storage)
+        if view is not None and t._storage.shared is not None:
+            return memory.view_node(t, base, view)
     if view is None:
         return base
     cached = t._cached
@@ -343,13 +345,6 @@ def node_of(t: Tensor) -> Node:
     node = strided(base, view)
     t._cached = (base, node)
     return node
-
-
-def strided(base: Node, view: View) -> Node:
-    """The elements of `base`'s row-major order that a view selects."""
-    if view.is_contiguous and view.numel == base.numel:
-        return ops.reshape(base, arg=view.shape)
-    return ops.as_strided(base, arg=view)
 
 
 def nodes_of(*tensors: Tensor) -> list[Node]:

@@ -34,13 +34,12 @@ from lazygrad.tensor.core import (
     Tensor,
     alias,
     node_of,
-    strided,
     version_of,
     view_of,
     wrap,
     wrap_as,
 )
-from lazygrad.tensor.storage import reads
+from lazygrad.tensor.storage import reads, strided
 
 _ref = weakref.ref
 

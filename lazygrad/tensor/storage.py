@@ -45,6 +45,7 @@ class Shared:
         "owner",
         "read_only",
         "shape",
+        "views",
     )
 
     def __init__(self, buffer: Buffer, shape: Shape, dtype: DType, device: str):
@@ -56,6 +57,7 @@ class Shared:
         self.owner: np.ndarray | None = None  # the foreign array that the memory belongs to
         self.forever = False  # an address was handed out: no one can say who uses it
         self.leaf: Node | None = None  # the node that stands for it within one statement
+        self.views: dict[Any, Node] = {}  # and those of its views, by tensor and view
         self.read_only = False  # whoever it belongs to does not want it written
 
     def in_use(self) -> bool:
@@ -70,6 +72,24 @@ class Shared:
             return True
         self.exports = [export for export in self.exports if export() is not None]
         return bool(self.exports)
+
+    def is_read(self) -> bool:
+        """Whether anyone else has a node that stands for the memory."""
+        leaf = self.leaf
+        if leaf is None:
+            return False
+        own = sum(node is leaf or leaf in node.srcs for node in self.views.values())
+        if sys.getrefcount(leaf) > own + 3:  # our slot, the local name, the argument
+            return True
+        return any(
+            self.views[key] is not leaf and sys.getrefcount(self.views[key]) > 2
+            for key in self.views
+        )
+
+    def over(self) -> None:
+        """The statement that read has its result."""
+        self.leaf = None
+        self.views.clear()
 
     def check_writable(self) -> None:
         if self.read_only:
@@ -206,6 +226,22 @@ def read(storage: Storage) -> Node:
     return leaf
 
 
+def view_node(t: Any, base: Node, view: View) -> Node:
+    """The node of a tensor that is a view of shared memory: the same one within a statement."""
+    views = t._storage.shared.views
+    node: Node | None = views.get((id(t), view))
+    if node is None or node.buffer is not None:  # computed: of what the memory was then
+        node = views[id(t), view] = strided(base, view)
+    return node
+
+
+def strided(base: Node, view: View) -> Node:
+    """The elements of `base`'s row-major order that a view selects."""
+    if view.is_contiguous and view.numel == base.numel:
+        return ops.reshape(base, arg=view.shape)
+    return ops.as_strided(base, arg=view)
+
+
 def settle(nodes: list[Node]) -> None:
     """Compute what was recorded from shared memory, before anyone can write to it.
 
@@ -214,19 +250,14 @@ def settle(nodes: list[Node]) -> None:
     """
     if depth.value:
         return
-    held = [shared for shared in reads if _is_held(shared)]
+    held = [shared for shared in reads if shared.is_read()]
     if len(held) < len(reads):
         for shared in reads:
             if shared not in held:
-                shared.leaf = None
+                shared.over()
         reads[:] = held
     if held and not {shared.leaf for shared in held}.isdisjoint(toposort(nodes)):
         realize_nodes(nodes)
-
-
-def _is_held(shared: Shared) -> bool:
-    """Whether anything but this has the node that stands for the memory."""
-    return shared.leaf is not None and sys.getrefcount(shared.leaf) > 2  # its slot, the argument
 
 
 def used_up(first: int) -> None:
@@ -237,7 +268,7 @@ def used_up(first: int) -> None:
     """
     if not depth.value:
         for shared in reads[first:]:
-            shared.leaf = None
+            shared.over()
         del reads[first:]
 
 
@@ -247,7 +278,7 @@ def freeze() -> None:
         leaf = shared.leaf
         if leaf is not None and leaf.buffer is shared.buffer:
             leaf.buffer = shared.buffer.clone()
-            shared.leaf = None
+            shared.over()
 
 
 def write(storage: Storage, node: Node) -> None:
