@@ -57,9 +57,16 @@ FAULTS = [
     Fault(
         "a reader recorded before a write to shared memory keeps the old value",
         "tensor/storage.py",
-        "        realize_nodes(nodes)\n    finally:\n",
-        "        pass\n    finally:\n",
+        ".isdisjoint(toposort(nodes)):\n        realize_nodes(nodes)\n",
+        ".isdisjoint(toposort(nodes)):\n        pass\n",
         "tests/test_semantics.py -k numpy_shares",
+    ),
+    Fault(
+        "a look at one operand does not settle what was read of another",
+        "tensor/convert.py",
+        "        used_up(before)\n",
+        "        used_up(0)\n",
+        "tests/test_shared_calls.py -k select",
     ),
     # -- autograd
     Fault(
@@ -335,8 +342,8 @@ FAULTS = [
     Fault(
         "a number is contained if an element equals it",
         "tensor/methods.py",
-        "        return bool((elementwise.eq(self, element)).any())\n",
-        "        return bool((elementwise.eq(self, element)).all())\n",
+        "        return bool((element == self).any())  # type: ignore[union-attr]\n",
+        "        return bool((element == self).all())\n",
         "tests/test_protocols.py tests/test_tensor.py",
     ),
     Fault(
