@@ -181,3 +181,10 @@ def test_the_file_has_what_pytorch_gives() -> None:
     assert [case[0] for case in EXPRESSIONS] == indexing_cases.expressions()
     for case in EXPRESSIONS:
         assert indexing_cases.outcome(torch, case[0]) == case
+
+
+@pytest.mark.parametrize("index", [(None, 0, [-1]), (0, [0]), (None, [0])])
+def test_an_assignment_to_a_view_of_a_leaf_says_so(index: tuple[Any, ...]) -> None:
+    x = lg.ones(1, 1, 1, requires_grad=True)
+    with pytest.raises(RuntimeError, match="a view of a leaf Variable"):
+        x[index] = 3

@@ -291,7 +291,10 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
         base = (
             make_view(self, view_of(self), "AliasBackward0", ops.reshape, shape_of(self))
             if (self._meta is not None and self._meta.base is not None)
-            or any(isinstance(item, slice) and not _is_all(item) for item in items)
+            or any(
+                item is None or (isinstance(item, (int, slice)) and not _is_all(item))
+                for item in items
+            )
             else self
         )
     if all(t is None for t in tensors):
