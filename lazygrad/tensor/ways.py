@@ -106,7 +106,10 @@ def short(general: Callable[..., Any]) -> Callable[..., Any]:
             return general(input, *args, **kwargs)
         if way is _UNKNOWN:
             _keep(key, _ONCE)
-            return general(input, *args, **kwargs)
+            result = general(input, *args, **kwargs)
+            if needs and result.__class__ is Tensor and result._meta is not None:
+                _unified(result._meta.fn)
+            return result
         if way is _ONCE:
             source = node_of(input)
             looked, now["looked"] = now["looked"], False
@@ -307,7 +310,17 @@ def _read_record(way: Way, fn: Any, t: Tensor, result: Tensor, source: Node, nod
     way.kind = type(fn)
     way.reads_values = fn.reads_values
     way.inputs = getattr(fn, "inputs", None)
-    if len(way.steps) == 1:  # in the form that further ones have: a pass of them is the same
+    _unified(fn)
+    return True
+
+
+def _unified(fn: Any) -> None:
+    """Give the record of a call the form that those of its way have: a pass of them is the same."""
+    if not isinstance(fn, GradFn) or not fn.plain or fn.block is not None or fn.node is not None:
+        return
+    if len(fn.captured) != 1 or fn.extras or fn.stops:
+        return
+    node = fn.captured[0][0]
+    if fn.out_nodes == (node,) and fn.in_nodes == node.srcs:
         fn.node, fn.srcs = node, node.srcs
         del fn.captured, fn.in_nodes, fn.out_nodes
-    return True
