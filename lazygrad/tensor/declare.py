@@ -79,12 +79,16 @@ _NO_INPLACE_GRADIENT = {
 }
 
 
+_OPERANDS = frozenset({"other", "exponent", "min", "max"})  # whose types are part of the result's
+
+
 def inplace_form(
     name: str, fn: Callable[..., Any], compares: bool = False
 ) -> Callable[..., Tensor]:
     """`x.name_(...)`: compute by `fn`, then write the result into x."""
     refused = _NO_INPLACE_GRADIENT.get(name)
     written = getattr(fn, "written", None)  # the short way: see quick.py
+    promotes = not _OPERANDS.isdisjoint(inspect.signature(fn).parameters)
 
     def run(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if written is not None and written(self, args, kwargs):
@@ -99,7 +103,7 @@ def inplace_form(
         try:
             result = fn(self, *args, **kwargs)
         except NotImplementedError:
-            if len(operands := args or tuple(kwargs.values())) == 1:  # a weight promotes nothing
+            if promotes and len(operands := args or tuple(kwargs.values())) == 1:
                 _check_written(self, operands)
             raise
         except TypeError:

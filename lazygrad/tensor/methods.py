@@ -460,7 +460,7 @@ def keep_class(cls: type) -> None:
 
 def _look_at_arguments() -> None:
     """From the first subclass on, a plain tensor's methods look at their arguments too."""
-    for name in ("__getitem__", *DECLARED, *(f"{name}_" for name in DECLARED)):
+    for name in {"__getitem__", *DECLARED, *(f"{name}_" for name in DECLARED)}:
         found = Tensor.__dict__.get(name)
         if callable(found):
             setattr(Tensor, name, _of_arguments(found))
