@@ -71,6 +71,7 @@ HOST_ONLY: dict[str, str] = {
         _ITSELF,
     ),
     "test_architecture.py": _TEXT,
+    "test_bench.py::test_operations_of_a_product_are_with_those_done_to_its_blocks": _FINISHES,
     "test_autograd.py::test_gradient_lands_where_a_leaf_had_its_gradient_exported": _SHARED,
     "test_dlpack.py": _SHARED,
     "test_docs.py::test_commands_print_what_the_page_shows": _CHILDREN,
@@ -103,6 +104,7 @@ HOST_ONLY: dict[str, str] = {
     "test_semantics.py::test_numpy_shares_memory_both_ways": _SHARED,
     "test_semantics.py::test_strided_array_is_shared": _SHARED,
     "test_semantics.py::test_strides_of_empty_arrays_are_numpys": _SHARED,
+    "test_shared_calls.py": _SHARED,
     "test_threads.py::test_realize_after_fork": _FORK,
     "test_tensor.py::test_errors_are_raised_at_the_call[lg.zeros(3)[lg.tensor([7])]]": _INDEX,
     "test_tensor.py::test_errors_are_raised_at_the_call"
