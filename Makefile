@@ -17,6 +17,7 @@ HARD := EMULATOR_ORDER=2 EMULATOR_LAZY=1 EMULATOR_ALIGN=16 LAZYGRAD_POOL=0
 OF_CUDA := $(addprefix tests/test_cuda, .py _attention.py _sharing.py _reductions.py _scatter.py _product.py _epilogue.py _library.py _doctor.py _planted.py)
 test-emulated: $(VENV)/.emulator
 	$(EMULATED) tests/test_emulator.py tests/test_sass.py $(OF_CUDA)
+	$(BIN)/python -m pytest -n auto tests/test_cuda_sass.py
 	$(HARD) $(EMULATED) --device cuda --every 10 --ignore tests/test_random_programs.py tests
 	$(HARD) $(EMULATED) --device cuda tests/test_random_programs.py -k compiled
 

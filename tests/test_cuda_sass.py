@@ -94,7 +94,7 @@ def promises(name: str) -> dict[str, Promise]:
 def machine_code(architecture: str) -> dict[str, sass.Code]:
     """Of all cases together, as starting nvcc takes most of its time."""
     bodies = dict.fromkeys(text_of(name, many=True) for name in CASES)
-    kernels = dict.fromkeys(part for body in bodies for part in body.split("\n\n"))
+    kernels = dict.fromkeys(part.strip() for body in bodies for part in body.split("\n\n"))
     return sass.compile_(translation_unit(list(kernels)), architecture)
 
 
