@@ -35,13 +35,14 @@ def backward(
     if plain and patterns.run(tensors):
         return
     roots = roots_of(tensors)
+    seeds: Sequence[Any]
     seeds = as_tuple(grad_tensors) if grad_tensors is not None else (None,) * len(roots)
     if inputs is not None:
         inputs = as_tuple(inputs)
         if not inputs:
             raise RuntimeError("'inputs' argument to backward() cannot be empty.")
     keep = create_graph if retain_graph is None else retain_graph
-    seeds = checked_seeds(roots, seeds)  # type: ignore[assignment]
+    seeds = checked_seeds(roots, seeds)
     targets = None if inputs is None else [target_of(t) for t in inputs]
     job = _Job(keep, create_graph, targets, accumulate=True)
     job.plain = plain and len(roots) == 1
@@ -73,13 +74,14 @@ def grad(
     if allow_unused is None:
         allow_unused = materialize_grads
     roots, wanted = roots_of(outputs), as_tuple(inputs)
+    seeds: Sequence[Any]
     seeds = as_tuple(grad_outputs) if grad_outputs is not None else (None,) * len(roots)
     keep = create_graph if retain_graph is None else retain_graph
     if is_grads_batched:
         options = {"create_graph": create_graph, "allow_unused": allow_unused}
         options["materialize_grads"] = materialize_grads
         return _batched(roots, wanted, seeds, keep, options)
-    seeds = checked_seeds(roots, seeds)  # type: ignore[assignment]
+    seeds = checked_seeds(roots, seeds)
     targets = [target_of(t) for t in wanted]
     job = _Job(keep, create_graph, targets, accumulate=False)
     if create_graph:

@@ -12,6 +12,7 @@ record can be made: that is all there is to double backward.
 from __future__ import annotations
 
 import functools
+import importlib
 import itertools
 import traceback
 from collections.abc import Callable, Iterable, Sequence
@@ -505,10 +506,7 @@ _PACKING = ("disable_saved_tensors_hooks", "save_on_cpu", "saved_tensors_hooks")
 
 def __getattr__(name: str) -> Any:
     """What PyTorch has in `autograd.graph` and is written on top of this module."""
-    if name in _EDGES:
-        from lazygrad.autograd import edges as found
-    elif name in _PACKING:
-        from lazygrad.autograd import packing as found  # type: ignore[no-redef]
-    else:
+    place = "edges" if name in _EDGES else "packing" if name in _PACKING else ""
+    if not place:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(found, name)
+    return getattr(importlib.import_module(f"lazygrad.autograd.{place}"), name)

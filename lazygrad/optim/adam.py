@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lazygrad.optim.optimizer import Optimizer, Params, number
+from lazygrad.optim.optimizer import Optimizer, Params, decayed, number
 from lazygrad.tensor import Tensor, maximum, realize
 from lazygrad.tensor.updates import Plan
 
@@ -87,13 +87,7 @@ class Adam(Optimizer):
         names, maximize, decays, decoupled, is_near = kind
         decay, weight, rest, beta2, weight2, eps, *steps = numbers
         for at, param in enumerate(params):
-            grad: Any = param.grad
-            if maximize:
-                grad = -grad
-            if decays and decoupled:
-                param.mul_(decay)
-            elif decays:
-                grad = grad.add(param, alpha=decay)
+            grad = decayed(param, maximize, decays, decoupled, decay)
             mean, square, *largest = (self.state[param][name] for name in names)
             _lerp(mean, grad, is_near, weight, rest)
             square.mul_(beta2).add_(grad * weight2 * grad)

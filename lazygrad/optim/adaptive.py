@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from lazygrad.optim.adam import _lerp, _weights
-from lazygrad.optim.optimizer import Optimizer, Params, number
+from lazygrad.optim.optimizer import Optimizer, Params, decayed, number
 from lazygrad.tensor import Tensor, full_like, maximum, realize
 from lazygrad.tensor.updates import Plan
 
@@ -76,13 +76,7 @@ class _Adaptive(Optimizer):
         names, maximize, decays, decoupled, *each = kind
         decay, *numbers = numbers
         for param, (own_kind, count) in zip(params, each):
-            grad: Any = param.grad
-            if maximize:
-                grad = -grad
-            if decays and decoupled:
-                param.mul_(decay)
-            elif decays:
-                grad = grad.add(param, alpha=decay)
+            grad = decayed(param, maximize, decays, decoupled, decay)
             own, numbers = numbers[:count], numbers[count:]
             state = self.state[param]
             self._move(param, grad, [state[name] for name in names], own_kind, own)

@@ -235,6 +235,17 @@ class Optimizer:
         return "\n".join([*lines, ")"])
 
 
+def decayed(param: Tensor, maximize: bool, decays: bool, decoupled: bool, decay: float) -> Any:
+    """The gradient that a step goes by. With `decays`, `decay` times the parameter is added to it;
+    with `decoupled` the parameter itself is multiplied by `decay`."""
+    grad: Any = -param.grad if maximize else param.grad  # type: ignore[operator]
+    if decays and decoupled:
+        param.mul_(decay)
+    elif decays:
+        grad = grad.add(param, alpha=decay)
+    return grad
+
+
 def _counted(state: dict[str, Any]) -> dict[str, Any]:
     """The state of a parameter with its counter as a tensor."""
     step = state.get("step") if isinstance(state, dict) else None

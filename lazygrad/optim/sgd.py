@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lazygrad.optim.optimizer import Optimizer, Params, number
+from lazygrad.optim.optimizer import Optimizer, Params, decayed, number
 from lazygrad.tensor import Tensor, realize
 from lazygrad.tensor.updates import Plan
 
@@ -80,11 +80,7 @@ class SGD(Optimizer):
         maximize, nesterov, decays, smooths = kind
         back, decay, momentum, *shares = numbers
         for at, param in enumerate(params):
-            grad: Any = param.grad
-            if maximize:
-                grad = -grad
-            if decays:
-                grad = grad.add(param, alpha=decay)
+            grad = decayed(param, maximize, decays, False, decay)
             if smooths:
                 buffer: Tensor = self.state[param]["momentum_buffer"]
                 buffer.mul_(momentum).add_(grad, alpha=shares[at])

@@ -103,8 +103,8 @@ def inplace_form(
         try:
             result = fn(self, *args, **kwargs)
         except NotImplementedError:
-            if promotes and len(operands := args or tuple(kwargs.values())) == 1:
-                _check_written(self, operands)
+            if promotes and len(given := args or tuple(kwargs.values())) == 1:
+                _check_written(self, given[0])
             raise
         except TypeError:
             again = own_names(name, fn, kwargs)
@@ -125,30 +125,29 @@ def inplace_form(
     return run
 
 
-def _check_written(t: Tensor, args: Sequence[Any]) -> None:
-    """Raise RuntimeError if the result with these operands could not be written into a tensor.
+def _check_written(t: Tensor, other: Any) -> None:
+    """Raise RuntimeError if the result with this operand could not be written into a tensor.
 
     Called when there is no such result: that it would not fit is said first.
     """
     node = node_of(t)
-    for other in args:
-        if isinstance(other, Tensor):
-            dtype = promotion.pair_dtype(node, node_of(other))
-            joint = promotion.joint_shape(node.shape, shape_of(other))
-            if joint != node.shape:
-                raise RuntimeError(
-                    f"output with shape {extents(node.shape)} doesn't match the broadcast shape "
-                    f"{extents(joint)}"
-                ) from None
-        elif isinstance(other, complex):
-            raise RuntimeError("result type Complex can't be cast to a real one") from None
-        else:
-            dtype = promotion.with_number(node.dtype, promotion.number_from(other))
-        if not promotion.can_cast(dtype, node.dtype):
+    if isinstance(other, Tensor):
+        dtype = promotion.pair_dtype(node, node_of(other))
+        joint = promotion.joint_shape(node.shape, shape_of(other))
+        if joint != node.shape:
             raise RuntimeError(
-                f"result type {promotion.type_name(dtype)} can't be cast to the desired output "
-                f"type {promotion.type_name(node.dtype)}"
+                f"output with shape {extents(node.shape)} doesn't match the broadcast shape "
+                f"{extents(joint)}"
             ) from None
+    elif isinstance(other, complex):
+        raise RuntimeError("result type Complex can't be cast to a real one") from None
+    else:
+        dtype = promotion.with_number(node.dtype, promotion.number_from(other))
+    if not promotion.can_cast(dtype, node.dtype):
+        raise RuntimeError(
+            f"result type {promotion.type_name(dtype)} can't be cast to the desired output "
+            f"type {promotion.type_name(node.dtype)}"
+        ) from None
 
 
 def sized_form(name: str, fn: Callable[..., Any], sizes: str, method: bool) -> Callable[..., Any]:
