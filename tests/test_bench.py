@@ -162,6 +162,27 @@ def test_the_page_keeps_its_notes() -> None:
     assert "busy" in report.page(busy, "")
 
 
+def test_first_calls_are_judged_by_the_nearest_goal() -> None:
+    calls = {"lazygrad": (0.3, 0.02), "lazygrad_jit": (0.25, 0.01), "torch_compile": (3.0, 0.5),
+             "tinygrad": (0.2, 0.1), "jax": (0.1, 0.09)}  # fmt: skip
+    first = [
+        {"workload": "softmax", "peer": p, "threads": 1, "cold": cold, "warm": warm}
+        | (
+            {"new shape": 0.5, "new shape later": 0.1, "new shape compiles": 1}
+            if p == "jax"
+            else {}
+        )
+        for p, (cold, warm) in calls.items()
+    ]
+    cold, warm = report.first_cells(record() | {"first": first})
+    assert cold[-2:] == ["0.40", "no"] and warm[-2:] == ["5.00", "yes"]  # of jax, of torch / 10
+    new = {"workload": "softmax", "batches": [5, 3], "extra": [3e-3, -1e-6], "compiles": 0}
+    made = record() | {"first": first, "imports": {"jax": 0.7}, "new sizes": [new]}
+    text = report.page(made, "")
+    assert "| softmax | 3 ms | 0 us | 0 | in part |" in text
+    assert "| softmax | jax | 500 ms | 100 ms | 1 |" in text and "| jax | 700 ms |" in text
+
+
 def test_records_are_merged_by_workload_with_all_its_peers() -> None:
     old, new = record(), record()
     old["results"] += [row("numpy", 1.0) | {"workload": "var"}]

@@ -140,9 +140,77 @@ def compare(old: Record, new: Record) -> Iterator[tuple[str, str, int, float, fl
 
 # -- the page -------------------------------------------------------------------------------------
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    right = ("---:" if h not in ("workload", "best peer", "met", "peer") else "---" for h in head)
+    right = (
+        "---:" if h not in ("workload", "best peer", "met", "peer", "call") else "---" for h in head
+    )
     body = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join(["| " + " | ".join(head) + " |", "| " + " | ".join(right) + " |", *body])
+
+
+FIRST_HEAD = ("workload", "call", "lazygrad", "lg.jit", "torch_compile", "goal", "tinygrad", "jax",
+              "ratio", "met")  # fmt: skip
+_AGAINST = {"cold": ("tinygrad", "jax"), "warm": ("tinygrad",)}  # not to be slower than these
+TENTH = 10  # times as fast as torch.compile the first call has to be
+
+
+def first_cells(record: Record) -> list[list[str]]:
+    """First calls, ours beside the compilers': the ratio is to the goal, 1 where it is just met."""
+    made = []
+    for name in dict.fromkeys(r["workload"] for r in record["first"]):
+        rows = {r["peer"]: r for r in record["first"] if r["workload"] == name}
+        for call, rivals in _AGAINST.items():
+            times = {p: r[call] for p, r in rows.items() if r.get(call)}
+            ours = times.get("lazygrad_jit", times.get("lazygrad"))
+            goals = [times["torch_compile"] / TENTH] if "torch_compile" in times else []
+            goals += [times[p] for p in rivals if p in times]
+            ratio = min(goals) / ours if goals and ours else None
+            shown = [times.get(p) for p in (*OURS, "torch_compile")]
+            tenth = [t / TENTH if t else None for t in shown[2:]]
+            shown += [*tenth, times.get("tinygrad"), times.get("jax")]
+            verdict = "-" if ratio is None else "yes" if ratio >= 1 else "no"
+            made.append([name, call, *map(time_text, shown), _number(ratio), verdict])
+    return made
+
+
+def _first_calls(record: Record) -> list[str]:
+    imports = record.get("imports", {})
+    rows = sorted(record["first"], key=lambda r: r["workload"])
+    new = [r for r in rows if r.get("new shape")]
+    return [
+        "\n## First calls\n\nA new process each, without its imports; cold: all caches empty, "
+        "warm: disk caches of an earlier process. The goal: a tenth of torch.compile's time, and "
+        "no more than tinygrad's and, cold, jax's; *ratio*: the least of them over ours.\n",
+        _table(FIRST_HEAD, first_cells(record)),
+        "\nThe first call of another size in the warm process, and the least of the three that "
+        "follow.\n",
+        _table(
+            ("workload", "peer", "new shape", "later", "compiles"),
+            [[r["workload"], r["peer"], time_text(r["new shape"]),
+              time_text(r.get("new shape later")), str(r.get("new shape compiles", "-"))]
+             for r in new],
+        ),
+        "\nImports, each in a new process.\n",
+        _table(("peer", "import"), [[k, time_text(v)] for k, v in imports.items()]),
+    ]  # fmt: skip
+
+
+NEW_SIZE_GOAL = 2e-3  # seconds that a new batch size may take beyond a known one
+
+
+def _new_sizes(record: Record) -> list[str]:
+    rows = []
+    for r in record["new sizes"]:
+        least, most = min(r["extra"]), max(r["extra"])
+        each = [time_text(max(seconds, 0.0)) for seconds in r["extra"]]
+        verdict = "yes" if most <= NEW_SIZE_GOAL else "in part" if least <= NEW_SIZE_GOAL else "no"
+        rows.append([r["workload"], *each, str(r["compiles"]), verdict])
+    batches = [f"batch {b}" for b in record["new sizes"][0]["batches"]]
+    return [
+        "\n## New batch sizes\n\nWhat the first call of each takes beyond those that follow, one "
+        f"size after the other in a process that had one other; the goal is "
+        f"{time_text(NEW_SIZE_GOAL)} and no compile.\n",
+        _table(("workload", *batches, "compiles", "met"), rows),
+    ]
 
 
 def page(record: Record, notes: str) -> str:
@@ -173,16 +241,9 @@ def page(record: Record, notes: str) -> str:
         _table(HEAD, [cells(line) for line in made]),
     ]
     if record.get("first"):
-        parts.append("\n## First calls\n\nA new process each; cold: all caches empty, warm: disk "
-                     "caches of an earlier process; new shape: the first call of another batch "
-                     "size in the warm process.\n")  # fmt: skip
-        imports = record.get("imports", {})
-        parts.append(_table(
-            ("workload", "peer", "cold", "warm", "new shape", "import"),
-            [[r["workload"], r["peer"], time_text(r.get("cold")), time_text(r.get("warm")),
-              time_text(r.get("new shape")), time_text(imports.get(PEERS[r["peer"]].module))]
-             for r in sorted(record["first"], key=lambda r: r["workload"])],
-        ))  # fmt: skip
+        parts += _first_calls(record)
+    if record.get("new sizes"):
+        parts += _new_sizes(record)
     if record.get("recording"):
         parts.append("\n## Recording\n\nOne op on 16 elements, of 2,000; for PyTorch, running "
                      "it.\n")  # fmt: skip

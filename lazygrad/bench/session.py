@@ -30,6 +30,8 @@ from lazygrad.runtime.device import HOST
 FORMAT = 1
 FIRST = ("ew_1e5", "softmax", "mlp_fwdbwd")  # workloads whose first calls are measured
 PEAK = ("mlp_fwdbwd", "gpt_block")
+NEW_SIZES = ("small_mlp_sgd", "mlp_fwdbwd", "convnet", "gpt_block")  # whose batch is changed,
+BATCHES = (9, 3, 7, 5, 6)  # to these, one after the other
 BURST = 0.1  # seconds of calls in one round
 MOST_CALLS = 300
 BUSY = 0.2  # part of the cores that others use, before the run, from which figures say little
@@ -195,8 +197,30 @@ def first_calls(peer: str, threads: int, options: Options) -> Iterator[dict[str,
                     if when == "warm" and WORKLOADS[name].other:
                         answer = worker.ask("prepare", **order, shape=WORKLOADS[name].other)
                         row["new shape"] = answer.get("first")
+                        row["new shape later"] = answer.get("later")
                         row["new shape compiles"] = answer.get("counts", {}).get("compiles")
         yield row
+
+
+def new_sizes(options: Options) -> Iterator[dict[str, Any]]:
+    """What the first call of further batch sizes takes beside later ones, in a process each. Of
+    lazygrad alone, which compiles nothing then, and without `lg.jit`, whose peers' step would be
+    another function."""
+    threads = max(options.chosen_threads())
+    for name in NEW_SIZES if "lazygrad" in options.chosen_peers() else ():
+        with opened(["lazygrad"], threads) as workers:
+            worker = workers["lazygrad"]
+            order = {"name": name, "seed": options.seed, "check": False}
+            worker.ask("prepare", **order)
+            answers = [worker.ask("prepare", **order, shape={"batch": b}) for b in BATCHES]
+        yield {
+            "workload": name,
+            "peer": "lazygrad",
+            "threads": threads,
+            "batches": BATCHES,
+            "extra": [answer["first"] - answer["later"] for answer in answers],
+            "compiles": sum(answer["counts"]["compiles"] for answer in answers),
+        }
 
 
 def imports(rounds: int = 5) -> dict[str, float]:
@@ -357,6 +381,7 @@ def run(
             if peer not in KEEPERS:
                 tick(f"first calls: {peer}")
                 record["first"] += first_calls(peer, max(options.chosen_threads()), options)
+        record["new sizes"] = list(new_sizes(options))
         record["recording"] = list(recording(options))
         record["python"] = python_time.measure()
         save(record)
@@ -374,7 +399,7 @@ def run(
     return record
 
 
-BESIDE = ("first", "recording", "peak", "kernels", "scaling")
+BESIDE = ("first", "new sizes", "recording", "peak", "kernels", "scaling")
 
 
 def _which(row: dict[str, Any]) -> tuple[Any, ...]:
