@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from math import prod
 
 from lazygrad.codegen.environment import environment
-from lazygrad.codegen.gemm import GRAIN_FLOPS, PACK_BYTES, gemm_source
+from lazygrad.codegen.gemm import GRAIN_FLOPS, PACK_BYTES, asks, gemm_source
 from lazygrad.codegen.reducers import BLOCK
 from lazygrad.ir import ops
 from lazygrad.ir.node import Node
@@ -37,6 +37,7 @@ def attention_source(gradient: bool, dtype: str, symbol: str, vector_bytes: int)
         symbol=symbol,
         lanes=vector_bytes // size,
         pack_cols=PACK_BYTES // size,
+        asks=asks(vector_bytes),
         block=BLOCK,
     )
     return product + text

@@ -134,6 +134,12 @@ def _shuffles(lanes: int) -> list[tuple[int, str, str]]:
     return steps
 
 
+def asks(vector_bytes: int) -> bool:
+    """Whether memory is asked for ahead. CPUs of 64-byte vectors have 1 MB of cache and more for a
+    core and look ahead by themselves: there it costs a twentieth to a fifth of a product's time."""
+    return vector_bytes < 64
+
+
 @functools.cache
 def gemm_source(dtype: str, symbol: str, vector_bytes: int) -> str:
     """C text of the function `symbol`, a kernel that multiplies matrices of `dtype` (short name)
@@ -146,7 +152,10 @@ def gemm_source(dtype: str, symbol: str, vector_bytes: int) -> str:
     lanes = vector_bytes // kind.size
     rows = 8 if vector_bytes == 64 else 4  # 24 accumulators of 32 registers, or 12 of 16
     high = rows * 3 // 2  # of tiles of two vectors: as many accumulators
+    low = 4 if vector_bytes == 64 else 0  # of the last rows, where more would be half in vain
     shapes = ((rows, 1), (rows, 2), (rows, 3), (high, 2))
+    kept = [(r, v, keeps) for r, v in shapes for keeps in (False, True)]
+    last = [(low, v, False) for v in (1, 2, 3) if low]
     g = f"gm_{dtype}"
     names = {"V": f"{g}_v", "U": f"{g}_vu", "I": f"{g}_i", "S": f"{g}_su"}
     load, narrow = (text.format(**names) for text in _CONVERSIONS.get(dtype, _SAME))
@@ -167,9 +176,11 @@ def gemm_source(dtype: str, symbol: str, vector_bytes: int) -> str:
         narrow=narrow,
         fma=_fma(f"{g}_fma", kind.compute, vector_bytes, lanes),
         shuffles=_shuffles(lanes),
-        tiles=((1, 3, False), *((r, v, keeps) for r, v in shapes for keeps in (False, True))),
+        tiles=((1, 3, False), *last, *kept),
         tile_rows=rows,
         high_rows=high,
+        low_rows=low,
+        asks=asks(vector_bytes),
         tile_step=tile_step,
         tile_vectors=_TILE_VECTORS,
         tile_cols=_TILE_VECTORS * lanes,
