@@ -87,6 +87,20 @@ def test_what_is_pending_is_bounded(in_place: bool) -> None:
 
 
 @pytest.mark.usefixtures("bounds")
+def test_a_pending_value_that_fails_is_reported_to_who_reads_it_alone() -> None:
+    index = lg.tensor([0, 1]) + 5
+    wrong = lg.ones(3)[index]
+    total, flushes = lg.zeros(()), stats.flushes
+    for _ in range(500):
+        total = total + (lg.ones(4) * 2).sum()
+    assert 2 <= stats.flushes - flushes <= 20
+    assert total.item() == 4000
+    for _ in range(2):
+        with pytest.raises(IndexError, match=r"index 5 is out of bounds.*test_long_runs.py"):
+            wrong.sum().item()
+
+
+@pytest.mark.usefixtures("bounds")
 def test_memory_that_only_pending_values_hold_is_bounded() -> None:
     total = lg.zeros(())
     gc.collect()

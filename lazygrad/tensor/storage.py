@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sys
 import weakref
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from lazygrad.config import config
 from lazygrad.ir import ops
 from lazygrad.ir.dtypes import DType
 from lazygrad.ir.node import Node, Shape, toposort
+from lazygrad.ir.ops.checks import is_complaint
 from lazygrad.ir.thread import starts, thread
 from lazygrad.ir.views import View
 from lazygrad.realize import bases, is_computed, realize_nodes, realize_soon, traces, value_read
@@ -375,8 +377,12 @@ def relieve(node: Node | None = None) -> None:
         wanted = [*pending]
         if own is not None and node is not None:
             wanted += [base for src in node.srcs for base in bases(src)]
-        realize_soon(wanted)
-        pending = {n: note for n, note in pending.items() if n.buffer is None}
+        if _computed(wanted):
+            pending = {n: note for n, note in pending.items() if n.buffer is None}
+        else:
+            for one in wanted:
+                _computed([one])
+            pending = {}  # what fails is left to who reads it, and not tried again here
         del wanted
     del order  # it holds what was read: that memory is free now
     if own is not None and node is not None:
@@ -386,6 +392,17 @@ def relieve(node: Node | None = None) -> None:
     left = len(pending) - (own is not None)  # the same bound for the first round as for others
     now["most"] = config.max_pending_ops // 4 + left
     now["most_bytes"] = usage.in_use + config.max_pending_bytes
+
+
+def _computed(nodes: Sequence[Node]) -> bool:
+    """Compute these. False where a check refuses a value: nobody looks at that one yet."""
+    try:
+        realize_soon(nodes)
+    except Exception as error:
+        if not is_complaint(error):
+            raise
+        return False
+    return True
 
 
 def _pending() -> dict[Node, weakref.ref[Storage]]:

@@ -33,11 +33,21 @@ class Check:
         return str(self.size)
 
 
+_MARK = "_of_a_check"
+
+
 def complaint(words: str, value: int = 0, size: int = 0, at: str = "") -> Exception:
     """The exception of a report: `words` begin with its type, `at` is said behind them."""
     kind, _, text = words.partition(": ")
     asked = value - size if value < 0 else value
-    return _KINDS[kind](text.format(value=value, asked=asked, size=size) + at)
+    made = _KINDS[kind](text.format(value=value, asked=asked, size=size) + at)
+    setattr(made, _MARK, True)
+    return made
+
+
+def is_complaint(error: Exception) -> bool:
+    """Whether it is a report of a check, not a failure of anything else."""
+    return hasattr(error, _MARK)
 
 
 def recorded_at(place: Place) -> str:
