@@ -19,6 +19,7 @@ from lazygrad.bench import arrays, counts, kernels, python_time, report, torchli
 from lazygrad.bench.peers import PEERS, LazygradPeer, NumpyPeer, environment
 from lazygrad.bench.session import in_use, merged, summary
 from lazygrad.bench.workloads import WORKLOADS
+from lazygrad.cli.bench import show
 from lazygrad.cli.commands import lazygrad
 
 SMALL = counts.SMALL | {"ew_1e3": {}, "ew_1e5": {"n": 100}, "small_mlp_sgd": {}, "tiny_ops": {}}
@@ -162,7 +163,7 @@ def test_the_page_keeps_its_notes() -> None:
     assert "busy" in report.page(busy, "")
 
 
-def test_first_calls_are_judged_by_the_nearest_goal() -> None:
+def test_first_calls_are_judged_by_the_nearest_goal(capsys: pytest.CaptureFixture[str]) -> None:
     calls = {"lazygrad": (0.3, 0.02), "lazygrad_jit": (0.25, 0.01), "torch_compile": (3.0, 0.5),
              "tinygrad": (0.2, 0.1), "jax": (0.1, 0.09)}  # fmt: skip
     first = [
@@ -178,6 +179,8 @@ def test_first_calls_are_judged_by_the_nearest_goal() -> None:
     assert cold[-2:] == ["0.40", "no"] and warm[-2:] == ["5.00", "yes"]  # of jax, of torch / 10
     new = {"workload": "softmax", "batches": [5, 3], "extra": [3e-3, -1e-6], "compiles": 0}
     made = record() | {"first": first, "imports": {"jax": 0.7}, "new sizes": [new]}
+    show(made)
+    assert "warm" in capsys.readouterr().out
     text = report.page(made, "")
     assert "| softmax | 3 ms | 0 us | 0 | in part |" in text
     assert "| softmax | jax | 500 ms | 100 ms | 1 |" in text and "| jax | 700 ms |" in text

@@ -72,6 +72,11 @@ def show(record: report.Record) -> None:
         made.add_row(*cells)
     screen = console()
     screen.print(made)
+    if record.get("first"):
+        first = table(*report.FIRST_HEAD, right=report.FIRST_HEAD[2:-1])
+        for row in report.first_cells(record):
+            first.add_row(*row)
+        screen.print(first)
     for row in record["results"]:
         if "failed" in row:
             screen.print(
