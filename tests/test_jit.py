@@ -16,6 +16,7 @@ from lazygrad.nn import functional as F
 from lazygrad.runtime import compiler
 from lazygrad.runtime.memory import pool
 from lazygrad.runtime.stats import stats
+from lazygrad.tensor.core import node_of
 
 pytestmark = pytest.mark.skipif(compiler.compiler() is None, reason="replays need a C compiler")
 
@@ -878,3 +879,13 @@ def test_no_module_hides_a_function() -> None:
     """A package of this name became `lg.trace` when `lg.jit` was first used."""
     lg.jit(lambda x: x * 2)(lg.ones(2))
     assert lg.trace(lg.eye(3)).item() == 3.0
+
+
+def test_a_result_that_was_dropped_gives_its_memory_to_the_next() -> None:
+    step = lg.jit(lambda x: x * 2 + 1)
+    x = lg.ones(1000)
+    step(x)  # records
+    places = {node_of(step(x)).buffer.address for _ in range(4)}
+    assert len(places) == 1  # what was just written is in the cache
+    held = [step(x) for _ in range(3)]
+    assert len({node_of(t).buffer.address for t in held}) == 3

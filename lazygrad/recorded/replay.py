@@ -53,6 +53,7 @@ class Value:
 
     def take(self) -> Buffer:
         """Memory for this replay's value."""
+        self.node = None  # the last one is not in use by being the last
         for node, tensor in self.spare:  # the same one each time, unless somebody still has it
             # the tuple, the name, the argument of getrefcount; of the buffer: node and argument
             if tensor is None:
