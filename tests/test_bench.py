@@ -90,7 +90,9 @@ def test_numpy_and_lazygrad_take_the_same_steps() -> None:
 
 def test_peers_get_the_same_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     env = environment(PEERS["torch_keep"], 2)
+    assert "PYTHONDONTWRITEBYTECODE" not in env
     assert env["OMP_NUM_THREADS"] == env["LAZYGRAD_NUM_THREADS"] == "2"
     assert "OPENBLAS_CORETYPE" not in env and "mmap_threshold" in env["GLIBC_TUNABLES"]
 
@@ -192,12 +194,14 @@ def test_records_are_merged_by_workload_with_all_its_peers() -> None:
     new["results"] = [row("lazygrad", 1e-3)]
     old["kernels"] = [{"workload": w, "seconds": 1} for w in ("var", "softmax", "softmax")]
     new["kernels"] = [{"workload": "softmax", "seconds": 2}]
+    old["limits"] = {"1": {"read": 20.0, "chain": 2.0}}
+    new["limits"] = {"1": {"read": 5.0, "chain": 1.0}, "2": {"read": 30.0}}
     made = merged(old, new)
     assert [(r["workload"], r["peer"]) for r in made["results"]] == [
         ("softmax", "lazygrad"), ("var", "numpy")
     ]  # fmt: skip
     assert made["kernels"] == [old["kernels"][0], *new["kernels"]]
-    assert made["limits"] == old["limits"]
+    assert made["limits"] == {"1": {"read": 20.0, "chain": 1.0}, "2": {"read": 30.0}}
     with pytest.raises(ValueError, match="two machines"):
         merged(old, new | {"machine": {}})
 

@@ -57,6 +57,11 @@ KEEPERS = ("torch_keep", "jax_keep")  # shown, but never the best peer
 SLOW_TO_BUILD = ("torch_compile", "tinygrad", "mlx")
 
 
+def inherited() -> dict[str, str]:
+    """This process's variables, but for one that has each process compile Python's text anew."""
+    return {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+
+
 def environment(entry: Entry, threads: int, device: str = HOST) -> dict[str, str]:
     """What the peer's process is started with: the same number of threads for all, a device."""
     count = str(threads)
@@ -64,7 +69,7 @@ def environment(entry: Entry, threads: int, device: str = HOST) -> dict[str, str
         ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS",
          "NUMEXPR_MAX_THREADS", "LAZYGRAD_NUM_THREADS"), count,
     )  # fmt: skip
-    left = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")}
+    left = {k: v for k, v in inherited().items() if not k.startswith("OPENBLAS_")}
     fixed |= {
         "BENCH_DEVICE": device,
         "JAX_PLATFORMS": device.partition(":")[0],

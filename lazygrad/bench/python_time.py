@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from lazygrad.bench.peers import inherited
+
 ROUNDS, TIMES = 25, 400
 HEAD = ("what", "time", "goal", "met")
 IMPORT = "import time; t = time.perf_counter(); import lazygrad; print(time.perf_counter() - t)"
@@ -86,7 +88,9 @@ def imports() -> float:
     """Seconds to import lazygrad, in a new process: the least of some."""
     run = [sys.executable, "-c", IMPORT]
     return min(
-        float(subprocess.run(run, capture_output=True, text=True, check=True).stdout)
+        float(
+            subprocess.run(run, env=inherited(), capture_output=True, text=True, check=True).stdout
+        )
         for _ in range(5)
     )
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from lazygrad.bench import python_time
-from lazygrad.bench.peers import KEEPERS, PEERS, environment
+from lazygrad.bench.peers import KEEPERS, PEERS, environment, inherited
 from lazygrad.bench.workloads import WORKLOADS
 from lazygrad.runtime.device import HOST
 
@@ -239,7 +239,9 @@ def imports(rounds: int = 5) -> dict[str, float]:
             "print(time.perf_counter() - t)"
         )
         times = [
-            subprocess.run([sys.executable, "-c", text], capture_output=True, text=True)
+            subprocess.run(
+                [sys.executable, "-c", text], env=inherited(), capture_output=True, text=True
+            )
             for _ in range(rounds)
         ]
         good = [float(done.stdout.split()[-1]) for done in times if done.returncode == 0]
@@ -415,6 +417,18 @@ def _which(row: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(row.get(key) for key in ("workload", "peer", "threads", "kind"))
 
 
+def _best_limits(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """What the machine can do, by threads: the best that either run found."""
+    made = dict(old)
+    for threads, limits in new.items():
+        earlier = old.get(threads, limits)
+        made[threads] = {
+            name: (min if name == "chain" else max)(value, earlier.get(name, value))
+            for name, value in limits.items()
+        }
+    return made
+
+
 def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     """`old` with what `new` measured in place of what it had of the same.
 
@@ -440,7 +454,7 @@ def merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
         **beside,
         "busy": old["busy"] or new["busy"],
         "versions": old["versions"] | new["versions"],
-        "limits": old["limits"] | new["limits"],
+        "limits": _best_limits(old["limits"], new["limits"]),
         "results": rows,
     }
 
