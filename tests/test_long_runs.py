@@ -87,6 +87,30 @@ def test_what_is_pending_is_bounded(in_place: bool) -> None:
 
 
 @pytest.mark.usefixtures("bounds")
+@pytest.mark.parametrize("gradient", [False, True])
+def test_a_long_step_is_cut_alike_each_time(gradient: bool) -> None:
+    x = lg.ones(4, requires_grad=gradient)
+
+    def step() -> None:
+        y = x
+        for _ in range(701):
+            y = y * 1.001
+            y = y + 0.01
+        if gradient:
+            y.sum().backward()
+            x.grad = None
+        else:
+            y.sum().item()
+
+    for _ in range(3):
+        step()
+    built, flushes = stats.built, stats.flushes
+    for _ in range(4):
+        step()
+    assert stats.flushes > flushes and stats.built == built
+
+
+@pytest.mark.usefixtures("bounds")
 def test_a_pending_value_that_fails_is_reported_to_who_reads_it_alone() -> None:
     index = lg.tensor([0, 1]) + 5
     wrong = lg.ones(3)[index]

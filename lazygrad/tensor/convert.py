@@ -21,7 +21,7 @@ from lazygrad.tensor.declare import check_tensor, declare, layout_order
 from lazygrad.tensor.history import fn_of, needs_grad, record
 from lazygrad.tensor.printing import tensor_text
 from lazygrad.tensor.size import device, device_name
-from lazygrad.tensor.storage import reads, settle, used_up
+from lazygrad.tensor.storage import reads, settle, used_up, values_computed
 
 
 def host_values(t: Tensor) -> np.ndarray:
@@ -31,6 +31,7 @@ def host_values(t: Tensor) -> np.ndarray:
     node = node_of(t)
     if node.buffer is None:
         realize_nodes([node])
+        values_computed()
     if len(reads) > before:
         used_up(before)
     stored = node.buffer.array(node.dtype.np, node.shape)
@@ -46,6 +47,7 @@ def realize(*tensors: Tensor) -> None:
             pending.append(node_of(t))
     if pending:
         realize_soon([node for node in pending if node.buffer is None])
+        values_computed()
     if reads:
         settle([])
 

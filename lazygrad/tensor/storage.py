@@ -201,6 +201,7 @@ def _start(now: dict[str, Any]) -> None:
     now["cuts"] = None  # nodes that the outermost one does not differentiate through
     now["recent"] = []  # weak references to storages whose value may be pending: see `relieve`
     now["first"] = None  # the place where what is pending begins, if there is too much of it
+    now["relieved"] = False  # whether `relieve` was called since values were last asked for
     now["most"] = config.max_pending_ops // 4
     now["most_bytes"] = usage.in_use + config.max_pending_bytes
 
@@ -361,6 +362,7 @@ def relieve(node: Node | None = None) -> None:
     now = thread.__dict__
     if now["value"]:
         return
+    now["relieved"] = True
     recent, first, is_full = now["recent"], now["first"], usage.in_use > now["most_bytes"]
     waits = first is not None and not is_full and len(recent) < first[1]
     if waits and node is not None and node.place != first[0]:
@@ -387,11 +389,27 @@ def relieve(node: Node | None = None) -> None:
     del order  # it holds what was read: that memory is free now
     if own is not None and node is not None:
         pending[node] = own
+    # the same bound for the first round as for others
+    _count_from(now, list(pending.values()), len(pending) - (own is not None))
+
+
+def _count_from(now: dict[str, Any], recent: list[Any], left: int) -> None:
+    """Begin anew to count what is pending, of which there is this much."""
     now["first"] = None
-    now["recent"] = list(pending.values())
-    left = len(pending) - (own is not None)  # the same bound for the first round as for others
+    now["recent"] = recent
     now["most"] = config.max_pending_ops // 4 + left
     now["most_bytes"] = usage.in_use + config.max_pending_bytes
+
+
+def values_computed() -> None:
+    """To be said when values were computed because somebody wanted them: where a long record is
+    cut next counts from here, so that a step is cut as it was the last time, into programs that
+    are known."""
+    now = thread.__dict__
+    if now["relieved"] and not now["value"]:
+        now["relieved"] = False
+        pending = list(_pending().values())
+        _count_from(now, pending, len(pending))
 
 
 def _computed(nodes: Sequence[Node]) -> bool:
