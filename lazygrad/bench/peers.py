@@ -30,6 +30,7 @@ class Entry:
     make: type[Peer]
     compiled: bool = False
     env: dict[str, str] = field(default_factory=dict)
+    part: str = ""  # of the module, which alone is empty: what is imported
 
     def installed(self) -> bool:
         return importlib.util.find_spec(self.module) is not None
@@ -49,7 +50,7 @@ PEERS: dict[str, Entry] = {
         Entry("jax_keep", "jax", JaxPeer, True, KEEP),
         Entry("cupy", "cupy", CupyPeer),
         Entry("tinygrad", "tinygrad", TinygradPeer, True, {"TRAINING": "1"}),
-        Entry("mlx", "mlx", MlxPeer, True),
+        Entry("mlx", "mlx", MlxPeer, True, part=".core"),
     )
 }
 OURS = ("lazygrad", "lazygrad_jit")

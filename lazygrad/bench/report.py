@@ -186,7 +186,7 @@ def _first_calls(record: Record) -> list[str]:
         _table(
             ("workload", "peer", "new shape", "later", "compiles"),
             [[r["workload"], r["peer"], time_text(r["new shape"]),
-              time_text(r.get("new shape later")), str(r.get("new shape compiles", "-"))]
+              time_text(r.get("new shape later")), _number(r.get("new shape compiles"), "d")]
              for r in new],
         ),
         "\nImports, each in a new process.\n",

@@ -234,8 +234,8 @@ def new_sizes(options: Options) -> Iterator[dict[str, Any]]:
 def imports(rounds: int = 5) -> dict[str, float]:
     """Seconds that `import X` takes in a new process."""
     found = {}
-    for module in dict.fromkeys(e.module for e in PEERS.values() if e.installed()):
-        text = f"import time; t = time.perf_counter(); import {module}; " + (
+    for module, part in dict.fromkeys((e.module, e.part) for e in PEERS.values() if e.installed()):
+        text = f"import time; t = time.perf_counter(); import {module}{part}; " + (
             "print(time.perf_counter() - t)"
         )
         times = [
