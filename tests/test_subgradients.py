@@ -145,7 +145,10 @@ def test_values_and_gradients_are_those_recorded(name: str) -> None:
 @pytest.mark.torch
 @pytest.mark.parametrize("name", list(SETS))
 def test_the_record_is_pytorchs(name: str) -> None:
-    assert wrong(pytest.importorskip("torch"), name) == []
+    torch = pytest.importorskip("torch")
+    # with AVX-512 PyTorch's gelu is NaN at inf
+    other = {"F.gelu(x)"} if torch.backends.cpu.get_cpu_capability() == "AVX512" else set()
+    assert set(wrong(torch, name)) <= other
 
 
 def test_what_has_no_derivative_says_so() -> None:
