@@ -233,7 +233,7 @@ def page(record: Record, notes: str) -> str:
         "tables are not to be edited. Medians of interleaved rounds, every result checked against "
         "float64 first. *ratio*: the best peer's time over ours, ours with `lg.jit` where that was "
         "measured; plain lazygrad is shown beside it. *of limit*: the part reached of what the "
-        "machine can do, measured in the same run.\n",
+        "machine can do, the best that was measured in the runs of this record.\n",
         f"{record['date']}, {m['cores']} cores of {m['cpu']} (vectors of {m['vector bytes']} "
         f"bytes), {m['compiler']}, Python {m['python']}; {versions}."
         + (" **The machine was busy: read nothing from it.**" if record["busy"] else "")

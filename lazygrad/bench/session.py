@@ -30,9 +30,8 @@ from lazygrad.runtime.device import HOST
 FORMAT = 1
 FIRST = ("ew_1e5", "softmax", "mlp_fwdbwd")  # workloads whose first calls are measured
 PEAK = ("mlp_fwdbwd", "gpt_block")
-NEW_SIZES: dict[
-    str, dict[str, Any]
-] = {  # whose batch is changed; the block's kernels would hide it
+# workloads whose batch is changed; the whole block's kernels would hide what that takes
+NEW_SIZES: dict[str, dict[str, Any]] = {
     "small_mlp_sgd": {},
     "mlp_fwdbwd": {},
     "convnet": {},

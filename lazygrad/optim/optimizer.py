@@ -238,7 +238,9 @@ class Optimizer:
 def decayed(param: Tensor, maximize: bool, decays: bool, decoupled: bool, decay: float) -> Any:
     """The gradient that a step goes by. With `decays`, `decay` times the parameter is added to it;
     with `decoupled` the parameter itself is multiplied by `decay`."""
-    grad: Any = -param.grad if maximize else param.grad  # type: ignore[operator]
+    grad: Any = param.grad
+    if maximize:
+        grad = -grad
     if decays and decoupled:
         param.mul_(decay)
     elif decays:

@@ -416,7 +416,7 @@ def _computed(nodes: Sequence[Node]) -> bool:
     """Compute these. False where a check refuses a value: nobody looks at that one yet."""
     try:
         realize_soon(nodes)
-    except Exception as error:
+    except Exception as error:  # checks raise what PyTorch does, of several types
         if not is_complaint(error):
             raise
         return False
