@@ -6,12 +6,17 @@ from __future__ import annotations
 import ctypes
 import gc
 import io
+import subprocess
+import sys
+import threading
+import warnings
 from typing import Any
 
 import numpy as np
 import pytest
 
 import lazygrad as lg
+from lazygrad.config import config
 from lazygrad.runtime.device import device
 from lazygrad.tensor import dlpack
 
@@ -261,3 +266,46 @@ def test_saved_tensors_are_loaded_where_map_location_says() -> None:
     model = lg.nn.Linear(3, 2)
     model.load_state_dict(lg.nn.Linear(3, 2).cuda().state_dict())
     assert not model.weight.is_cuda
+
+
+def test_memory_is_freed_on_any_thread_below_another_librarys_context(
+    other: Other, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It pushes an object of its own for the same context, as pycuda.autoprimaryctx does."""
+    monkeypatch.setattr(config, "pool", False)
+    gpu: Any = device("cuda:0")
+    gc.collect()
+    before = gpu.pool.reserved
+    theirs = other.gpu.raw.retain_primary_context()
+    theirs.push()
+    try:
+        held = [gpu.allocate(5000)]
+        assert gpu.pool.reserved == before + 5000
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # pycuda warns of what it cannot free
+            thread = threading.Thread(target=held.clear)
+            thread.start()
+            thread.join()
+    finally:
+        other.gpu.drv.Context.pop()
+    assert gpu.pool.reserved == before
+
+
+def test_a_device_opened_by_eight_threads_is_one_and_closes_quietly() -> None:
+    script = """
+import sys, threading
+import lazygrad as lg
+from lazygrad.runtime.device import device
+sys.setswitchinterval(1e-6)
+start, found = threading.Barrier(8), []
+def work():
+    start.wait()
+    found.append(device("cuda:0"))
+    assert lg.ones(4000, device="cuda").sum().item() == 4000
+threads = [threading.Thread(target=work) for _ in range(8)]
+for t in threads: t.start()
+for t in threads: t.join()
+print(len(found), len(set(map(id, found))))
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (run.stdout, run.stderr, run.returncode) == ("8 1\n", "", 0)

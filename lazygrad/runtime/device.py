@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -195,9 +196,18 @@ class Device(ABC):
         return []
 
 
+_opening = threading.RLock()  # threads that ask at once are given one device
+
+
 @functools.cache
 def device(name: str) -> Device:
     """The device of this name (`kind` or `kind:number`). Raises RuntimeError where it is absent."""
+    with _opening:
+        return _open(name)
+
+
+@functools.cache
+def _open(name: str) -> Device:
     kind, _, number = name.partition(":")
     module = importlib.import_module(BACKENDS[kind])
     opened: Device = module.Backend(int(number or 0))

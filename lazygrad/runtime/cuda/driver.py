@@ -23,13 +23,6 @@ from lazygrad.ir.node import Place, place_text
 Issued = tuple[str, tuple[Place, ...]]  # a kernel's name, and whose lines it computes
 
 
-class _State(threading.local):
-    """Which device's context is current on this thread."""
-
-    current: Gpu | None = None
-
-
-_state = _State()
 _forked: list[bool] = []
 _REMEMBERED = 64  # launches that an error may have come from
 
@@ -90,19 +83,16 @@ class Gpu:
         self.drv = drv
         self.raw = drv.Device(number)
         self.context = self.raw.retain_primary_context()
-        self.owner = threading.get_ident()
+        self.owner = threading.get_ident()  # of the thread that keeps the context, if one does
         self.closed = False
         self.recent: deque[Issued] = deque(maxlen=_REMEMBERED)  # kernels an error may be of
         self._closing: list[Callable[[], None]] = []
-        self._before = _state.current
         self.context.push()
-        _state.current = self
         self.stream = drv.Stream()
         self.capture_stream = drv.Stream()  # what graphs are recorded from; nothing runs in it
         if threading.current_thread() is not threading.main_thread():
             self.owner = 0  # a thread must not end with a context
             drv.Context.pop()
-            _state.current = self._before
         self.capability: tuple[int, int] = self.raw.compute_capability()
         atexit.register(self.close)
 
@@ -115,22 +105,24 @@ class Gpu:
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Make this device's context current on this thread. Raises RuntimeError after a fork."""
+        """Make this device's context current on this thread. Raises RuntimeError after a fork.
+
+        pycuda's own stack says which one is: another library may have pushed its context over ours
+        (pycuda.autoprimaryctx does), and memory is freed on any thread in the very context object
+        that it was allocated in, in no other.
+        """
         if _forked:
             raise RuntimeError(
                 "Cannot re-initialize CUDA in forked subprocess. To use CUDA with multiprocessing, "
                 "you must use the 'spawn' start method"
             )
-        before = _state.current
-        if before is self:
+        if self.drv.Context.get_current() is self.context:
             yield
             return
         self.context.push()
-        _state.current = self
         try:
             yield
         finally:
-            _state.current = before
             self.drv.Context.pop()
 
     @contextmanager
@@ -156,15 +148,17 @@ class Gpu:
             return
         try:
             with self.active():
-                self.stream.synchronize()
-                for action in self._closing:
-                    action()
+                try:
+                    self.stream.synchronize()
+                    for action in self._closing:
+                        action()
+                finally:
+                    del self.stream, self.capture_stream
         except self.drv.Error:  # said when it happened; a device in error lets go of nothing
             pass
         finally:
             self._closing.clear()
             self.closed = True
-            del self.stream, self.capture_stream
-            if _state.current is self and threading.get_ident() == self.owner:
-                _state.current = self._before
+            kept = self.drv.Context.get_current() is self.context
+            if kept and threading.get_ident() == self.owner:
                 self.drv.Context.pop()
