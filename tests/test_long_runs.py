@@ -15,7 +15,7 @@ from lazygrad.ir.node import toposort
 from lazygrad.runtime import memory as host_memory
 from lazygrad.runtime.memory import Buffer, Pool, usage
 from lazygrad.runtime.stats import stats
-from lazygrad.tensor import storage as memory
+from lazygrad.tensor import relief
 from lazygrad.tensor.core import node_of
 
 
@@ -67,10 +67,10 @@ def bounds() -> Iterator[None]:
     """Small bounds, so that a short run meets them."""
     before = config.max_pending_ops, config.max_pending_bytes
     config.max_pending_ops, config.max_pending_bytes = 256, 1 << 20
-    memory.relieve()
+    relief.relieve()
     yield
     config.max_pending_ops, config.max_pending_bytes = before
-    memory.relieve()
+    relief.relieve()
 
 
 @pytest.mark.usefixtures("bounds")
@@ -122,6 +122,18 @@ def test_a_pending_value_that_fails_is_reported_to_who_reads_it_alone() -> None:
     for _ in range(2):
         with pytest.raises(IndexError, match=r"index 5 is out of bounds.*test_long_runs.py"):
             wrong.sum().item()
+
+
+@pytest.mark.usefixtures("bounds")
+def test_a_pending_value_without_memory_is_reported_to_who_reads_it_alone() -> None:
+    wrong = lg.ones(1).expand(1 << 50) * 2
+    total, flushes = lg.zeros(()), stats.flushes
+    for _ in range(500):
+        total = total + (lg.ones(4) * 2).sum()
+    assert stats.flushes > flushes and total.item() == 4000
+    for _ in range(2):
+        with pytest.raises(lg.OutOfMemoryError):
+            wrong.tolist()
 
 
 @pytest.mark.usefixtures("bounds")

@@ -13,7 +13,7 @@ from lazygrad.nn import functional as F
 from lazygrad.realize import run_known
 from lazygrad.runtime import compiler
 from lazygrad.runtime.stats import stats
-from lazygrad.tensor import storage
+from lazygrad.tensor import relief
 
 pytestmark = pytest.mark.skipif(compiler.compiler() is None, reason="programs are compiled ones")
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(compiler.compiler() is None, reason="programs ar
 def known() -> dict[Any, Any]:
     repeats._known.clear()
     patterns._patterns.clear()
-    storage.relieve()  # what other tests left pending must not be looked at in the midst of these
+    relief.relieve()  # what other tests left pending must not be looked at in the midst of these
     return repeats._known
 
 

@@ -167,7 +167,7 @@ class _Job:
         found = None if seen is None else seen.run(roots[0] if self.plain else None)
         if seen is not None and found is not None:
             self._take(seen.ends, found)
-            tensors.storage.values_computed()
+            tensors.relief.values_computed()
             return
         form = None
         if seen is not None:
@@ -180,7 +180,7 @@ class _Job:
             known = seen.learn(ran, grads)
             if form is not None:
                 form.learn(seen, ran, grads, known)
-        tensors.storage.values_computed()
+        tensors.relief.values_computed()
 
     def _take(self, ends: Sequence[Any], found: Sequence[Node]) -> None:
         """Put the computed gradients where they belong."""

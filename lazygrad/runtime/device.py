@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from lazygrad.ir.thread import starts
+
 if TYPE_CHECKING:
     from lazygrad.codegen.target import Phase, Rendered
     from lazygrad.ir.dtypes import DType
@@ -196,6 +198,7 @@ class Device(ABC):
         return []
 
 
+starts(lambda now: now.update(ahead=False))  # values are computed that nobody has asked for
 _opening = threading.RLock()  # threads that ask at once are given one device
 
 

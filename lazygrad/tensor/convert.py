@@ -20,8 +20,9 @@ from lazygrad.tensor.creation import check_dtype, dense_order
 from lazygrad.tensor.declare import check_tensor, declare, layout_order
 from lazygrad.tensor.history import fn_of, needs_grad, record
 from lazygrad.tensor.printing import tensor_text
+from lazygrad.tensor.relief import values_computed
 from lazygrad.tensor.size import device, device_name
-from lazygrad.tensor.storage import reads, settle, used_up, values_computed
+from lazygrad.tensor.storage import reads, settle, used_up
 
 
 def host_values(t: Tensor) -> np.ndarray:

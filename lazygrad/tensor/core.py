@@ -21,6 +21,7 @@ from lazygrad.ir.thread import thread
 from lazygrad.ir.views import View, contiguous_strides
 from lazygrad.realize import traces
 from lazygrad.runtime.memory import usage
+from lazygrad.tensor import relief
 from lazygrad.tensor import storage as memory
 from lazygrad.tensor.size import CPU, Size, device
 from lazygrad.tensor.storage import Storage, depth, read, reads, strided
@@ -381,7 +382,7 @@ def fresh(node: Node, now: dict[str, Any]) -> Tensor:
         traces[-1].made(stored)
     t._view = t._meta = None
     if len(recent) > now["most"] or usage.in_use > now["most_bytes"]:
-        memory.relieve(node)
+        relief.relieve(node)
     return t
 
 
@@ -407,7 +408,7 @@ def wrap_viewed(base: Node, view: View, node: Node) -> Tensor:
     t._cached = (base, node)
     t._meta = None
     if len(depth.recent) > depth.most or usage.in_use > depth.most_bytes:
-        memory.relieve(node)
+        relief.relieve(node)
     return t
 
 

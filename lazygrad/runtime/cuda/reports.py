@@ -6,7 +6,8 @@ that an error has spoilt. Must not know: what the errors are of, or how programs
 A program copies its cells to pinned memory in the stream and goes on. Its error is raised by the
 first call that gives a value to the host or waits for the device. Whatever reads a value of that
 program, or one that was made from it, raises it too, as often as that is tried: no wrong number is
-seen.
+seen. What is said of values that were computed before anybody asked for them (`ahead`) is told to
+those who read them alone.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from lazygrad.ir.thread import thread
 
 if TYPE_CHECKING:
     from lazygrad.runtime.cuda.driver import Gpu
@@ -31,9 +34,10 @@ Judge = Callable[[np.ndarray], Exception | None]
 class Report:
     """What one run of a program will have said."""
 
-    __slots__ = ("cells", "error", "event", "judge")
+    __slots__ = ("ahead", "cells", "error", "event", "judge")
 
     def __init__(self, cells: np.ndarray, event: Any, judge: Judge):
+        self.ahead = bool(thread.__dict__["ahead"])  # nobody has asked for these values
         self.cells: np.ndarray | None = cells  # None when it is known
         self.event = event
         self.judge: Judge | None = judge
@@ -103,7 +107,7 @@ class Reports:
         report.error = report.judge(report.cells)
         self._free[len(report.cells)].append((report.cells, report.event))
         report.cells = report.event = report.judge = None
-        if report.error is not None:
+        if report.error is not None and not report.ahead:
             self._unsaid.append(report.error)
 
     def settled(self, *read: int) -> None:
