@@ -392,7 +392,7 @@ FAULTS = [
     # -- graph sizes, memory, threads
     Fault(
         "what is pending is bounded",
-        "tensor/storage.py",
+        "tensor/relief.py",
         "    if waits and node is not None and node.place != first[0]:\n        return\n",
         "    return\n",
         "tests/test_long_runs.py -k pending",
