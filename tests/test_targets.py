@@ -35,6 +35,7 @@ def with_headers(path: str | None) -> str | None:
 
 CROSS = with_headers(shutil.which("aarch64-linux-gnu-gcc"))
 NATIVE = shutil.which("gcc") if platform.machine() in ("x86_64", "AMD64") else None
+MB = 1 << 20
 RUNTIME = Path(compiler.__file__).parent / "c" / "runtime.c"
 
 
@@ -135,3 +136,16 @@ def test_compiles_for_another_cpu(command: tuple[str, ...], what: str) -> None:
     else:
         source = RUNTIME.read_text(encoding="utf-8")
     compiles(command, source)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "counted"),
+    [
+        ({}, 32 * MB),
+        ({1: MB // 32, 2: MB // 2, 3: 32 * MB}, 32 * MB),
+        ({1: MB // 32, 2: MB, 3: 96 * MB}, 96 * MB),  # of one group of eight cores
+        ({1: 3 * MB // 64, 2: 2 * MB, 3: 300 * MB}, 4 * MB),  # of a socket of sixty
+    ],
+)
+def test_caches_that_are_counted_on(sizes: dict[int, int], counted: int) -> None:
+    assert compiler.counted_on(sizes) == counted
